@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: ISC
+/*
+ * Email addresses as they stand in SMTP commands (RFC 5321 4.1.2, with the UTF-8 of RFC 6531 and RFC 6532).
+ *
+ * An address is valid once it is a struct address: whoever holds one need not check it again.
+ */
+#ifndef MAIL_ADDRESS_H
+#define MAIL_ADDRESS_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+
+struct address {
+	struct slice local;  /* as given, unquoted */
+	struct slice domain; /* lower case, A-labels; "[...]" literals whole; empty for the null sender and for "postmaster" */
+};
+
+enum address_flag {
+	ADDRESS_UTF8 = 1,    /* SMTPUTF8 was given: bytes over 127 are allowed, and checked to be UTF-8 */
+	ADDRESS_NULL = 2,    /* "<>" is allowed (MAIL FROM) */
+	ADDRESS_BARE = 4,    /* without angle brackets too, and a local part without domain (sendmail, not strict_rfc821_envelopes) */
+};
+/*
+ * Parse a Path at the start of *text, "<user@example.org>", route dropped; *text is what follows it. Memory from `arena`. On
+ * failure `*error` is an enhanced code with a reply text for the client ("5.1.3 Bad recipient address syntax").
+ * Bounds: local part 64 octets, domain 255, path 256 without brackets... as RFC 5321 4.5.3.1; a little more is accepted
+ * (MAX_ADDRESS) where Postfix accepts it.
+ */
+MUST_CHECK bool address_parse_path(struct slice *text, unsigned flags, struct arena *arena, struct address *address,
+	const char **error);
+/* External form: quoted where it must be, "local@domain". */
+bool address_write(const struct address *address, struct buffer *out);
+/* A domain name: letters, digits, hyphens (and underscores), labels 1..63, 255 in all; U-labels become A-labels. */
+MUST_CHECK bool address_domain(struct slice text, bool utf8, struct arena *arena, struct slice *domain);
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
+bool address_is_literal(struct slice domain);
+/* Split "user+ext" at the first of `delimiters`; never for postmaster, owner-x, x-request. False when there is no extension. */
+bool address_split_extension(struct slice local, const char *delimiters, struct slice *user, struct slice *extension);
+/* Lower-cased "local@domain" as lookup key. */
+struct slice address_key(const struct address *address, struct arena *arena);
+
+/*
+ * Address lists of message headers (RFC 5322 3.4, obsolete forms too): groups, comments, routes, quoted strings. Anything that
+ * cannot be understood becomes an address with what there is. `each` gets them in order; a group begins and ends with entries
+ * that have only `name` set (`group` 1 and 2), as IMAP's ENVELOPE wants them.
+ */
+struct header_address {
+	struct slice name;    /* display name, unquoted, encoded-words left as they are; data NULL when there is none */
+	struct slice route;   /* source route; data NULL when none */
+	struct slice local;   /* data NULL in group entries */
+	struct slice domain;  /* data NULL when there is none */
+	int group;            /* 0 address, 1 group start (name is its name), 2 group end */
+};
+/* False when memory or `limit` addresses ran out. */
+bool address_list_parse(struct slice value, struct arena *arena, unsigned limit,
+	bool (*each)(void *context, const struct header_address *address), void *context);
+
+#endif

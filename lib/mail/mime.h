@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: ISC
+/*
+ * MIME structure (RFC 2045, 2046, 2183, 2231, 3501 7.4.2). A message with CR LF line ends, whole in memory, becomes a tree of
+ * parts that point into it. Bounded: depth, number of parts, parameters.
+ */
+#ifndef MAIL_MIME_H
+#define MAIL_MIME_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+
+enum { MIME_MAX_DEPTH = 64, MIME_MAX_PARTS = 10000, MIME_MAX_PARAMETERS = 64 };
+
+struct mime_parameter {
+	struct slice name;  /* as written */
+	struct slice value; /* unquoted */
+};
+struct mime_part {
+	struct mime_part *parent, *children, *next;
+	unsigned number;      /* from 1 among its siblings */
+	size_t header_offset, header_length; /* in the message; with the empty line */
+	size_t body_offset, body_length;     /* without the boundary's CR LF */
+	uint32_t body_lines;
+	struct slice type, subtype;          /* "TEXT" "PLAIN" by default; as written */
+	struct mime_parameter *parameters;
+	unsigned parameter_count;
+	struct slice id, description, encoding, md5, language, location; /* data NULL when absent; encoding "7BIT" by default */
+	struct slice disposition;            /* data NULL when absent */
+	struct mime_parameter *disposition_parameters;
+	unsigned disposition_parameter_count;
+	bool is_multipart, is_message;       /* message/rfc822: its one child is the enclosed message's top part */
+};
+
+/* NULL when memory is out. A structure past the bounds is kept as the leaf it was reached at. */
+struct mime_part *mime_parse(struct slice message, struct arena *arena);
+/* Section numbers of RFC 3501 6.4.5: "1.2.3". NULL when there is no such part. */
+struct mime_part *mime_find(struct mime_part *top, const uint32_t *numbers, unsigned count);
+/* Parameter by name, case ignored; data NULL when absent. */
+struct slice mime_parameter(const struct mime_part *part, const char *name);
+/* The parenthesised forms of FETCH (RFC 3501 7.4.2): BODY without, BODYSTRUCTURE with extension data. */
+bool mime_write_structure(const struct mime_part *part, struct slice message, bool extended, struct buffer *out);
+/* ENVELOPE of a header block. */
+bool mime_write_envelope(struct slice headers, struct arena *arena, struct buffer *out);
+/* An IMAP nstring: quoted if it can be, literal else, NIL when data is NULL. */
+bool mime_write_nstring(struct slice s, struct buffer *out);
+/* Undo base64 / quoted-printable / nothing; forgiving. False only when out of memory or limit. */
+bool mime_decode(struct slice encoding, struct slice body, struct buffer *out);
+/* Charset to UTF-8 (iconv); unknown charsets and bad bytes give U+FFFD, never an error. */
+bool mime_to_utf8(struct slice charset, struct slice text, struct buffer *out);
+/* Case-folded form for searching (i;unicode-casemap's purpose, RFC 5051): UTF-8 to upper case by simple mapping. */
+bool mime_fold(struct slice utf8, struct buffer *out);
+/* Call before a process gives up its files, so that iconv needs none later. */
+void mime_preload_charsets(void);
+
+#endif

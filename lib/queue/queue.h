@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: ISC
+/*
+ * The queue on disk: folders, ids, and the file format (docs/queue-format.md describes every byte).
+ *
+ * A queue file is: first block (512 bytes: magic, version, lengths, offsets, times, counters, checksums) . content (LF line
+ * ends, with the headers cleanup added) . envelope records . trailer (header changes after filtering; may be absent). Content
+ * comes before the envelope because recipients are still being expanded while it streams in, and so that its offset never moves. All
+ * integers are little-endian and 64 bits wide unless they are record lengths. Recipients are marked done in place.
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+
+enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_NAMES };
+enum { QUEUE_ID_LENGTH = 16, QUEUE_ID_SIZE = QUEUE_ID_LENGTH + 1, QUEUE_CONTENT_OFFSET = 512 };
+
+/* The folders as descriptors: everything works relative to them. */
+struct queue {
+	int folder[QUEUE_NAMES];
+};
+/* Open the folders below `path` (made when missing and `create`). */
+MUST_CHECK bool queue_open(struct queue *queue, const char *path, bool create, char *error, size_t error_size);
+void queue_close(struct queue *queue);
+const char *queue_folder_name(enum queue_name name);
+/* 16 characters that sort by time: microseconds since 1970 and a random part; never the same twice in a process, and taken
+ * with O_EXCL, so never twice in a queue. */
+void queue_id_new(char id[QUEUE_ID_SIZE]);
+bool queue_id_valid(struct slice id);
+
+/* What the first block says. Times are microseconds since 1970. */
+struct queue_info {
+	int64_t arrival;
+	int64_t content_size, content_lines; /* at QUEUE_CONTENT_OFFSET */
+	int64_t envelope_offset, envelope_size;
+	int64_t trailer_offset, trailer_size;
+	int64_t next_try;      /* 0: at once */
+	int64_t delay_warned;  /* when the sender was told of the delay, or 0 */
+	uint32_t attempts;
+	uint32_t recipient_count, recipients_done;
+	uint32_t flags;        /* enum queue_flag */
+};
+enum queue_flag { QUEUE_FLAG_EXPIRED = 1 /* forced */, QUEUE_FLAG_8BIT = 2, QUEUE_FLAG_SMTPUTF8 = 4, QUEUE_FLAG_BOUNCE = 8, QUEUE_FLAG_LOCAL = 16 };
+
+struct queue_recipient {
+	struct slice address;  /* after alias expansion */
+	struct slice original; /* as the client gave it */
+	struct slice orcpt;    /* RFC 3461, or empty */
+	struct slice reason;   /* why the last attempt failed, or empty */
+	struct slice dsn;
+	uint8_t notify;
+	bool done;
+	int64_t offset;        /* of its record in the file, for queue_mark_done */
+};
+/* A whole envelope in memory; slices live in `arena`. */
+struct queue_envelope {
+	struct queue_info info;
+	struct slice sender, envid, client_name, client_address, helo, protocol, login;
+	struct queue_recipient *recipients;
+};
+
+/* --- writing, in cleanup --- */
+struct queue_writer; /* one file being made */
+/* Begins queue file `id` as "ID.tmp" in incoming/. */
+MUST_CHECK struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t arrival);
+MUST_CHECK bool queue_write_content(struct queue_writer *w, struct slice content);
+/* Writes envelope records and first block. Nothing is durable yet. */
+MUST_CHECK bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope);
+/* fsync the file, rename it to its id, fsync the folder: durable when true. May run on another thread than the rest. */
+MUST_CHECK bool queue_commit(struct queue_writer *w);
+int64_t queue_content_size(const struct queue_writer *w);
+/* A read-only descriptor of the committed file, the caller's. */
+MUST_CHECK int queue_reopen(struct queue_writer *w);
+/* Remove what is not committed, free. */
+void queue_writer_free(struct queue_writer **w);
+
+/* --- reading and marking, in qmgr, showq, postcat --- */
+enum queue_check { QUEUE_CHECK_HEAD, QUEUE_CHECK_ALL /* the content's checksum too */ };
+/* False with errno EBADMSG when the file does not check out: then it belongs in corrupt/. */
+MUST_CHECK bool queue_read(int fd, enum queue_check check, struct arena *arena, struct queue_envelope *envelope);
+/* In place, with pwrite; no sync (a mark that is lost means a duplicate, not a loss): sync once with os_fdatasync for a batch. */
+MUST_CHECK bool queue_mark_done(int fd, struct queue_envelope *envelope, uint32_t recipient);
+/* Attempts, next try, warning time, flags and the reasons of the recipients that are left: appended as a new envelope where it
+ * does not fit in place, the first block switched to it last. */
+MUST_CHECK bool queue_update(int fd, struct queue_envelope *envelope);
+MUST_CHECK bool queue_move(struct queue *queue, const char *id, enum queue_name from, enum queue_name to);
+/* Each file of a folder, in no order; stops when `each` returns false. Names that are no ids are passed with valid = false. */
+bool queue_each(struct queue *queue, enum queue_name name, bool (*each)(void *context, const char *id, bool valid), void *context);
+
+#endif
