@@ -114,7 +114,8 @@ static void heap_down(struct loop *loop, size_t i)
 
 		if (child >= loop->heap_count)
 			break;
-		if (child + 1 < loop->heap_count && loop->heap[child + 1]->when < loop->heap[child]->when)
+		if (child + 1 < loop->heap_count &&
+			loop->heap[child + 1]->when < loop->heap[child]->when)
 			child++;
 		if (loop->heap[child]->when >= timer->when)
 			break;
@@ -171,6 +172,22 @@ void loop_defer(struct loop *loop, struct deferred *deferred)
 	loop->deferred_tail = &deferred->next;
 }
 
+void loop_cancel(struct loop *loop, struct deferred *deferred)
+{
+	struct deferred **at = &loop->deferred_head;
+
+	if (!deferred->queued)
+		return;
+	while (*at && *at != deferred)
+		at = &(*at)->next;
+	if (*at)
+		*at = deferred->next;
+	deferred->queued = false;
+	if (!deferred->next)
+		for (loop->deferred_tail = &loop->deferred_head; *loop->deferred_tail;)
+			loop->deferred_tail = &(*loop->deferred_tail)->next;
+}
+
 int64_t loop_now(const struct loop *loop)
 {
 	return loop->now;
@@ -218,7 +235,8 @@ void loop_turn(struct loop *loop, int milliseconds)
 	int count;
 
 	run_deferred(loop);
-	count = epoll_wait(loop->epoll, loop->batch, LOOP_BATCH, loop_wait_time(loop, milliseconds));
+	count = epoll_wait(
+		loop->epoll, loop->batch, LOOP_BATCH, loop_wait_time(loop, milliseconds));
 	loop->now = loop->clock();
 	loop->batch_count = count < 0 ? 0 : count;
 	for (loop->batch_at = 0; loop->batch_at < loop->batch_count;) {

@@ -57,6 +57,8 @@ void loop_timer_stop(struct timer *timer);
 
 /* Run at the end of this turn, once however often it was asked for. */
 void loop_defer(struct loop *loop, struct deferred *deferred);
+/* Take it back, before its struct is freed; a no-op when it is not queued. */
+void loop_cancel(struct loop *loop, struct deferred *deferred);
 
 /* Milliseconds at the start of this turn. */
 int64_t loop_now(const struct loop *loop);

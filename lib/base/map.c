@@ -166,7 +166,8 @@ void *map_remove(struct map *map, struct slice key)
 	return value;
 }
 
-void map_each(struct map *map, bool (*each)(void *context, struct slice key, void *value), void *context)
+void map_each(
+	struct map *map, bool (*each)(void *context, struct slice key, void *value), void *context)
 {
 	for (size_t i = 0; i < map->bucket_count; i++) {
 		for (struct map_entry *e = map->buckets[i], *next; e; e = next) {

@@ -33,7 +33,7 @@ bool slice_starts_nocase(struct slice s, struct slice prefix)
 bool slice_ends_nocase(struct slice s, struct slice suffix)
 {
 	return s.length >= suffix.length &&
-		slice_equal_nocase(slice_tail(s, s.length - suffix.length), suffix);
+	       slice_equal_nocase(slice_tail(s, s.length - suffix.length), suffix);
 }
 
 int slice_compare(struct slice a, struct slice b)

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: ISC
+/* Connections between processes of the suite. See channel.h. */
+#include "ipc/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	CHANNEL_TURN =
+		64, /* messages read in one turn, so that one busy peer does not starve the others */
+	CHANNEL_SOCKET_BUFFER = 1 << 20 /* bytes; the kernel may grant less */
+};
+
+struct channel_packet {
+	struct channel_packet *next;
+	unsigned fd_count;
+	int fds[MESSAGE_FDS];
+	size_t length;
+	char data[];
+};
+
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(MESSAGE_FDS * sizeof(int))];
+};
+
+bool channel_pair(int ends[2])
+{
+	int size = CHANNEL_SOCKET_BUFFER;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return false;
+	for (int i = 0; i < 2; i++)
+		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return true;
+}
+
+/* One packet; -1 with errno. */
+static ssize_t packet_send(
+	int fd, const void *data, size_t length, const int *fds, unsigned fd_count)
+{
+	union control control;
+	struct iovec part = { .iov_base = (void *)data, .iov_len = length };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd_count) {
+		header.msg_control = control.space;
+		header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		memset(control.space, 0, header.msg_controllen);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, fd_count * sizeof(int));
+	}
+	do
+		n = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void take_descriptors(struct msghdr *header, struct message *message)
+{
+	message->fd_count = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		unsigned count;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		for (unsigned i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (message->fd_count < MESSAGE_FDS)
+				message->fds[message->fd_count++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+/*
+ * One packet into `space` and decoded. 1 with a message, 0 at the end, -1 with errno (EAGAIN: nothing there; EBADMSG: what came
+ * is no message, its descriptors are closed).
+ */
+static int packet_receive(int fd, char *space, struct message *message)
+{
+	union control control;
+	struct iovec part = { .iov_base = space, .iov_len = MESSAGE_MAX + 1 };
+	struct msghdr header = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space) };
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? 0 : -1;
+	take_descriptors(&header, message);
+	if (n == 0 && message->fd_count == 0)
+		return 0;
+	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
+		!message_decode(slice_of(space, (size_t)n), message) ||
+		message->fd_count > message_fd_limit(message->type)) {
+		message_close_fds(message);
+		errno = EBADMSG;
+		return -1;
+	}
+	return 1;
+}
+
+static void packet_free(struct channel_packet *packet)
+{
+	for (unsigned i = 0; i < packet->fd_count; i++)
+		close(packet->fds[i]);
+	free(packet);
+}
+
+static void channel_drop(struct channel *channel)
+{
+	struct channel_packet *next;
+
+	for (struct channel_packet *p = channel->out_head; p; p = next) {
+		next = p->next;
+		packet_free(p);
+	}
+	channel->out_head = channel->out_tail = NULL;
+	channel->out_bytes = 0;
+	if (channel->gone)
+		*channel->gone = true;
+	channel->gone = NULL;
+	if (channel->watch.fd >= 0) {
+		loop_unwatch(&channel->watch);
+		close(channel->watch.fd);
+		channel->watch.fd = -1;
+	}
+}
+
+static void channel_fail(struct channel *channel, const char *why)
+{
+	channel_drop(channel);
+	if (channel->closed)
+		channel->closed(channel, why);
+}
+
+static void channel_events(struct channel *channel)
+{
+	loop_rewatch(&channel->watch, (channel->paused ? 0u : (uint32_t)EPOLLIN) |
+					      (channel->out_head ? (uint32_t)EPOLLOUT : 0u));
+}
+
+/* False when the peer is gone. */
+static bool channel_write(struct channel *channel)
+{
+	while (channel->out_head) {
+		struct channel_packet *packet = channel->out_head;
+
+		if (packet_send(channel->watch.fd, packet->data, packet->length, packet->fds,
+			    packet->fd_count) < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
+		channel->out_head = packet->next;
+		if (!channel->out_head)
+			channel->out_tail = NULL;
+		channel->out_bytes -= packet->length;
+		packet_free(packet);
+	}
+	return true;
+}
+
+static void channel_flush(struct deferred *deferred)
+{
+	struct channel *channel = deferred->context;
+
+	if (!channel_is_open(channel))
+		return;
+	if (channel->out_bytes > CHANNEL_OUT_LIMIT)
+		channel_fail(channel, "peer does not read");
+	else if (!channel_write(channel))
+		channel_fail(channel, "peer went away");
+	else
+		channel_events(channel);
+}
+
+static void channel_read(struct channel *channel)
+{
+	static _Thread_local char space[MESSAGE_MAX + 1];
+	static _Thread_local bool space_in_use;
+	bool gone = false;
+	/* A handler that turns the loop again would overwrite the message it holds: no handler does, and if one did it gets nothing. */
+	if (space_in_use)
+		return;
+	channel->gone = &gone;
+	for (int i = 0; i < CHANNEL_TURN && !gone && !channel->paused; i++) {
+		struct message message;
+		int got = packet_receive(channel->watch.fd, space, &message);
+
+		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (got <= 0) {
+			channel->gone = NULL;
+			channel_fail(channel, got == 0           ? "peer went away"
+					      : errno == EBADMSG ? "peer sent what is no message"
+								 : strerror(errno));
+			return;
+		}
+		space_in_use = true;
+		channel->receive(channel, &message);
+		space_in_use = false;
+		message_close_fds(&message);
+	}
+	if (!gone)
+		channel->gone = NULL;
+}
+
+static void channel_ready(struct watch *watch, uint32_t events)
+{
+	struct channel *channel = watch->context;
+
+	if (events & EPOLLOUT) {
+		channel_flush(&channel->flush);
+		if (!channel_is_open(channel))
+			return;
+	}
+	if ((events & EPOLLIN) && !channel->paused)
+		channel_read(channel);
+	else if (events & (EPOLLHUP | EPOLLERR))
+		channel_fail(channel, "peer went away");
+}
+
+bool channel_open(struct channel *channel, struct loop *loop, int fd, channel_receive receive,
+	channel_closed closed, void *context)
+{
+	int flags = fcntl(fd, F_GETFL);
+	bool queued = channel->flush.queued;
+	struct deferred *next = channel->flush.next;
+
+	*channel = (struct channel){
+		.loop = loop, .receive = receive, .closed = closed, .context = context
+	};
+	/* A flush that is still queued from this struct's former connection stays where it is in the loop's list. */
+	channel->flush = (struct deferred){
+		.run = channel_flush, .context = channel, .next = next, .queued = queued
+	};
+	channel->watch = (struct watch){
+		.fd = fd, .events = EPOLLIN, .ready = channel_ready, .context = channel
+	};
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && loop_watch(loop, &channel->watch))
+		return true;
+	close(fd);
+	channel->watch.fd = -1;
+	return false;
+}
+
+static struct channel_packet *packet_new(const struct message *message, struct buffer *encoded)
+{
+	struct channel_packet *packet = malloc(sizeof(*packet) + encoded->length);
+
+	if (!packet)
+		return NULL;
+	*packet = (struct channel_packet){ .length = encoded->length };
+	memcpy(packet->data, encoded->data, encoded->length);
+	for (; packet->fd_count < message->fd_count; packet->fd_count++) {
+		int copy = fcntl(message->fds[packet->fd_count], F_DUPFD_CLOEXEC, 3);
+
+		if (copy < 0) {
+			packet_free(packet);
+			return NULL;
+		}
+		packet->fds[packet->fd_count] = copy;
+	}
+	return packet;
+}
+
+bool channel_send(struct channel *channel, const struct message *message)
+{
+	static _Thread_local struct buffer encoded;
+	struct channel_packet *packet;
+
+	buffer_clear(&encoded);
+	if (!channel_is_open(channel) || !message_encode(message, &encoded))
+		return false;
+	/* Nothing waits: straight to the socket, without a copy. What the socket does not take is queued. */
+	if (!channel->out_head && packet_send(channel->watch.fd, encoded.data, encoded.length,
+					  message->fds, message->fd_count) >= 0)
+		return true;
+	packet = packet_new(message, &encoded);
+	if (!packet)
+		return false;
+	if (channel->out_tail)
+		channel->out_tail->next = packet;
+	else
+		channel->out_head = packet;
+	channel->out_tail = packet;
+	channel->out_bytes += packet->length;
+	loop_defer(channel->loop, &channel->flush);
+	return true;
+}
+
+void channel_pause(struct channel *channel, bool paused)
+{
+	channel->paused = paused;
+	if (channel_is_open(channel))
+		channel_events(channel);
+}
+
+void channel_close(struct channel *channel)
+{
+	if (!channel_is_open(channel))
+		return;
+	channel_write(channel);
+	channel_drop(channel);
+}
+
+/* Wait for `events`; false with ETIMEDOUT at the deadline. */
+static bool wait_for(int fd, short events, int64_t deadline)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	for (;;) {
+		int64_t left = deadline - loop_monotonic();
+		int n = left <= 0 ? 0 : poll(&poll_fd, 1, left > 3600000 ? 3600000 : (int)left);
+
+		if (n > 0)
+			return true;
+		if (n == 0 && deadline - loop_monotonic() <= 0) {
+			errno = ETIMEDOUT;
+			return false;
+		}
+		if (n < 0 && errno != EINTR)
+			return false;
+	}
+}
+
+bool channel_sync_send(int fd, const struct message *message, int64_t deadline)
+{
+	static _Thread_local struct buffer encoded;
+
+	buffer_clear(&encoded);
+	if (!message_encode(message, &encoded)) {
+		errno = EBADMSG;
+		return false;
+	}
+	while (packet_send(fd, encoded.data, encoded.length, message->fds, message->fd_count) < 0) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
+			errno = EPIPE;
+			return false;
+		}
+		if (!wait_for(fd, POLLOUT, deadline))
+			return false;
+	}
+	return true;
+}
+
+bool channel_sync_receive(int fd, struct message *message, struct buffer *space, int64_t deadline)
+{
+	buffer_clear(space);
+	if (!buffer_reserve(space, MESSAGE_MAX + 1)) {
+		errno = ENOMEM;
+		return false;
+	}
+	for (;;) {
+		int got = packet_receive(fd, space->data, message);
+
+		if (got > 0)
+			return true;
+		if (got == 0) {
+			errno = EPIPE;
+			return false;
+		}
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			return false;
+		if (!wait_for(fd, POLLIN, deadline))
+			return false;
+	}
+}
