@@ -113,8 +113,10 @@ enum {
 #define FIELDS_DELIVER_MESSAGE(F) \
 	F(U32, serial, 0) F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
 	F(I64, arrival, 0)        /* microseconds since 1970 */ \
+	F(I64, active, 0)         /* when it came into the active queue, likewise; for delays= */ \
 	F(I64, content_offset, 0) F(I64, content_size, 0) \
 	F(I64, content_lines, 0)  /* LF bytes in it */ \
+	F(U32, flags, 0)          /* enum queue_flag */ \
 	F(TEXT, nexthop, 512) \
 	F(U32, recipients, 0)     /* that many DELIVER_RECIPIENT follow */
 #define FIELDS_DELIVER_RECIPIENT(F) \
@@ -130,7 +132,9 @@ enum {
 /* --- qmgr -> bounce: report what failed (or is late) to the sender. One descriptor, the queue file. --- */
 #define FIELDS_BOUNCE_BEGIN(F) \
 	F(U32, serial, 0) F(U8, kind, 0) /* enum bounce_kind */ F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
-	F(TEXT, envid, 128) F(I64, arrival, 0) F(I64, content_offset, 0) F(I64, content_size, 0)
+	F(TEXT, envid, 128) F(I64, arrival, 0) F(I64, content_offset, 0) F(I64, content_size, 0) \
+	F(U32, flags, 0)         /* enum queue_flag */ \
+	F(I64, give_up, 0)       /* when it is returned if nothing changes, microseconds since 1970; for BOUNCE_DELAY */
 #define FIELDS_BOUNCE_RECIPIENT(F) \
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON)
 #define FIELDS_BOUNCE_END(F) F(U32, serial, 0)
@@ -142,8 +146,9 @@ enum {
 #define FIELDS_SUBMIT_RECIPIENT(F) F(TEXT, address, MAX_ADDRESS)
 #define FIELDS_SUBMIT_CONTENT(F) F(BYTES, chunk, MAX_CHUNK)
 #define FIELDS_SUBMIT_END(F) F(U8, fail, 0)
-/* postqueue, postsuper, postern flush -> qmgr. `id` empty: all. */
-#define FIELDS_QUEUE_CONTROL(F) F(U8, action, 0) /* enum queue_action */ F(TEXT, id, MAX_QUEUE_ID) F(TEXT, site, 256)
+/* postqueue, postsuper, postern flush -> qmgr. `id` empty: all. `folders`: bits 1 << enum queue_name; 0: those usual for the action. */
+#define FIELDS_QUEUE_CONTROL(F) \
+	F(U8, action, 0) /* enum queue_action */ F(TEXT, id, MAX_QUEUE_ID) F(TEXT, site, 256) F(U8, folders, 0)
 #define FIELDS_QUEUE_CONTROL_ANSWER(F) F(U8, status, 0) /* 0 done, else sysexits */ F(U32, count, 0) F(TEXT, reason, 300)
 /* mailq -> showq; one QUEUE_MESSAGE and its QUEUE_RECIPIENTs for each message, then QUEUE_END. */
 #define FIELDS_QUEUE_LIST(F) F(TEXT, id, MAX_QUEUE_ID)
@@ -300,7 +305,8 @@ enum domain_class {
 enum deliver_status { DELIVER_DEFERRED = 0, DELIVER_SENT = 1, DELIVER_BOUNCED = 2 };
 enum bounce_kind { BOUNCE_FAILURE = 1, BOUNCE_DELAY = 2, BOUNCE_SUCCESS = 3 };
 enum auth_status { AUTH_TEMPORARY = 0, AUTH_OK = 1, AUTH_FAILED = 2, AUTH_NO_MECHANISM = 3, AUTH_BAD = 4 };
-enum cleanup_flag { CLEANUP_LOCAL = 1, CLEANUP_BOUNCE = 2, CLEANUP_8BIT = 4, CLEANUP_SMTPUTF8 = 8, CLEANUP_SUBMISSION = 16 };
+enum cleanup_flag { CLEANUP_LOCAL = 1, CLEANUP_BOUNCE = 2, CLEANUP_8BIT = 4, CLEANUP_SMTPUTF8 = 8, CLEANUP_SUBMISSION = 16,
+	CLEANUP_RET_HEADERS = 32 /* RFC 3461 4.3: RET=HDRS */ };
 enum queue_action { QUEUE_FLUSH = 1, QUEUE_FLUSH_ID = 2, QUEUE_FLUSH_SITE = 3, QUEUE_DELETE = 4, QUEUE_HOLD = 5,
 	QUEUE_RELEASE = 6, QUEUE_REQUEUE = 7, QUEUE_EXPIRE = 8 };
 enum rate_kind { RATE_MESSAGE = 1, RATE_RECIPIENT = 2, RATE_AUTH = 3 };

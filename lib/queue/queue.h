@@ -41,7 +41,8 @@ struct queue_info {
 	uint32_t recipient_count, recipients_done;
 	uint32_t flags;        /* enum queue_flag */
 };
-enum queue_flag { QUEUE_FLAG_EXPIRED = 1 /* forced */, QUEUE_FLAG_8BIT = 2, QUEUE_FLAG_SMTPUTF8 = 4, QUEUE_FLAG_BOUNCE = 8, QUEUE_FLAG_LOCAL = 16 };
+enum queue_flag { QUEUE_FLAG_EXPIRED = 1 /* forced */, QUEUE_FLAG_8BIT = 2, QUEUE_FLAG_SMTPUTF8 = 4, QUEUE_FLAG_BOUNCE = 8, QUEUE_FLAG_LOCAL = 16,
+	QUEUE_FLAG_RET_HEADERS = 32 /* RFC 3461 4.3: bounces carry the headers only */ };
 
 struct queue_recipient {
 	struct slice address;  /* after alias expansion */
