@@ -3,9 +3,12 @@
  * The queue on disk: folders, ids, and the file format (docs/queue-format.md describes every byte).
  *
  * A queue file is: first block (512 bytes: magic, version, lengths, offsets, times, counters, checksums) . content (LF line
- * ends, with the headers cleanup added) . envelope records . trailer (header changes after filtering; may be absent). Content
- * comes before the envelope because recipients are still being expanded while it streams in, and so that its offset never moves. All
- * integers are little-endian and 64 bits wide unless they are record lengths. Recipients are marked done in place.
+ * ends, with the headers cleanup added) . envelope records . trailer (header changes after filtering; may be absent) . report
+ * (why recipients failed; may be absent). Content comes before the envelope because recipients are still being expanded while it
+ * streams in, and so that its offset never moves. All integers are little-endian and 64 bits wide unless they are record lengths.
+ *
+ * After its commit three things of a file change, each in place and each safe without a sync: one byte of a recipient (done), the
+ * first block (one sector), and the report, which has a checksum of its own and on which nothing depends.
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -70,11 +73,18 @@ MUST_CHECK bool queue_write_content(struct queue_writer *w, struct slice content
 MUST_CHECK bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope);
 /* fsync the file, rename it to its id, fsync the folder: durable when true. May run on another thread than the rest. */
 MUST_CHECK bool queue_commit(struct queue_writer *w);
+/* The same in steps, for a caller that shares the folder's sync among files: sync and rename the file; sync the folder; then
+ * say that it was for this one too. */
+MUST_CHECK bool queue_commit_file(struct queue_writer *w);
+MUST_CHECK bool queue_commit_folder(struct queue *queue);
+void queue_committed(struct queue_writer *w);
 int64_t queue_content_size(const struct queue_writer *w);
 /* A read-only descriptor of the committed file, the caller's. */
 MUST_CHECK int queue_reopen(struct queue_writer *w);
 /* Remove what is not committed, free. */
 void queue_writer_free(struct queue_writer **w);
+/* Remove files in incoming/ whose writer died before the commit; those of living writers are locked. Returns how many. */
+unsigned queue_remove_unfinished(struct queue *queue);
 
 /* --- reading and marking, in qmgr, showq, postcat --- */
 enum queue_check { QUEUE_CHECK_HEAD, QUEUE_CHECK_ALL /* the content's checksum too */ };
@@ -82,11 +92,13 @@ enum queue_check { QUEUE_CHECK_HEAD, QUEUE_CHECK_ALL /* the content's checksum t
 MUST_CHECK bool queue_read(int fd, enum queue_check check, struct arena *arena, struct queue_envelope *envelope);
 /* In place, with pwrite; no sync (a mark that is lost means a duplicate, not a loss): sync once with os_fdatasync for a batch. */
 MUST_CHECK bool queue_mark_done(int fd, struct queue_envelope *envelope, uint32_t recipient);
-/* Attempts, next try, warning time, flags and the reasons of the recipients that are left: appended as a new envelope where it
- * does not fit in place, the first block switched to it last. */
+/* Attempts, next try, warning time, flags (in the first block, switched last), and the reasons of the recipients that are left
+ * (the report: over the old one, or appended where it does not fit). No sync is needed: what is lost by a crash is only how often
+ * and why it failed. */
 MUST_CHECK bool queue_update(int fd, struct queue_envelope *envelope);
 MUST_CHECK bool queue_move(struct queue *queue, const char *id, enum queue_name from, enum queue_name to);
-/* Each file of a folder, in no order; stops when `each` returns false. Names that are no ids are passed with valid = false. */
+/* Each file of a folder, in no order; stops when `each` returns false. Names that are no ids are passed with valid = false;
+ * unfinished files and names with a leading dot are left out. */
 bool queue_each(struct queue *queue, enum queue_name name, bool (*each)(void *context, const char *id, bool valid), void *context);
 
 #endif

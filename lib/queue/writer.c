@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: ISC
+/*
+ * Making a queue file. Everything is gathered in memory up to WRITER_BUFFER bytes, so that a small message is one write:
+ * first block, content and envelope together. See queue.h.
+ */
+#include "queue/format.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "os/os.h"
+
+enum { WRITER_BUFFER = 128 << 10, WRITER_ENVELOPE_LIMIT = QUEUE_MAX_SECTION };
+
+struct queue_writer {
+	struct queue *queue;
+	char id[QUEUE_ID_SIZE];
+	char temporary[QUEUE_ID_SIZE + 4];
+	int fd;
+	struct buffer pending; /* what comes at `written` of the file */
+	int64_t written;
+	struct queue_block block;
+	bool named; /* renamed to its id */
+	bool committed; /* and durable */
+};
+
+struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t arrival)
+{
+	struct queue_writer *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->queue = queue;
+	w->pending = buffer_limited(WRITER_BUFFER + WRITER_ENVELOPE_LIMIT);
+	w->block.info.arrival = arrival;
+	snprintf(w->id, sizeof(w->id), "%s", id);
+	snprintf(w->temporary, sizeof(w->temporary), "%s.tmp", id);
+	w->fd = os_openat(queue->folder[QUEUE_INCOMING], w->temporary,
+		O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	if (w->fd < 0) {
+		free(w);
+		return NULL;
+	}
+	/* The lock tells queue_remove_unfinished of another process that this file has a writer. */
+	if (!queue_lock(w->fd) || !buffer_reserve(&w->pending, QUEUE_BLOCK_SIZE)) {
+		queue_writer_free(&w);
+		return NULL;
+	}
+	memset(w->pending.data, 0, QUEUE_BLOCK_SIZE);
+	w->pending.length = QUEUE_BLOCK_SIZE;
+	return w;
+}
+
+static bool flush(struct queue_writer *w)
+{
+	if (w->pending.failed) {
+		errno = ENOMEM;
+		return false;
+	}
+	if (!os_pwrite_all(w->fd, w->pending.data, w->pending.length, w->written))
+		return false;
+	w->written += (int64_t)w->pending.length;
+	buffer_clear(&w->pending);
+	return true;
+}
+
+static int64_t count_lines(struct slice content)
+{
+	int64_t lines = 0;
+
+	for (size_t i = 0; i < content.length; i++)
+		lines += content.data[i] == '\n';
+	return lines;
+}
+
+bool queue_write_content(struct queue_writer *w, struct slice content)
+{
+	w->block.content_crc = queue_crc(w->block.content_crc, content.data, content.length);
+	w->block.info.content_size += (int64_t)content.length;
+	w->block.info.content_lines += count_lines(content);
+	while (content.length) {
+		size_t room = WRITER_BUFFER - w->pending.length;
+		struct slice part = slice_head(content, room);
+
+		if (!buffer_add(&w->pending, part)) {
+			errno = ENOMEM;
+			return false;
+		}
+		content = slice_tail(content, part.length);
+		if (w->pending.length >= WRITER_BUFFER && !flush(w))
+			return false;
+	}
+	return true;
+}
+
+bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope)
+{
+	struct queue_info *info = &w->block.info;
+	size_t start = w->pending.length;
+	unsigned char bytes[QUEUE_BLOCK_SIZE];
+
+	if (!queue_envelope_encode(envelope, &w->pending))
+		return false;
+	info->envelope_offset = QUEUE_CONTENT_OFFSET + info->content_size;
+	info->envelope_size = (int64_t)(w->pending.length - start);
+	if (info->envelope_size > QUEUE_MAX_SECTION) {
+		errno = EFBIG;
+		return false;
+	}
+	info->recipient_count = envelope->info.recipient_count;
+	info->flags = envelope->info.flags;
+	info->next_try = envelope->info.next_try;
+	w->block.envelope_crc = queue_envelope_crc(
+		(unsigned char *)w->pending.data + start, (size_t)info->envelope_size);
+	queue_block_encode(&w->block, bytes);
+	if (w->written == 0) {
+		memcpy(w->pending.data, bytes, sizeof(bytes));
+		return flush(w);
+	}
+	return flush(w) && os_pwrite_all(w->fd, bytes, sizeof(bytes), 0);
+}
+
+bool queue_commit_file(struct queue_writer *w)
+{
+	int folder = w->queue->folder[QUEUE_INCOMING];
+
+	if (!os_fsync(w->fd) || !os_renameat(folder, w->temporary, folder, w->id))
+		return false;
+	w->named = true;
+	return true;
+}
+
+bool queue_commit_folder(struct queue *queue)
+{
+	return os_fsync(queue->folder[QUEUE_INCOMING]);
+}
+
+void queue_committed(struct queue_writer *w)
+{
+	w->committed = true;
+}
+
+bool queue_commit(struct queue_writer *w)
+{
+	if (!queue_commit_file(w) || !queue_commit_folder(w->queue))
+		return false;
+	queue_committed(w);
+	return true;
+}
+
+int64_t queue_content_size(const struct queue_writer *w)
+{
+	return w->block.info.content_size;
+}
+
+int queue_reopen(struct queue_writer *w)
+{
+	return os_openat(w->queue->folder[QUEUE_INCOMING], w->id, O_RDONLY | O_NOFOLLOW, 0);
+}
+
+void queue_writer_free(struct queue_writer **writer)
+{
+	struct queue_writer *w = *writer;
+
+	if (!w)
+		return;
+	/* A file that cannot be removed here is never complete under its id unless its folder's sync failed; then it may be
+	 * delivered although the client was told to try again, which is a duplicate and no loss. */
+	if (!w->committed &&
+		!os_unlinkat(w->queue->folder[QUEUE_INCOMING], w->named ? w->id : w->temporary, 0))
+		errno = 0;
+	os_close(&w->fd);
+	buffer_free(&w->pending);
+	free(w);
+	*writer = NULL;
+}
