@@ -133,6 +133,8 @@ static void channel_drop(struct channel *channel)
 	}
 	channel->out_head = channel->out_tail = NULL;
 	channel->out_bytes = 0;
+	if (channel->loop)
+		loop_cancel(channel->loop, &channel->flush);
 	if (channel->gone)
 		*channel->gone = true;
 	channel->gone = NULL;
@@ -238,16 +240,11 @@ bool channel_open(struct channel *channel, struct loop *loop, int fd, channel_re
 	channel_closed closed, void *context)
 {
 	int flags = fcntl(fd, F_GETFL);
-	bool queued = channel->flush.queued;
-	struct deferred *next = channel->flush.next;
 
 	*channel = (struct channel){
 		.loop = loop, .receive = receive, .closed = closed, .context = context
 	};
-	/* A flush that is still queued from this struct's former connection stays where it is in the loop's list. */
-	channel->flush = (struct deferred){
-		.run = channel_flush, .context = channel, .next = next, .queued = queued
-	};
+	channel->flush = (struct deferred){ .run = channel_flush, .context = channel };
 	channel->watch = (struct watch){
 		.fd = fd, .events = EPOLLIN, .ready = channel_ready, .context = channel
 	};

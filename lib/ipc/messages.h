@@ -217,10 +217,6 @@ enum {
 /* old imap spawner -> new one: pass all notices on to me. */
 #define FIELDS_NOTICE_ALL(F) F(U8, unused, 0)
 
-/* --- test builds only: try to escape from the cell, and say how it went. --- */
-#define FIELDS_ESCAPE_TRY(F) F(TEXT, attempt, 64) F(TEXT, argument, MAX_PATH_TEXT)
-#define FIELDS_ESCAPE_RESULT(F) F(U8, refused, 0) F(TEXT, detail, 300)
-
 /* M(NAME, member, FDS) */
 #define MESSAGES(M) \
 	M(MASTER_START, master_start, MESSAGE_FDS) \
@@ -286,9 +282,7 @@ enum {
 	M(WAKE, wake, 0) \
 	M(NOTICE, notice, 0) \
 	M(NOTICE_WATCH, notice_watch, 0) \
-	M(NOTICE_ALL, notice_all, 0) \
-	M(ESCAPE_TRY, escape_try, 0) \
-	M(ESCAPE_RESULT, escape_result, 0)
+	M(NOTICE_ALL, notice_all, 0)
 
 /* Values in the fields above. A zero is never a good answer. */
 enum directory_status {

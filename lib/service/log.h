@@ -15,6 +15,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_E
 void log_open(int fd, const char *name, const char *host, bool json, bool verbose);
 /* After a fork: another name ("postern/imap(user)") and the new pid. */
 void log_rename(const char *name);
+/* The descriptor lines go to, for those who close all others. */
+int log_descriptor(void);
 /* "warning: " and "error: " stand before the text, as Postfix writes them; info has none. Debug only with verbose. */
 void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *format, ...) PRINTF_LIKE(1, 2);

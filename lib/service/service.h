@@ -70,7 +70,7 @@ MUST_CHECK int service_connect_sync(struct service *service, enum service_id to,
 
 /*
  * A standing connection that mends itself: opened on first use, asked for again (with back-off) when it breaks.
- * link_channel is NULL while there is none. `up` runs at each new connection; `down` when it broke (the requests in flight on
+ * In `receive`, channel->context is the link. link_channel is NULL while there is none. `up` runs at each new connection; `down` when it broke (the requests in flight on
  * it will not be answered).
  */
 struct link {

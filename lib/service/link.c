@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: ISC
+/* Introductions asked of master, and standing connections that mend themselves. See service.h. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "service/internal.h"
+#include "service/log.h"
+
+enum { LINK_RETRY_FIRST = 50, LINK_RETRY_MOST = 5000 /* ms */ };
+
+void service_connect(
+	struct service *service, enum service_id to, service_connected connected, void *context)
+{
+	struct message message = { .type = MESSAGE_MASTER_CONNECT };
+	struct connect_request *request = vector_add(&service->requests);
+
+	if (!service->control_open)
+		service_open_control(service);
+	if (!request) {
+		connected(service, context, -1, "too many introductions asked for");
+		return;
+	}
+	*request = (struct connect_request){ ++service->next_serial, connected, context };
+	message.master_connect.serial = request->serial;
+	message.master_connect.service = (uint8_t)to;
+	channel_send(&service->control, &message);
+}
+
+struct sync_connect {
+	int fd;
+	bool answered;
+};
+
+static void sync_connected(struct service *service, void *context, int fd, const char *reason)
+{
+	struct sync_connect *wait = context;
+
+	if (fd < 0)
+		log_warning("no connection: %s", reason);
+	wait->fd = fd;
+	wait->answered = true;
+}
+
+static void forget_request(struct service *service, const void *context)
+{
+	for (size_t i = 0; i < service->requests.count; i++) {
+		struct connect_request *request = vector_at(&service->requests, i);
+
+		if (request->context == context) {
+			vector_swap_out(&service->requests, i);
+			return;
+		}
+	}
+}
+
+int service_connect_sync(struct service *service, enum service_id to, int64_t deadline)
+{
+	struct sync_connect wait = { .fd = -1 };
+
+	service_connect(service, to, sync_connected, &wait);
+	while (!wait.answered && !service->ended) {
+		int64_t left = deadline - loop_monotonic();
+
+		if (left <= 0)
+			break;
+		loop_turn(service->loop, (int)(left > 1000 ? 1000 : left));
+	}
+	if (!wait.answered) {
+		forget_request(service, &wait);
+		errno = ETIMEDOUT;
+	}
+	return wait.fd;
+}
+
+static void link_ask(struct link *link);
+
+static void link_retry(struct timer *timer)
+{
+	link_ask(timer->context);
+}
+
+static void link_again(struct link *link)
+{
+	int64_t wait = (int64_t)LINK_RETRY_FIRST << (link->failures < 10 ? link->failures : 10);
+
+	link->failures++;
+	link->retry = (struct timer){ .fire = link_retry, .context = link };
+	loop_timer_start(
+		link->service->loop, &link->retry, wait < LINK_RETRY_MOST ? wait : LINK_RETRY_MOST);
+}
+
+static void link_closed(struct channel *channel, const char *why)
+{
+	struct link *link = channel->context;
+
+	log_debug("connection to %s ended: %s", service_id_name(link->to), why);
+	if (link->down)
+		link->down(link);
+	if (!link->closed && !link->connecting && !link->retry.place &&
+		!channel_is_open(&link->channel))
+		link_again(link);
+}
+
+static void link_connected(struct service *service, void *context, int fd, const char *reason)
+{
+	struct link *link = context;
+
+	link->connecting = false;
+	if (fd < 0) {
+		log_debug("no connection to %s: %s", service_id_name(link->to), reason);
+		link_again(link);
+		return;
+	}
+	if (!channel_open(&link->channel, service->loop, fd, link->receive, link_closed, link)) {
+		link_again(link);
+		return;
+	}
+	link->failures = 0;
+	if (link->up)
+		link->up(link);
+}
+
+static void link_ask(struct link *link)
+{
+	if (link->closed || link->connecting)
+		return;
+	link->connecting = true;
+	service_connect(link->service, link->to, link_connected, link);
+}
+
+void link_open(struct link *link, struct service *service, enum service_id to,
+	channel_receive receive, void (*up)(struct link *), void (*down)(struct link *),
+	void *context)
+{
+	*link = (struct link){ .service = service,
+		.to = to,
+		.receive = receive,
+		.up = up,
+		.down = down,
+		.context = context };
+	link->channel.watch.fd = -1;
+	link_ask(link);
+}
+
+struct channel *link_channel(struct link *link)
+{
+	return channel_is_open(&link->channel) ? &link->channel : NULL;
+}
+
+void link_close(struct link *link)
+{
+	link->closed = true;
+	loop_timer_stop(&link->retry);
+	if (link->connecting)
+		forget_request(link->service, link);
+	channel_close(&link->channel);
+}

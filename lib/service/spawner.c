@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: ISC
+/* Forking session processes. See spawner.h. */
+#include "service/spawner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/vector.h"
+#include "service/internal.h"
+#include "service/log.h"
+
+struct spawner {
+	struct service *service;
+	struct cell_session *cell;
+	unsigned limit;
+	channel_receive receive;
+	void (*ended)(void *context, struct session_child *child, int status);
+	void *context;
+	struct vector children; /* of struct session_child * */
+	struct watch signals;
+	struct timer grace;
+};
+
+static void child_closed(struct channel *channel, const char *why)
+{
+	/* The end of the process itself is what counts: SIGCHLD tells of it. */
+	log_debug("session %d: %s", (int)((struct session_child *)channel->context)->pid, why);
+}
+
+static void child_gone(struct spawner *spawner, pid_t pid, int status)
+{
+	for (size_t i = 0; i < spawner->children.count; i++) {
+		struct session_child *child =
+			*(struct session_child **)vector_at(&spawner->children, i);
+
+		if (child->pid != pid)
+			continue;
+		vector_swap_out(&spawner->children, i);
+		if (WIFSIGNALED(status))
+			log_warning(
+				"session %d was ended by signal %d", (int)pid, WTERMSIG(status));
+		channel_close(&child->channel);
+		spawner->ended(spawner->context, child, status);
+		free(child);
+		return;
+	}
+}
+
+/* Messages that a child sent before it ended are read first: its channel is drained by the loop in the same turn or earlier. */
+static void reap(struct watch *watch, uint32_t events)
+{
+	struct spawner *spawner = watch->context;
+	struct signalfd_siginfo info[16];
+	int status;
+	pid_t pid;
+
+	while (read(watch->fd, info, sizeof(info)) > 0)
+		continue;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		child_gone(spawner, pid, status);
+}
+
+struct spawner *spawner_open(struct service *service, const struct cell *cell, unsigned limit,
+	channel_receive receive,
+	void (*ended)(void *context, struct session_child *child, int status), void *context)
+{
+	struct spawner *spawner = calloc(1, sizeof(*spawner));
+	char error[300];
+	sigset_t set;
+
+	if (!spawner)
+		return NULL;
+	*spawner = (struct spawner){ .service = service,
+		.limit = limit,
+		.receive = receive,
+		.ended = ended,
+		.context = context,
+		.children = vector_of(sizeof(struct session_child *), limit) };
+	spawner->cell = cell_session_new(cell, error, sizeof(error));
+	if (!spawner->cell) {
+		log_error("sessions cannot be confined: %s", error);
+		free(spawner);
+		return NULL;
+	}
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	spawner->signals = (struct watch){ .events = EPOLLIN, .ready = reap, .context = spawner };
+	spawner->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (spawner->signals.fd < 0 || !loop_watch(service->loop, &spawner->signals)) {
+		log_error("sessions cannot be waited for: %s", strerror(errno));
+		free(spawner);
+		return NULL;
+	}
+	return spawner;
+}
+
+static int compare_int(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Close everything above standard error but what the child keeps; nothing of other clients may leak into it. */
+static void close_others(const struct session_start *start, int channel_fd, int log_fd)
+{
+	enum { KEEP_MOST = 16 };
+	int keep[KEEP_MOST + 2], from = 3;
+	unsigned count = 0;
+
+	keep[count++] = channel_fd;
+	keep[count++] = log_fd;
+	for (unsigned i = 0; i < start->keep_count && i < KEEP_MOST; i++)
+		keep[count++] = start->keep[i];
+	qsort(keep, count, sizeof(keep[0]), compare_int);
+	for (unsigned i = 0; i < count; i++) {
+		if (keep[i] < from)
+			continue;
+		if (keep[i] > from)
+			close_range((unsigned)from, (unsigned)keep[i] - 1, 0);
+		from = keep[i] + 1;
+	}
+	close_range((unsigned)from, ~0U, 0);
+}
+
+static _Noreturn void run_child(
+	struct spawner *spawner, const struct session_start *start, int channel_fd)
+{
+	struct service *service = spawner->service;
+	char error[300];
+	sigset_t none;
+
+	close_others(start, channel_fd, log_descriptor());
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	service->loop = NULL; /* the parent's, and closed */
+	if (start->log_name)
+		log_rename(start->log_name);
+	if (!cell_session_enter(spawner->cell, start->folder, start->rights, service->best_effort,
+		    error, sizeof(error))) {
+		log_error("session cannot be confined: %s", error);
+		_exit(EX_NOPERM);
+	}
+	escape_arm(service);
+	_exit(start->run(service, channel_fd, start->argument));
+}
+
+static struct session_child *adopt(
+	struct spawner *spawner, struct session_child *child, pid_t pid, int fd, void *context)
+{
+	*child = (struct session_child){
+		.pid = pid, .context = context, .started = loop_now(spawner->service->loop)
+	};
+	if (!channel_open(&child->channel, spawner->service->loop, fd, spawner->receive,
+		    child_closed, child))
+		log_warning("session %d cannot be heard", (int)pid);
+	*(struct session_child **)vector_add(&spawner->children) = child;
+	return child;
+}
+
+struct session_child *spawner_start(
+	struct spawner *spawner, const struct session_start *start, void *context)
+{
+	struct session_child *child;
+	int ends[2];
+	pid_t pid;
+
+	/* Room first: after the fork nothing may fail. */
+	if (spawner->children.count >= spawner->limit) {
+		errno = EAGAIN;
+		return NULL;
+	}
+	if (!vector_add(&spawner->children))
+		return NULL;
+	spawner->children.count--;
+	child = calloc(1, sizeof(*child));
+	if (!child || !channel_pair(ends)) {
+		free(child);
+		return NULL;
+	}
+	pid = fork();
+	if (pid == 0)
+		run_child(spawner, start, ends[1]);
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		free(child);
+		return NULL;
+	}
+	return adopt(spawner, child, pid, ends[0], context);
+}
+
+unsigned spawner_count(const struct spawner *spawner)
+{
+	return (unsigned)spawner->children.count;
+}
+
+void spawner_each(struct spawner *spawner, void (*each)(void *context, struct session_child *child),
+	void *context)
+{
+	for (size_t i = 0; i < spawner->children.count; i++)
+		each(context, *(struct session_child **)vector_at(&spawner->children, i));
+}
+
+static void signal_all(struct spawner *spawner, int signal_number)
+{
+	for (size_t i = 0; i < spawner->children.count; i++)
+		kill((*(struct session_child **)vector_at(&spawner->children, i))->pid,
+			signal_number);
+}
+
+static void grace_over(struct timer *timer)
+{
+	signal_all(timer->context, SIGKILL);
+}
+
+void spawner_end_all(struct spawner *spawner, int64_t grace)
+{
+	signal_all(spawner, SIGTERM);
+	spawner->grace.fire = grace_over;
+	spawner->grace.context = spawner;
+	loop_timer_start(spawner->service->loop, &spawner->grace, grace);
+}
+
+void spawner_free(struct spawner **spawner)
+{
+	if (!*spawner)
+		return;
+	loop_timer_stop(&(*spawner)->grace);
+	loop_unwatch(&(*spawner)->signals);
+	close((*spawner)->signals.fd);
+	for (size_t i = 0; i < (*spawner)->children.count; i++) {
+		struct session_child *child =
+			*(struct session_child **)vector_at(&(*spawner)->children, i);
+
+		channel_close(&child->channel);
+		free(child);
+	}
+	vector_free(&(*spawner)->children);
+	free(*spawner);
+	*spawner = NULL;
+}
