@@ -177,7 +177,7 @@ enum {
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
 
 /* --- smtpd: spawner <-> front, session <-> front --- */
-/* front -> spawner: so many more sessions are wanted. */
+/* front -> spawner: so many sessions are wanted and not there yet; replaces what was said before. */
 #define FIELDS_POOL_WANT(F) F(U32, count, 0)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)

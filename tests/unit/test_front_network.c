@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: ISC
+/* Networks, and counts and rates by client address: lib/service/network.c and clients.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "service/clients.h"
+
+static void address_in_a_network_matches(void **state)
+{
+	const char *list = "10.0.0.0/8, 192.0.2.128/25 [2001:db8::]/32\n203.0.113.7";
+
+	assert_true(network_match(list, "10.255.0.1"));
+	assert_true(network_match(list, "192.0.2.200"));
+	assert_false(network_match(list, "192.0.2.127"));
+	assert_true(network_match(list, "2001:db8:1::1"));
+	assert_false(network_match(list, "2001:db9::1"));
+	assert_true(network_match(list, "203.0.113.7"));
+	assert_false(network_match(list, "203.0.113.8"));
+	assert_false(network_match("", "10.0.0.1"));
+	assert_false(network_match(NULL, "10.0.0.1"));
+	assert_true(network_match("0.0.0.0/0", "8.8.8.8"));
+	assert_false(network_match("0.0.0.0/0", "::1"));
+	assert_true(network_match("[::1]/128 [fe80::]/10", "febf::1"));
+	assert_true(network_match("::1", "::1"));
+}
+
+static void mapped_address_is_its_ipv4_address(void **state)
+{
+	assert_true(network_match("127.0.0.0/8", "::ffff:127.0.0.1"));
+	assert_true(network_match("::ffff:127.0.0.1", "127.0.0.1"));
+	assert_false(network_match("[::]/0", "127.0.0.1"));
+}
+
+static void first_match_decides_and_exclamation_excludes(void **state)
+{
+	assert_false(network_match("!10.1.0.0/16, 10.0.0.0/8", "10.1.2.3"));
+	assert_true(network_match("!10.1.0.0/16, 10.0.0.0/8", "10.2.2.3"));
+	assert_true(network_match("10.0.0.0/8 !10.1.0.0/16", "10.1.2.3"));
+}
+
+static void nonsense_matches_nobody(void **state)
+{
+	const char *const items[] = { "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0/8", "/8",
+		"!", "[10.0.0.1", "example.com", "cidr:/etc/networks", "10.0.0.0/8/8",
+		"1000:1000::/12x" };
+
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+		assert_false(network_match(items[i], "10.0.0.1"));
+	assert_false(network_match("0.0.0.0/0", "unknown"));
+	assert_false(network_match("0.0.0.0/0", ""));
+	assert_false(network_match("0.0.0.0/0", NULL));
+}
+
+static void clients_over_their_count_are_refused(void **state)
+{
+	const struct front_limits limits = {
+		.connections = 4, .connections_per_client = 2, .unit = 1000, .exempt = "127.0.0.0/8"
+	};
+	struct clients c;
+
+	assert_true(clients_open(&c, &limits));
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_TOO_MANY_FROM_CLIENT);
+	assert_int_equal(clients_count(&c, "192.0.2.1"), 2);
+	assert_int_equal(clients_enter(&c, "127.0.0.1", 0), FRONT_ACCEPTED);
+	clients_leave(&c, "192.0.2.1", 0);
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_enter(&c, "127.0.0.1", 0), FRONT_ACCEPTED);
+	/* nobody is exempt from the limit of all connections */
+	assert_int_equal(clients_enter(&c, "127.0.0.1", 0), FRONT_TOO_MANY);
+	assert_int_equal(clients_enter(&c, "198.51.100.1", 0), FRONT_TOO_MANY);
+	clients_free(&c);
+}
+
+static void exempt_clients_have_no_count_limit(void **state)
+{
+	const struct front_limits limits = { .connections_per_client = 1,
+		.rate_per_client = 1,
+		.unit = 1000,
+		.exempt = "127.0.0.0/8" };
+	struct clients c;
+
+	assert_true(clients_open(&c, &limits));
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(clients_enter(&c, "127.0.0.1", 0), FRONT_ACCEPTED);
+		assert_false(clients_rate(&c, "127.0.0.1", 1, 1, 0));
+	}
+	clients_free(&c);
+}
+
+static void rate_counts_within_one_unit(void **state)
+{
+	const struct front_limits limits = { .rate_per_client = 2, .unit = 1000 };
+	struct clients c;
+
+	assert_true(clients_open(&c, &limits));
+	for (int64_t now = 0; now < 5000; now += 1000) {
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(clients_enter(&c, "192.0.2.1", now), FRONT_ACCEPTED);
+			clients_leave(&c, "192.0.2.1", now);
+		}
+		assert_int_equal(clients_enter(&c, "192.0.2.1", now), FRONT_TOO_FAST);
+		assert_int_equal(clients_enter(&c, "192.0.2.2", now), FRONT_ACCEPTED);
+		clients_leave(&c, "192.0.2.2", now);
+	}
+	assert_false(clients_rate(&c, "192.0.2.9", 1, 2, 5000));
+	assert_false(clients_rate(&c, "192.0.2.9", 1, 2, 5000));
+	assert_false(clients_rate(&c, "192.0.2.9", 2, 2, 5000));
+	assert_true(clients_rate(&c, "192.0.2.9", 1, 2, 5999));
+	assert_false(clients_rate(&c, "192.0.2.9", 1, 2, 6000));
+	clients_free(&c);
+}
+
+static void addresses_are_forgotten(void **state)
+{
+	const struct front_limits limits = { .connections_per_client = 10, .unit = 1000 };
+	const struct front_limits rates = { .rate_per_client = 10, .unit = 1000 };
+	struct clients c;
+	char address[32];
+
+	/* without rates there is nothing to remember */
+	assert_true(clients_open(&c, &limits));
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_ACCEPTED);
+	assert_int_equal(c.map.count, 1);
+	clients_leave(&c, "192.0.2.1", 0);
+	clients_leave(&c, "192.0.2.1", 0);
+	assert_int_equal(c.map.count, 0);
+	assert_int_equal(c.connections, 0);
+	clients_free(&c);
+
+	assert_true(clients_open(&c, &rates));
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_ACCEPTED);
+	for (int i = 0; i < CLIENTS_REMEMBERED + 1000; i++) {
+		snprintf(address, sizeof(address), "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+		assert_int_equal(clients_enter(&c, address, 1), FRONT_ACCEPTED);
+		clients_leave(&c, address, 1);
+	}
+	assert_int_equal(c.map.count, CLIENTS_REMEMBERED + 1);
+	clients_expire(&c, 1000);
+	assert_int_equal(c.map.count, CLIENTS_REMEMBERED + 1);
+	clients_expire(&c, 1001);
+	assert_int_equal(c.map.count, 1);
+	assert_int_equal(clients_count(&c, "192.0.2.1"), 1);
+	clients_free(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(address_in_a_network_matches),
+		cmocka_unit_test(mapped_address_is_its_ipv4_address),
+		cmocka_unit_test(first_match_decides_and_exclamation_excludes),
+		cmocka_unit_test(nonsense_matches_nobody),
+		cmocka_unit_test(clients_over_their_count_are_refused),
+		cmocka_unit_test(exempt_clients_have_no_count_limit),
+		cmocka_unit_test(rate_counts_within_one_unit),
+		cmocka_unit_test(addresses_are_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
