@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: ISC
+/* Inside of accounts.h, shared by accounts.c and accounts_list.c. */
+#ifndef DIRECTORY_ACCOUNTS_IMPL_H
+#define DIRECTORY_ACCOUNTS_IMPL_H
+
+#include "directory/accounts.h"
+#include "os/database.h"
+
+enum accounts_query {
+	QUERY_VERSION,
+	QUERY_DOMAIN,
+	QUERY_MAILBOX,
+	QUERY_ALIAS,
+	QUERY_ANY_POSTMASTER,
+	QUERY_FIRST_MAILBOX,
+	QUERY_ADD_DOMAIN,
+	QUERY_DELETE_DOMAIN,
+	QUERY_ADD_MAILBOX,
+	QUERY_DELETE_MAILBOX,
+	QUERY_SET_QUOTA,
+	QUERY_ENABLE,
+	QUERY_ADD_ALIAS,
+	QUERY_DELETE_ALIAS,
+	QUERY_DELETE_ALIAS_ALL,
+	QUERY_COUNT
+};
+
+struct accounts {
+	sqlite3 *db;
+	sqlite3_stmt *query[QUERY_COUNT];
+};
+
+/* Columns address, path, quota, enabled. */
+bool accounts_read_mailbox(sqlite3_stmt *row, struct accounts_mailbox *mailbox);
+
+#endif
