@@ -281,7 +281,7 @@ bool queue_envelope_decode(const unsigned char *bytes, size_t length, int64_t of
 		size = load_u32(head);
 		if (size > length - at - QUEUE_RECORD_HEAD || head[7] != 0)
 			goto bad;
-		if (head[4] == QUEUE_RECORD_MESSAGE && !message) {
+		if (head[4] == QUEUE_RECORD_MESSAGE && head[5] == 0 && !message) {
 			message = take_message(head + QUEUE_RECORD_HEAD, size, e);
 			if (!message)
 				goto bad;
