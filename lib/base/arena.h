@@ -11,7 +11,7 @@
 struct arena_block;
 struct arena {
 	struct arena_block *blocks;
-	size_t used;  /* bytes given out since the last reset */
+	size_t used; /* bytes given out since the last reset */
 	size_t limit; /* bytes; set by arena_init */
 };
 

@@ -20,7 +20,8 @@ int64_t loop_monotonic(void);
 struct watch {
 	int fd;
 	uint32_t events;
-	void (*ready)(struct watch *watch, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR */
+	void (*ready)(
+		struct watch *watch, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR */
 	void *context;
 	struct loop *loop; /* set while watched */
 };
@@ -28,8 +29,8 @@ struct watch {
 struct timer {
 	void (*fire)(struct timer *timer);
 	void *context;
-	int64_t when;  /* loop time, ms */
-	size_t place;  /* in the heap, plus one; 0 when not running */
+	int64_t when; /* loop time, ms */
+	size_t place; /* in the heap, plus one; 0 when not running */
 	struct loop *loop;
 };
 

@@ -23,7 +23,8 @@ MUST_CHECK bool map_put(struct map *map, struct slice key, void *value);
 /* The value taken out, or NULL. */
 void *map_remove(struct map *map, struct slice key);
 /* Call `each` for every entry; it may remove the entry it is given, and no other. Stops when `each` returns false. */
-void map_each(struct map *map, bool (*each)(void *context, struct slice key, void *value), void *context);
+void map_each(
+	struct map *map, bool (*each)(void *context, struct slice key, void *value), void *context);
 /* Frees the map, not the values. */
 void map_free(struct map *map);
 

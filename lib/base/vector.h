@@ -11,7 +11,7 @@ struct vector {
 	void *items;
 	size_t count;
 	size_t capacity;
-	size_t size;  /* of one element, bytes */
+	size_t size; /* of one element, bytes */
 	size_t limit; /* elements; 0 means no limit but memory */
 };
 

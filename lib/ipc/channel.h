@@ -31,13 +31,15 @@ struct channel {
 	bool paused;
 };
 
-enum { CHANNEL_OUT_LIMIT = 16 << 20 }; /* bytes queued to a peer that does not read, before it is given up */
+enum {
+	CHANNEL_OUT_LIMIT = 16 << 20
+}; /* bytes queued to a peer that does not read, before it is given up */
 
 /* Two connected ends, close-on-exec, non-blocking. */
 MUST_CHECK bool channel_pair(int ends[2]);
 /* Takes `fd` over. False (fd closed) when the loop cannot watch it. */
-MUST_CHECK bool channel_open(struct channel *channel, struct loop *loop, int fd, channel_receive receive,
-	channel_closed closed, void *context);
+MUST_CHECK bool channel_open(struct channel *channel, struct loop *loop, int fd,
+	channel_receive receive, channel_closed closed, void *context);
 /* Queue; sent at the end of the turn. Descriptors in the message stay the caller's (they are duplicated). False when the
  * message does not encode or the channel is closed; a peer that does not read gets `closed` later. */
 bool channel_send(struct channel *channel, const struct message *message);
@@ -53,6 +55,7 @@ static inline bool channel_is_open(const struct channel *channel)
 /* Blocking, until `deadline` (loop_monotonic ms). False with errno: ETIMEDOUT, EPIPE (peer gone), EBADMSG (did not decode). */
 MUST_CHECK bool channel_sync_send(int fd, const struct message *message, int64_t deadline);
 /* `space` holds the packet while the message is used. */
-MUST_CHECK bool channel_sync_receive(int fd, struct message *message, struct buffer *space, int64_t deadline);
+MUST_CHECK bool channel_sync_receive(
+	int fd, struct message *message, struct buffer *space, int64_t deadline);
 
 #endif

@@ -15,15 +15,18 @@
 enum message_type { MESSAGE_NONE = 0, MESSAGES(MESSAGE_ENUM) MESSAGE_TYPES };
 #undef MESSAGE_ENUM
 
-#define MESSAGE_MEMBER_TEXT(name) struct slice name;
-#define MESSAGE_MEMBER_BYTES(name) struct slice name;
-#define MESSAGE_MEMBER_U8(name) uint8_t name;
-#define MESSAGE_MEMBER_U16(name) uint16_t name;
-#define MESSAGE_MEMBER_U32(name) uint32_t name;
-#define MESSAGE_MEMBER_U64(name) uint64_t name;
-#define MESSAGE_MEMBER_I64(name) int64_t name;
+#define MESSAGE_MEMBER_TEXT(name)       struct slice name;
+#define MESSAGE_MEMBER_BYTES(name)      struct slice name;
+#define MESSAGE_MEMBER_U8(name)         uint8_t name;
+#define MESSAGE_MEMBER_U16(name)        uint16_t name;
+#define MESSAGE_MEMBER_U32(name)        uint32_t name;
+#define MESSAGE_MEMBER_U64(name)        uint64_t name;
+#define MESSAGE_MEMBER_I64(name)        int64_t name;
 #define MESSAGE_MEMBER(kind, name, max) MESSAGE_MEMBER_##kind(name)
-#define MESSAGE_STRUCT(NAME, member, fds) struct message_##member { FIELDS_##NAME(MESSAGE_MEMBER) };
+#define MESSAGE_STRUCT(NAME, member, fds) \
+	struct message_##member { \
+		FIELDS_##NAME(MESSAGE_MEMBER) \
+	};
 MESSAGES(MESSAGE_STRUCT)
 #undef MESSAGE_STRUCT
 
@@ -32,7 +35,9 @@ struct message {
 	unsigned fd_count;
 	int fds[MESSAGE_FDS]; /* received ones belong to the receiver's handler: message_take_fd, or they are closed after it */
 #define MESSAGE_UNION(NAME, member, fds) struct message_##member member;
-	union { MESSAGES(MESSAGE_UNION) };
+	union {
+		MESSAGES(MESSAGE_UNION)
+	};
 #undef MESSAGE_UNION
 };
 

@@ -11,17 +11,17 @@
 #define IPC_MESSAGES_H
 
 enum {
-	MAX_ADDRESS = 1024,  /* an address in its external form, quotes and route included */
-	MAX_REASON = 1000,   /* a reply text or a reason for the log */
-	MAX_HOST = 300,      /* "name[address]" */
+	MAX_ADDRESS = 1024, /* an address in its external form, quotes and route included */
+	MAX_REASON = 1000, /* a reply text or a reason for the log */
+	MAX_HOST = 300, /* "name[address]" */
 	MAX_QUEUE_ID = 24,
 	MAX_CHUNK = 64 * 1024,
-	MAX_LOGIN = 320,     /* user@domain */
+	MAX_LOGIN = 320, /* user@domain */
 	MAX_PATH_TEXT = 1024,
-	MAX_MAILBOX = 1024,  /* a mailbox name, UTF-8 */
+	MAX_MAILBOX = 1024, /* a mailbox name, UTF-8 */
 	MAX_SASL = 16 * 1024,
 	MAX_TICKET = 48,
-	MESSAGE_FDS = 16,    /* descriptors with one message, at most */
+	MESSAGE_FDS = 16, /* descriptors with one message, at most */
 	MESSAGE_MAX = MAX_CHUNK + 8 * 1024 /* bytes of one packet, at most */
 };
 
@@ -29,20 +29,21 @@ enum {
 
 /* First message to a new process. Descriptors: snapshot, figures, log, then one for each listener. */
 #define FIELDS_MASTER_START(F) \
-	F(TEXT, entry, 64)       /* name of the master.cf entry, "smtp" */ \
+	F(TEXT, entry, 64) /* name of the master.cf entry, "smtp" */ \
 	F(TEXT, root, MAX_PATH_TEXT) /* instance directory; "/" inside a chroot */ \
-	F(TEXT, log_name, 128)   /* syslog_name/entry */ \
-	F(TEXT, host, 256)       /* for log lines */ \
+	F(TEXT, log_name, 128) /* syslog_name/entry */ \
+	F(TEXT, host, 256) /* for log lines */ \
 	F(U8, log_json, 0) \
 	F(U8, verbose, 0) \
-	F(U8, best_effort, 0)    /* sandbox = best-effort */ \
-	F(U8, chroot, 0)         /* chroot to root before anything is opened */ \
-	F(U32, uid, 0)           /* to take on in cell_enter; the present one when not started as root */ \
+	F(U8, best_effort, 0) /* sandbox = best-effort */ \
+	F(U8, chroot, 0) /* chroot to root before anything is opened */ \
+	F(U32, uid, 0) /* to take on in cell_enter; the present one when not started as root */ \
 	F(U32, gid, 0) \
 	F(U32, figures_slot, 0) \
-	F(U32, max_sessions, 0)  /* maxproc of the entry, for spawners */ \
-	F(U32, build, 0)         /* must equal MESSAGE_BUILD */ \
-	F(BYTES, listeners, 4096) /* NUL-ended names, "inet:10025" or "unix:public/pickup", in the order of the descriptors */
+	F(U32, max_sessions, 0) /* maxproc of the entry, for spawners */ \
+	F(U32, build, 0) /* must equal MESSAGE_BUILD */ \
+	F(BYTES, listeners, \
+		4096) /* NUL-ended names, "inet:10025" or "unix:public/pickup", in the order of the descriptors */
 /* process -> master: cell entered, serving. */
 #define FIELDS_MASTER_READY(F) F(U32, pid, 0)
 /* process -> master: please introduce me to one process of `service`. */
@@ -60,9 +61,9 @@ enum {
 #define FIELDS_CLEANUP_BEGIN(F) \
 	F(U32, serial, 0) \
 	F(TEXT, sender, MAX_ADDRESS) \
-	F(U32, flags, 0)         /* enum cleanup_flag */ \
+	F(U32, flags, 0) /* enum cleanup_flag */ \
 	F(TEXT, envid, 128) \
-	F(TEXT, protocol, 16)    /* "ESMTP", "local" */ \
+	F(TEXT, protocol, 16) /* "ESMTP", "local" */ \
 	F(TEXT, client_name, 256) \
 	F(TEXT, client_address, 64) \
 	F(TEXT, helo, 512) \
@@ -75,87 +76,105 @@ enum {
 /* fail != 0: forget the message (client went away, too large); no answer follows. */
 #define FIELDS_CLEANUP_END(F) F(U32, serial, 0) F(U8, fail, 0)
 #define FIELDS_CLEANUP_RESULT(F) \
-	F(U32, serial, 0) F(U16, code, 0) F(TEXT, dsn, 12) F(TEXT, reason, MAX_REASON) F(TEXT, queue_id, MAX_QUEUE_ID)
+	F(U32, serial, 0) \
+	F(U16, code, 0) F(TEXT, dsn, 12) F(TEXT, reason, MAX_REASON) \
+		F(TEXT, queue_id, MAX_QUEUE_ID)
 
 /* --- directoryd's questions. Every answer carries the question's serial. --- */
 /* May a client send to `recipient`? From smtpd sessions. */
 #define FIELDS_DIRECTORY_RECIPIENT(F) F(U32, serial, 0) F(TEXT, recipient, MAX_ADDRESS)
 #define FIELDS_DIRECTORY_RECIPIENT_ANSWER(F) \
 	F(U32, serial, 0) \
-	F(U8, status, 0)         /* enum directory_status */ \
-	F(U8, domain_class, 0)   /* enum domain_class */ \
+	F(U8, status, 0) /* enum directory_status */ \
+	F(U8, domain_class, 0) /* enum domain_class */ \
 	F(TEXT, reason, MAX_REASON)
 /* Virtual aliases of one recipient, in full depth. From cleanup. */
 #define FIELDS_DIRECTORY_EXPAND(F) F(U32, serial, 0) F(TEXT, recipient, MAX_ADDRESS)
 /* One answer for each address, `more` set on all but the last; status of the last counts. */
 #define FIELDS_DIRECTORY_EXPAND_ANSWER(F) \
-	F(U32, serial, 0) F(U8, status, 0) F(U8, more, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, reason, MAX_REASON)
+	F(U32, serial, 0) \
+	F(U8, status, 0) F(U8, more, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, reason, MAX_REASON)
 /* Where does it go? From qmgr. */
-#define FIELDS_DIRECTORY_RESOLVE(F) F(U32, serial, 0) F(TEXT, sender, MAX_ADDRESS) F(TEXT, recipient, MAX_ADDRESS)
+#define FIELDS_DIRECTORY_RESOLVE(F) \
+	F(U32, serial, 0) F(TEXT, sender, MAX_ADDRESS) F(TEXT, recipient, MAX_ADDRESS)
 #define FIELDS_DIRECTORY_RESOLVE_ANSWER(F) \
-	F(U32, serial, 0) F(U8, status, 0) F(TEXT, transport, 64) F(TEXT, nexthop, 512) \
-	F(TEXT, address, MAX_ADDRESS) /* the address the agent gets */ \
-	F(TEXT, mailbox, MAX_PATH_TEXT) /* below the mail directory; for virtual */ \
-	F(I64, quota, 0)         /* bytes, 0 none */ \
-	F(TEXT, reason, MAX_REASON)
+	F(U32, serial, 0) \
+	F(U8, status, 0) F(TEXT, transport, 64) F(TEXT, nexthop, 512) \
+		F(TEXT, address, MAX_ADDRESS) /* the address the agent gets */ \
+		F(TEXT, mailbox, MAX_PATH_TEXT) /* below the mail directory; for virtual */ \
+		F(I64, quota, 0) /* bytes, 0 none */ \
+		F(TEXT, reason, MAX_REASON)
 /* Where is the mail of this login name? From session spawners. */
 #define FIELDS_DIRECTORY_MAILBOX(F) F(U32, serial, 0) F(TEXT, login, MAX_LOGIN)
 #define FIELDS_DIRECTORY_MAILBOX_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) F(TEXT, mailbox, MAX_PATH_TEXT) F(I64, quota, 0)
 /* Look `key` up in the table list that parameter `parameter` names (access maps and the like). */
 #define FIELDS_DIRECTORY_LOOKUP(F) F(U32, serial, 0) F(TEXT, tables, 1024) F(TEXT, key, MAX_ADDRESS)
-#define FIELDS_DIRECTORY_LOOKUP_ANSWER(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, value, MAX_REASON)
+#define FIELDS_DIRECTORY_LOOKUP_ANSWER(F) \
+	F(U32, serial, 0) F(U8, status, 0) F(TEXT, value, MAX_REASON)
 
 /* --- cleanup -> qmgr: a message is in incoming/, durable. One read-only descriptor of it. --- */
 #define FIELDS_QUEUE_ARRIVED(F) F(TEXT, queue_id, MAX_QUEUE_ID)
 
 /* --- qmgr -> delivery agent: one descriptor, the queue file read-only. Then the recipients, then go. --- */
 #define FIELDS_DELIVER_MESSAGE(F) \
-	F(U32, serial, 0) F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
-	F(I64, arrival, 0)        /* microseconds since 1970 */ \
-	F(I64, active, 0)         /* when it came into the active queue, likewise; for delays= */ \
-	F(I64, content_offset, 0) F(I64, content_size, 0) \
-	F(I64, content_lines, 0)  /* LF bytes in it */ \
-	F(U32, flags, 0)          /* enum queue_flag */ \
-	F(TEXT, nexthop, 512) \
-	F(U32, recipients, 0)     /* that many DELIVER_RECIPIENT follow */
+	F(U32, serial, 0) \
+	F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
+		F(I64, arrival, 0) /* microseconds since 1970 */ \
+		F(I64, active, 0) /* when it came into the active queue, likewise; for delays= */ \
+		F(I64, content_offset, 0) F(I64, content_size, 0) \
+			F(I64, content_lines, 0) /* LF bytes in it */ \
+		F(U32, flags, 0) /* enum queue_flag */ \
+		F(TEXT, nexthop, 512) \
+			F(U32, recipients, 0) /* that many DELIVER_RECIPIENT follow */
 #define FIELDS_DELIVER_RECIPIENT(F) \
-	F(U32, serial, 0) F(U32, index, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) \
-	F(TEXT, mailbox, MAX_PATH_TEXT) F(I64, quota, 0)
+	F(U32, serial, 0) \
+	F(U32, index, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) \
+		F(TEXT, mailbox, MAX_PATH_TEXT) F(I64, quota, 0)
 /* agent -> qmgr, one for each recipient. */
 #define FIELDS_DELIVER_RESULT(F) \
-	F(U32, serial, 0) F(U32, index, 0) \
-	F(U8, status, 0)          /* enum deliver_status */ \
-	F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON) \
-	F(U32, connect_us, 0) F(U32, transfer_us, 0)
+	F(U32, serial, 0) \
+	F(U32, index, 0) F(U8, status, 0) /* enum deliver_status */ \
+		F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON) \
+			F(U32, connect_us, 0) F(U32, transfer_us, 0)
 
 /* --- qmgr -> bounce: report what failed (or is late) to the sender. One descriptor, the queue file. --- */
 #define FIELDS_BOUNCE_BEGIN(F) \
-	F(U32, serial, 0) F(U8, kind, 0) /* enum bounce_kind */ F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
-	F(TEXT, envid, 128) F(I64, arrival, 0) F(I64, content_offset, 0) F(I64, content_size, 0) \
-	F(U32, flags, 0)         /* enum queue_flag */ \
-	F(I64, give_up, 0)       /* when it is returned if nothing changes, microseconds since 1970; for BOUNCE_DELAY */
+	F(U32, serial, 0) \
+	F(U8, kind, 0) /* enum bounce_kind */ F(TEXT, queue_id, MAX_QUEUE_ID) \
+		F(TEXT, sender, MAX_ADDRESS) F(TEXT, envid, 128) F(I64, arrival, 0) \
+			F(I64, content_offset, 0) F(I64, content_size, 0) \
+				F(U32, flags, 0) /* enum queue_flag */ \
+		F(I64, give_up, \
+			0) /* when it is returned if nothing changes, microseconds since 1970; for BOUNCE_DELAY */
 #define FIELDS_BOUNCE_RECIPIENT(F) \
-	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON)
-#define FIELDS_BOUNCE_END(F) F(U32, serial, 0)
+	F(U32, serial, 0) \
+	F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(TEXT, dsn, 12) F(TEXT, relay, 300) \
+		F(TEXT, reason, MAX_REASON)
+#define FIELDS_BOUNCE_END(F)    F(U32, serial, 0)
 #define FIELDS_BOUNCE_RESULT(F) F(U32, serial, 0) F(U8, done, 0) F(TEXT, queue_id, MAX_QUEUE_ID)
 
 /* --- public sockets: the command-line tools. --- */
 /* sendmail -> pickup; then SUBMIT_RECIPIENT*, SUBMIT_CONTENT*, SUBMIT_END; answer CLEANUP_RESULT. */
-#define FIELDS_SUBMIT_BEGIN(F) F(TEXT, sender, MAX_ADDRESS) F(TEXT, full_name, 256) F(TEXT, envid, 128) F(U8, notify, 0)
+#define FIELDS_SUBMIT_BEGIN(F) \
+	F(TEXT, sender, MAX_ADDRESS) F(TEXT, full_name, 256) F(TEXT, envid, 128) F(U8, notify, 0)
 #define FIELDS_SUBMIT_RECIPIENT(F) F(TEXT, address, MAX_ADDRESS)
-#define FIELDS_SUBMIT_CONTENT(F) F(BYTES, chunk, MAX_CHUNK)
-#define FIELDS_SUBMIT_END(F) F(U8, fail, 0)
+#define FIELDS_SUBMIT_CONTENT(F)   F(BYTES, chunk, MAX_CHUNK)
+#define FIELDS_SUBMIT_END(F)       F(U8, fail, 0)
 /* postqueue, postsuper, postern flush -> qmgr. `id` empty: all. `folders`: bits 1 << enum queue_name; 0: those usual for the action. */
 #define FIELDS_QUEUE_CONTROL(F) \
-	F(U8, action, 0) /* enum queue_action */ F(TEXT, id, MAX_QUEUE_ID) F(TEXT, site, 256) F(U8, folders, 0)
-#define FIELDS_QUEUE_CONTROL_ANSWER(F) F(U8, status, 0) /* 0 done, else sysexits */ F(U32, count, 0) F(TEXT, reason, 300)
+	F(U8, action, 0) \
+	/* enum queue_action */ F(TEXT, id, MAX_QUEUE_ID) F(TEXT, site, 256) F(U8, folders, 0)
+#define FIELDS_QUEUE_CONTROL_ANSWER(F) \
+	F(U8, status, 0) /* 0 done, else sysexits */ F(U32, count, 0) F(TEXT, reason, 300)
 /* mailq -> showq; one QUEUE_MESSAGE and its QUEUE_RECIPIENTs for each message, then QUEUE_END. */
 #define FIELDS_QUEUE_LIST(F) F(TEXT, id, MAX_QUEUE_ID)
 #define FIELDS_QUEUE_MESSAGE(F) \
-	F(TEXT, queue_name, 16) F(TEXT, queue_id, MAX_QUEUE_ID) F(I64, arrival, 0) F(I64, size, 0) F(U8, forced_expire, 0) \
-	F(TEXT, sender, MAX_ADDRESS) F(I64, next_try, 0) F(U32, attempts, 0)
-#define FIELDS_QUEUE_RECIPIENT(F) F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) F(TEXT, reason, MAX_REASON)
+	F(TEXT, queue_name, 16) \
+	F(TEXT, queue_id, MAX_QUEUE_ID) F(I64, arrival, 0) F(I64, size, 0) F(U8, forced_expire, 0) \
+		F(TEXT, sender, MAX_ADDRESS) F(I64, next_try, 0) F(U32, attempts, 0)
+#define FIELDS_QUEUE_RECIPIENT(F) \
+	F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) F(TEXT, reason, MAX_REASON)
 #define FIELDS_QUEUE_END(F) F(U32, count, 0) F(TEXT, reason, 300)
 /* postcat -q -> showq: answer QUEUE_FILE with the queue file as descriptor (owner of the suite or root only), or a reason. */
 #define FIELDS_QUEUE_OPEN(F) F(TEXT, id, MAX_QUEUE_ID)
@@ -163,17 +182,19 @@ enum {
 
 /* --- protocol front -> authd --- */
 #define FIELDS_AUTH_BEGIN(F) \
-	F(U32, serial, 0) F(TEXT, service, 16) /* "imap", "pop3", "smtp" */ F(TEXT, mechanism, 32) \
-	F(U8, has_initial, 0) F(BYTES, initial, MAX_SASL) \
-	F(TEXT, client_address, 64) F(TEXT, local_address, 64) F(U8, secured, 0)
-#define FIELDS_AUTH_CONTINUE(F) F(U32, serial, 0) F(BYTES, response, MAX_SASL)
-#define FIELDS_AUTH_CANCEL(F) F(U32, serial, 0)
+	F(U32, serial, 0) \
+	F(TEXT, service, 16) /* "imap", "pop3", "smtp" */ F(TEXT, mechanism, 32) \
+		F(U8, has_initial, 0) F(BYTES, initial, MAX_SASL) F(TEXT, client_address, 64) \
+			F(TEXT, local_address, 64) F(U8, secured, 0)
+#define FIELDS_AUTH_CONTINUE(F)  F(U32, serial, 0) F(BYTES, response, MAX_SASL)
+#define FIELDS_AUTH_CANCEL(F)    F(U32, serial, 0)
 #define FIELDS_AUTH_CHALLENGE(F) F(U32, serial, 0) F(BYTES, challenge, MAX_SASL)
 #define FIELDS_AUTH_RESULT(F) \
-	F(U32, serial, 0) F(U8, status, 0) /* enum auth_status */ F(TEXT, login, MAX_LOGIN) \
-	F(BYTES, ticket, MAX_TICKET) F(BYTES, final, MAX_SASL) F(TEXT, reason, 200)
+	F(U32, serial, 0) \
+	F(U8, status, 0) /* enum auth_status */ F(TEXT, login, MAX_LOGIN) \
+		F(BYTES, ticket, MAX_TICKET) F(BYTES, final, MAX_SASL) F(TEXT, reason, 200)
 /* session spawner -> authd: whose ticket is this? It is spent by the question. */
-#define FIELDS_AUTH_REDEEM(F) F(U32, serial, 0) F(TEXT, service, 16) F(BYTES, ticket, MAX_TICKET)
+#define FIELDS_AUTH_REDEEM(F)   F(U32, serial, 0) F(TEXT, service, 16) F(BYTES, ticket, MAX_TICKET)
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
 
 /* --- smtpd: spawner <-> front, session <-> front --- */
@@ -183,31 +204,38 @@ enum {
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */
 #define FIELDS_SESSION_CLIENT(F) \
-	F(U32, serial, 0) F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64) F(U16, local_port, 0) \
-	F(TEXT, entry, 64)       /* the master.cf entry it came in by */ \
-	F(U8, local, 0)          /* came over the UNIX socket: `uid` holds */ F(U32, uid, 0) \
-	F(U8, stress, 0)         /* the front is near its limits: shorter timeouts */
+	F(U32, serial, 0) \
+	F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64) \
+		F(U16, local_port, 0) F(TEXT, entry, 64) /* the master.cf entry it came in by */ \
+		F(U8, local, 0) /* came over the UNIX socket: `uid` holds */ F(U32, uid, 0) \
+			F(U8, stress, 0) /* the front is near its limits: shorter timeouts */
 /* session -> front: that client is done; the session waits for the next one, or ends when `last`. */
 #define FIELDS_SESSION_DONE(F) F(U32, serial, 0) F(U8, last, 0)
 /* session -> front: count one message/recipient/... of this client; answered when a rate limit is set. */
-#define FIELDS_SESSION_RATE(F) F(U32, serial, 0) F(U8, what, 0) /* enum rate_kind */
+#define FIELDS_SESSION_RATE(F)        F(U32, serial, 0) F(U8, what, 0) /* enum rate_kind */
 #define FIELDS_SESSION_RATE_ANSWER(F) F(U32, serial, 0) F(U8, refuse, 0)
 
 /* --- imapd, pop3d: front <-> spawner <-> session --- */
 /* front -> spawner: an authenticated client, one descriptor; `input` is what it sent already. */
 #define FIELDS_HANDOVER(F) \
-	F(U32, serial, 0) F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) F(BYTES, input, 32 * 1024) \
-	F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64)
+	F(U32, serial, 0) \
+	F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) F(BYTES, input, 32 * 1024) \
+		F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64)
 /* spawner -> front: the session runs (pid), or could not be (reason; the client gets it and its descriptor stays with the front). */
-#define FIELDS_HANDOVER_ANSWER(F) F(U32, serial, 0) F(U8, status, 0) F(U32, pid, 0) F(TEXT, reason, 200)
+#define FIELDS_HANDOVER_ANSWER(F) \
+	F(U32, serial, 0) F(U8, status, 0) F(U32, pid, 0) F(TEXT, reason, 200)
 /* spawner -> front: that session has ended. */
 #define FIELDS_SESSION_ENDED(F) F(U32, serial, 0)
 /* session -> spawner, passed on to front: sleep. The client's descriptor, its state, and (from the spawner) a sealed resume ticket. */
 #define FIELDS_HIBERNATE(F) \
-	F(U32, serial, 0) F(BYTES, state, 4096) F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) F(TEXT, client_address, 64)
+	F(U32, serial, 0) \
+	F(BYTES, state, 4096) F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) \
+		F(TEXT, client_address, 64)
 /* front -> spawner: input came or the spawner said WAKE; the descriptor, the state and the ticket again. */
 #define FIELDS_RESUME(F) \
-	F(U32, serial, 0) F(BYTES, ticket, MAX_TICKET) F(BYTES, state, 4096) F(TEXT, tag, 256) F(TEXT, client_address, 64)
+	F(U32, serial, 0) \
+	F(BYTES, ticket, MAX_TICKET) F(BYTES, state, 4096) F(TEXT, tag, 256) \
+		F(TEXT, client_address, 64)
 /* spawner -> front: something changed in that sleeper's mailbox. */
 #define FIELDS_WAKE(F) F(U32, serial, 0)
 /* Something changed in a mailbox: virtual, sessions -> imap spawner -> sessions. `account` is the mailbox path of RESOLVE. */
@@ -289,20 +317,44 @@ enum directory_status {
 	DIRECTORY_TEMPORARY = 0, /* unknown: try later */
 	DIRECTORY_FOUND = 1,
 	DIRECTORY_NOT_FOUND = 2, /* certainly not there */
-	DIRECTORY_NOT_OURS = 3,  /* a domain we do not serve */
-	DIRECTORY_BAD = 4        /* not an address */
+	DIRECTORY_NOT_OURS = 3, /* a domain we do not serve */
+	DIRECTORY_BAD = 4 /* not an address */
 };
 enum domain_class {
-	DOMAIN_UNKNOWN = 0, DOMAIN_LOCAL = 1, DOMAIN_VIRTUAL_ALIAS = 2, DOMAIN_VIRTUAL_MAILBOX = 3, DOMAIN_RELAY = 4,
+	DOMAIN_UNKNOWN = 0,
+	DOMAIN_LOCAL = 1,
+	DOMAIN_VIRTUAL_ALIAS = 2,
+	DOMAIN_VIRTUAL_MAILBOX = 3,
+	DOMAIN_RELAY = 4,
 	DOMAIN_OTHER = 5
 };
 enum deliver_status { DELIVER_DEFERRED = 0, DELIVER_SENT = 1, DELIVER_BOUNCED = 2 };
 enum bounce_kind { BOUNCE_FAILURE = 1, BOUNCE_DELAY = 2, BOUNCE_SUCCESS = 3 };
-enum auth_status { AUTH_TEMPORARY = 0, AUTH_OK = 1, AUTH_FAILED = 2, AUTH_NO_MECHANISM = 3, AUTH_BAD = 4 };
-enum cleanup_flag { CLEANUP_LOCAL = 1, CLEANUP_BOUNCE = 2, CLEANUP_8BIT = 4, CLEANUP_SMTPUTF8 = 8, CLEANUP_SUBMISSION = 16,
-	CLEANUP_RET_HEADERS = 32 /* RFC 3461 4.3: RET=HDRS */ };
-enum queue_action { QUEUE_DO_FLUSH = 1, QUEUE_DO_FLUSH_ID = 2, QUEUE_DO_FLUSH_SITE = 3, QUEUE_DO_DELETE = 4, QUEUE_DO_HOLD = 5,
-	QUEUE_DO_RELEASE = 6, QUEUE_DO_REQUEUE = 7, QUEUE_DO_EXPIRE = 8 };
+enum auth_status {
+	AUTH_TEMPORARY = 0,
+	AUTH_OK = 1,
+	AUTH_FAILED = 2,
+	AUTH_NO_MECHANISM = 3,
+	AUTH_BAD = 4
+};
+enum cleanup_flag {
+	CLEANUP_LOCAL = 1,
+	CLEANUP_BOUNCE = 2,
+	CLEANUP_8BIT = 4,
+	CLEANUP_SMTPUTF8 = 8,
+	CLEANUP_SUBMISSION = 16,
+	CLEANUP_RET_HEADERS = 32 /* RFC 3461 4.3: RET=HDRS */
+};
+enum queue_action {
+	QUEUE_DO_FLUSH = 1,
+	QUEUE_DO_FLUSH_ID = 2,
+	QUEUE_DO_FLUSH_SITE = 3,
+	QUEUE_DO_DELETE = 4,
+	QUEUE_DO_HOLD = 5,
+	QUEUE_DO_RELEASE = 6,
+	QUEUE_DO_REQUEUE = 7,
+	QUEUE_DO_EXPIRE = 8
+};
 enum rate_kind { RATE_MESSAGE = 1, RATE_RECIPIENT = 2, RATE_AUTH = 3 };
 /* notify field, RFC 3461 4.1 */
 enum notify_flag { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };

@@ -12,11 +12,15 @@
 
 /* Who is who. The order is the wire value of MASTER_CONNECT's service. */
 #define SERVICES(S) \
-	S(MASTER, "master") S(SMTPD, "smtpd") S(SMTPD_SESSION, "smtpd-session") S(CLEANUP, "cleanup") S(PICKUP, "pickup") \
-	S(QMGR, "qmgr") S(SHOWQ, "showq") S(VIRTUAL, "virtual") S(BOUNCE, "bounce") S(DIRECTORY, "directoryd") S(AUTH, "authd") \
-	S(IMAPD, "imapd") S(IMAPD_SESSION, "imapd-session") S(POP3D, "pop3d") S(POP3D_SESSION, "pop3d-session") \
-	S(TLSD, "tlsd") S(KEYD, "keyd") S(DNSD, "dnsd") S(SMTP, "smtp") S(LOCAL, "local") S(LMTPD, "lmtpd") S(FILTERD, "filterd") \
-	S(MANAGESIEVED, "managesieved")
+	S(MASTER, "master") \
+	S(SMTPD, "smtpd") S(SMTPD_SESSION, "smtpd-session") S(CLEANUP, "cleanup") S( \
+		PICKUP, "pickup") S(QMGR, "qmgr") S(SHOWQ, "showq") S(VIRTUAL, "virtual") \
+		S(BOUNCE, "bounce") S(DIRECTORY, "directoryd") S(AUTH, "authd") S(IMAPD, "imapd") \
+			S(IMAPD_SESSION, "imapd-session") S(POP3D, "pop3d") \
+				S(POP3D_SESSION, "pop3d-session") S(TLSD, "tlsd") S(KEYD, "keyd") \
+					S(DNSD, "dnsd") S(SMTP, "smtp") S(LOCAL, "local") \
+						S(LMTPD, "lmtpd") S(FILTERD, "filterd") \
+							S(MANAGESIEVED, "managesieved")
 #define SERVICE_ENUM(NAME, text) SERVICE_##NAME,
 enum service_id { SERVICES(SERVICE_ENUM) SERVICE_COUNT };
 #undef SERVICE_ENUM
@@ -27,32 +31,52 @@ enum service_id { SERVICES(SERVICE_ENUM) SERVICE_COUNT };
 const char *service_id_name(enum service_id id);
 enum service_id service_id_of(struct slice name);
 
-enum cell_uid { UID_KEEP, UID_NET, UID_QUEUE, UID_DIRECTORY, UID_AUTH, UID_TLS, UID_KEYS, UID_FILTER, UID_VMAIL, UID_CLASSES };
+enum cell_uid {
+	UID_KEEP,
+	UID_NET,
+	UID_QUEUE,
+	UID_DIRECTORY,
+	UID_AUTH,
+	UID_TLS,
+	UID_KEYS,
+	UID_FILTER,
+	UID_VMAIL,
+	UID_CLASSES
+};
 /* System user of a class: "postern-net"; NULL for UID_KEEP. */
 const char *cell_uid_name(enum cell_uid uid);
 
 /* Where a path of a cell begins. */
-enum cell_base { CELL_INSTANCE, CELL_QUEUE, CELL_MAIL, CELL_DATA, CELL_RUN, CELL_ETC, CELL_SYSTEM /* "/" */ };
+enum cell_base {
+	CELL_INSTANCE,
+	CELL_QUEUE,
+	CELL_MAIL,
+	CELL_DATA,
+	CELL_RUN,
+	CELL_ETC,
+	CELL_SYSTEM /* "/" */
+};
 enum cell_right {
-	CELL_READ = 1,    /* read files, list folders */
-	CELL_WRITE = 2,   /* write to files that are there, truncate */
-	CELL_CREATE = 4,  /* make files and folders */
-	CELL_REMOVE = 8,  /* unlink */
-	CELL_MOVE = 16    /* rename or link between folders of the cell (with CREATE and REMOVE) */
+	CELL_READ = 1, /* read files, list folders */
+	CELL_WRITE = 2, /* write to files that are there, truncate */
+	CELL_CREATE = 4, /* make files and folders */
+	CELL_REMOVE = 8, /* unlink */
+	CELL_MOVE = 16 /* rename or link between folders of the cell (with CREATE and REMOVE) */
 };
 struct cell_file {
 	enum cell_base base;
-	const char *path;  /* "" for the base itself; NULL ends the list */
+	const char *path; /* "" for the base itself; NULL ends the list */
 	unsigned rights;
-	bool optional;     /* need not exist */
+	bool optional; /* need not exist */
 };
 
 /* Groups of system calls, on top of what every process needs (memory, time, poll, read, write, close, sendmsg, recvmsg, exit). */
 enum cell_calls {
-	CELL_CALLS_FILE = 1,    /* openat, stat, getdents, pread, lseek, fcntl locks */
-	CELL_CALLS_SYNC = 2,    /* fsync, fdatasync, rename, unlink, link, mkdir, ftruncate, pwrite, copy_file_range */
-	CELL_CALLS_THREAD = 4,  /* clone with CLONE_THREAD */
-	CELL_CALLS_FORK = 8,    /* fork children, wait, kill its own children */
+	CELL_CALLS_FILE = 1, /* openat, stat, getdents, pread, lseek, fcntl locks */
+	CELL_CALLS_SYNC =
+		2, /* fsync, fdatasync, rename, unlink, link, mkdir, ftruncate, pwrite, copy_file_range */
+	CELL_CALLS_THREAD = 4, /* clone with CLONE_THREAD */
+	CELL_CALLS_FORK = 8, /* fork children, wait, kill its own children */
 	CELL_CALLS_SOCKET = 16, /* accept4, getpeername, setsockopt on TCP sockets it was given */
 	CELL_CALLS_LOCK_IN = 32, /* spawners: landlock and seccomp for the child they fork */
 	CELL_CALLS_CONNECT = 64 /* socket, connect, bind to TCP and UDP (smtp, dnsd) */
@@ -63,13 +87,14 @@ struct cell {
 	enum service_id service;
 	enum cell_uid uid;
 	struct cell_file files[CELL_MAX_FILES];
-	uint64_t talk_to;     /* PEER(...) | ...: whom it may ask master to introduce it to */
-	uint64_t serve;       /* who may be introduced to it */
-	unsigned calls;       /* enum cell_calls */
-	uint64_t memory;      /* RLIMIT_AS, bytes (not applied under the address sanitizer) */
+	uint64_t talk_to; /* PEER(...) | ...: whom it may ask master to introduce it to */
+	uint64_t serve; /* who may be introduced to it */
+	unsigned calls; /* enum cell_calls */
+	uint64_t memory; /* RLIMIT_AS, bytes (not applied under the address sanitizer) */
 	unsigned descriptors; /* RLIMIT_NOFILE */
-	unsigned processes;   /* RLIMIT_NPROC beyond none: children it may fork, or threads it may start */
-	const char *purpose;  /* one sentence for `postern explain` */
+	unsigned
+		processes; /* RLIMIT_NPROC beyond none: children it may fork, or threads it may start */
+	const char *purpose; /* one sentence for `postern explain` */
 };
 
 #define MIB(n) ((uint64_t)(n) << 20)
@@ -84,17 +109,19 @@ struct cell_bases {
  * dumpable, rlimits, Landlock, seccomp. Nothing can be undone, all threads started later inherit it. False when some part
  * cannot be applied, with `error` filled; with `best_effort` a missing Landlock or seccomp is only reported through `warn`.
  */
-MUST_CHECK bool cell_enter(const struct cell *cell, const struct cell_bases *bases, uid_t uid, gid_t gid, bool best_effort,
-	void (*warn)(const char *text), char *error, size_t error_size);
+MUST_CHECK bool cell_enter(const struct cell *cell, const struct cell_bases *bases, uid_t uid,
+	gid_t gid, bool best_effort, void (*warn)(const char *text), char *error,
+	size_t error_size);
 
 /*
  * For spawners: what a forked session child applies on top of its parent's cell. Built once (the seccomp program), applied in
  * the child: Landlock to `folder` (absolute) with `rights` only, no other file, and the calls of `cell` without fork.
  */
 struct cell_session;
-MUST_CHECK struct cell_session *cell_session_new(const struct cell *cell, char *error, size_t error_size);
-MUST_CHECK bool cell_session_enter(const struct cell_session *session, const char *folder, unsigned rights, bool best_effort,
-	char *error, size_t error_size);
+MUST_CHECK struct cell_session *cell_session_new(
+	const struct cell *cell, char *error, size_t error_size);
+MUST_CHECK bool cell_session_enter(const struct cell_session *session, const char *folder,
+	unsigned rights, bool best_effort, char *error, size_t error_size);
 
 /*
  * Every cell of the suite, for `postern explain`, the master's introductions and the tests. Each daemon's cell is a header of

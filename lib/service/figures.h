@@ -12,13 +12,18 @@
 
 /* F(name, one line of help) */
 #define FIGURES(F) \
-	F(connections, "connections accepted") F(connections_refused, "connections refused by a limit") \
-	F(sessions, "sessions begun") F(sessions_now, "sessions running") F(hibernated_now, "sleeping IDLE connections") \
-	F(messages, "messages accepted") F(messages_refused, "messages refused") F(recipients_refused, "recipients refused") \
-	F(bytes_in, "message bytes received") F(delivered, "recipients delivered") F(deferred, "recipient attempts deferred") \
-	F(bounced, "recipients given up") F(queue_now, "messages in the active queue") F(lookups, "directory lookups") \
-	F(logins, "logins") F(logins_failed, "logins refused") F(fsyncs, "files synced to disk") F(wakes, "sleepers woken") \
-	F(introductions, "introductions made") F(restarts, "processes restarted")
+	F(connections, "connections accepted") \
+	F(connections_refused, "connections refused by a limit") F(sessions, "sessions begun") F( \
+		sessions_now, "sessions running") F(hibernated_now, \
+		"sleeping IDLE connections") F(messages, "messages accepted") F(messages_refused, \
+		"messages refused") F(recipients_refused, "recipients refused") F(bytes_in, \
+		"message bytes received") F(delivered, "recipients delivered") \
+		F(deferred, "recipient attempts deferred") F(bounced, "recipients given up") F( \
+			queue_now, "messages in the active queue") F(lookups, "directory lookups") \
+			F(logins, "logins") F(logins_failed, "logins refused") \
+				F(fsyncs, "files synced to disk") F(wakes, "sleepers woken") \
+					F(introductions, "introductions made") \
+						F(restarts, "processes restarted")
 
 #define FIGURE_ENUM(name, help) FIGURE_##name,
 enum figure { FIGURES(FIGURE_ENUM) FIGURE_COUNT };

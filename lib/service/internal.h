@@ -7,7 +7,7 @@
 #include "service/service.h"
 
 enum {
-	CONTROL_FD = 3,         /* where master puts the control channel */
+	CONTROL_FD = 3, /* where master puts the control channel */
 	CONNECT_REQUESTS = 4096 /* introductions asked for and not yet answered */
 };
 

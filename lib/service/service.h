@@ -64,8 +64,10 @@ int service_listener(const struct service *service, unsigned i, const char **nam
  * Ask master for a connection to one process of `to`. `connected` runs later with the descriptor (the caller's), or -1 and a
  * reason (no such service, it does not start, not allowed by the cell): try again later. service_connect_sync blocks.
  */
-typedef void (*service_connected)(struct service *service, void *context, int fd, const char *reason);
-void service_connect(struct service *service, enum service_id to, service_connected connected, void *context);
+typedef void (*service_connected)(
+	struct service *service, void *context, int fd, const char *reason);
+void service_connect(
+	struct service *service, enum service_id to, service_connected connected, void *context);
 MUST_CHECK int service_connect_sync(struct service *service, enum service_id to, int64_t deadline);
 
 /*
@@ -85,8 +87,9 @@ struct link {
 	unsigned failures;
 	bool connecting, closed;
 };
-void link_open(struct link *link, struct service *service, enum service_id to, channel_receive receive, void (*up)(struct link *),
-	void (*down)(struct link *), void *context);
+void link_open(struct link *link, struct service *service, enum service_id to,
+	channel_receive receive, void (*up)(struct link *), void (*down)(struct link *),
+	void *context);
 struct channel *link_channel(struct link *link);
 void link_close(struct link *link);
 

@@ -12,27 +12,31 @@ struct spawner;
 struct session_child {
 	pid_t pid;
 	struct channel channel; /* to the child; its `context` is this struct */
-	void *context;          /* the daemon's */
-	int64_t started;        /* loop time, ms */
+	void *context; /* the daemon's */
+	int64_t started; /* loop time, ms */
 };
 /* Everything the child needs, given through the fork. */
 struct session_start {
-	const char *log_name;   /* "postern/imap(user)"; NULL: as the parent */
-	const int *keep;        /* descriptors that stay open in the child, beside its channel and the log */
+	const char *log_name; /* "postern/imap(user)"; NULL: as the parent */
+	const int
+		*keep; /* descriptors that stay open in the child, beside its channel and the log */
 	unsigned keep_count;
-	const char *folder;     /* the only folder it may touch (absolute), or NULL for none */
-	unsigned rights;        /* CELL_READ | ... on it */
+	const char *folder; /* the only folder it may touch (absolute), or NULL for none */
+	unsigned rights; /* CELL_READ | ... on it */
 	/* Runs in the child, confined; `channel_fd` leads to the spawner. Its result is the exit status. */
 	int (*run)(struct service *service, int channel_fd, void *argument);
 	void *argument;
 };
 /* `receive` gets what children say; `ended` runs when one has gone (its channel is closed, status as of waitpid). */
 struct spawner *spawner_open(struct service *service, const struct cell *cell, unsigned limit,
-	channel_receive receive, void (*ended)(void *context, struct session_child *child, int status), void *context);
+	channel_receive receive,
+	void (*ended)(void *context, struct session_child *child, int status), void *context);
 /* NULL with errno EAGAIN when `limit` children run. */
-struct session_child *spawner_start(struct spawner *spawner, const struct session_start *start, void *context);
+struct session_child *spawner_start(
+	struct spawner *spawner, const struct session_start *start, void *context);
 unsigned spawner_count(const struct spawner *spawner);
-void spawner_each(struct spawner *spawner, void (*each)(void *context, struct session_child *child), void *context);
+void spawner_each(struct spawner *spawner, void (*each)(void *context, struct session_child *child),
+	void *context);
 /* SIGTERM to all; those alive after `grace` ms get SIGKILL. */
 void spawner_end_all(struct spawner *spawner, int64_t grace);
 void spawner_free(struct spawner **spawner);

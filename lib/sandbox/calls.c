@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: ISC
+/*
+ * The seccomp allow-list. See calls.h.
+ *
+ * What is not allowed answers EPERM: a C library or SQLite that tries something new on another version gets an error it can handle,
+ * and an attacker gets nothing either way. clone3 answers ENOSYS, because its flags cannot be looked at and the C library then
+ * falls back to clone.
+ */
+#include "sandbox/calls.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/seccomp.h>
+
+static const int BASE[] = { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
+	SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_create1),
+	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
+	SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(fcntl),
+	SCMP_SYS(dup), SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk),
+	SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+	SCMP_SYS(getegid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
+	SCMP_SYS(getrandom), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(eventfd2), SCMP_SYS(uname),
+	SCMP_SYS(sysinfo), SCMP_SYS(membarrier), SCMP_SYS(fstat), SCMP_SYS(lseek),
+	SCMP_SYS(getrusage), SCMP_SYS(times) };
+static const int FILES[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(access),
+	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat),
+	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(flock),
+	SCMP_SYS(getcwd), SCMP_SYS(fadvise64), SCMP_SYS(statfs), SCMP_SYS(fstatfs) };
+static const int SYNC[] = { SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(rename),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir),
+	SCMP_SYS(ftruncate), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(copy_file_range),
+	SCMP_SYS(sendfile), SCMP_SYS(fallocate), SCMP_SYS(utimensat) };
+static const int FORK[] = { SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill),
+	SCMP_SYS(close_range), SCMP_SYS(socketpair), SCMP_SYS(signalfd4) };
+static const int LOCK_IN[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
+	SCMP_SYS(landlock_restrict_self), SCMP_SYS(seccomp), SCMP_SYS(close_range) };
+static const int SOCKETS[] = { SCMP_SYS(accept4), SCMP_SYS(accept) };
+static const int CONNECT[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
+
+static const struct {
+	unsigned group; /* 0: always */
+	const int *calls;
+	size_t count;
+} GROUPS[] = {
+#define GROUP(bit, list) \
+	{ \
+		bit, list, sizeof(list) / sizeof((list)[0]) \
+	}
+	GROUP(0, BASE), GROUP(CELL_CALLS_FILE, FILES), GROUP(CELL_CALLS_SYNC, SYNC),
+	GROUP(CELL_CALLS_FORK, FORK), GROUP(CELL_CALLS_LOCK_IN, LOCK_IN),
+	GROUP(CELL_CALLS_SOCKET, SOCKETS), GROUP(CELL_CALLS_CONNECT, CONNECT)
+#undef GROUP
+};
+
+struct calls_program {
+	struct sock_fprog program;
+};
+
+static int add_groups(scmp_filter_ctx filter, unsigned calls)
+{
+	for (size_t g = 0; g < sizeof(GROUPS) / sizeof(GROUPS[0]); g++) {
+		if (GROUPS[g].group && !(calls & GROUPS[g].group))
+			continue;
+		for (size_t i = 0; i < GROUPS[g].count; i++) {
+			int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, GROUPS[g].calls[i], 0);
+
+			if (error &&
+				error !=
+					-EDOM) /* EDOM: this library does not know the call on this machine */
+				return error;
+		}
+	}
+	return 0;
+}
+
+/* Calls of which only some arguments are harmless. */
+static int add_special(scmp_filter_ctx filter, unsigned calls)
+{
+	int error = 0;
+
+	/* No memory that can be both written and run, now or later. */
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+	/* Reading a limit is harmless, setting one is for cell_enter. */
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+				SCMP_A2(SCMP_CMP_EQ, 0));
+	if (calls & CELL_CALLS_LOCK_IN)
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+					SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+	if (!(calls & CELL_CALLS_FORK) && (calls & CELL_CALLS_THREAD))
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+					SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	if (calls & (CELL_CALLS_FORK | CELL_CALLS_THREAD))
+		error = error ? error
+			      : seccomp_rule_add(
+					filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return error;
+}
+
+/* libseccomp writes the program to a descriptor; keep it in memory to apply it without the library. */
+static struct calls_program *export_program(scmp_filter_ctx filter)
+{
+	struct calls_program *program = calloc(1, sizeof(*program));
+	int fd = memfd_create("calls", MFD_CLOEXEC);
+	struct stat info;
+
+	if (!program || fd < 0 || seccomp_export_bpf(filter, fd) < 0 || fstat(fd, &info) < 0)
+		goto failed;
+	program->program.len = (unsigned short)((size_t)info.st_size / sizeof(struct sock_filter));
+	program->program.filter = malloc((size_t)info.st_size);
+	if (!program->program.filter ||
+		pread(fd, program->program.filter, (size_t)info.st_size, 0) != info.st_size)
+		goto failed;
+	close(fd);
+	return program;
+failed:
+	if (fd >= 0)
+		close(fd);
+	calls_free(&program);
+	return NULL;
+}
+
+struct calls_program *calls_compile(unsigned calls, char *error, size_t error_size)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	struct calls_program *program = NULL;
+	int failed = filter ? add_groups(filter, calls) : -ENOMEM;
+
+	if (!failed)
+		failed = add_special(filter, calls);
+	/* A balanced tree instead of a list: tens of comparisons less for each system call. */
+	if (!failed)
+		failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (!failed)
+		program = export_program(filter);
+	if (!program)
+		snprintf(error, error_size, "seccomp program: %s",
+			strerror(failed ? -failed : errno));
+	if (filter)
+		seccomp_release(filter);
+	return program;
+}
+
+bool calls_apply(const struct calls_program *program)
+{
+#ifdef POSTERN_TEST_HOOKS
+	const char *without = getenv("POSTERN_WITHOUT");
+
+	if (without && strcmp(without, "seccomp") == 0) {
+		errno = ENOSYS;
+		return false;
+	}
+#endif
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program->program) == 0;
+}
+
+void calls_free(struct calls_program **program)
+{
+	if (*program)
+		free((*program)->program.filter);
+	free(*program);
+	*program = NULL;
+}
