@@ -11,32 +11,35 @@
 #include "base/buffer.h"
 
 struct address {
-	struct slice local;  /* as given, unquoted */
-	struct slice domain; /* lower case, A-labels; "[...]" literals whole; empty for the null sender and for "postmaster" */
+	struct slice local;  /* as given, unquoted; empty for the null sender only */
+	struct slice domain; /* lower case, A-labels; "[...]" literals whole; empty for the null sender and where none was given */
 };
 
 enum address_flag {
 	ADDRESS_UTF8 = 1,    /* SMTPUTF8 was given: bytes over 127 are allowed, and checked to be UTF-8 */
 	ADDRESS_NULL = 2,    /* "<>" is allowed (MAIL FROM) */
-	ADDRESS_BARE = 4,    /* without angle brackets too, and a local part without domain (sendmail, not strict_rfc821_envelopes) */
+	ADDRESS_BARE = 4,    /* lax (sendmail, not strict_rfc821_envelopes): without angle brackets too (it ends at white space),
+	                      * a local part without domain, dots anywhere in it, a dot behind the domain */
 };
 /*
  * Parse a Path at the start of *text, "<user@example.org>", route dropped; *text is what follows it. Memory from `arena`. On
- * failure `*error` is an enhanced code with a reply text for the client ("5.1.3 Bad recipient address syntax").
- * Bounds: local part 64 octets, domain 255, path 256 without brackets... as RFC 5321 4.5.3.1; a little more is accepted
- * (MAX_ADDRESS) where Postfix accepts it.
+ * failure *text is untouched and `*error` is an enhanced code with a reply text for the client: "5.1.3 Bad recipient address
+ * syntax", "5.1.7 Bad sender ..." when ADDRESS_NULL is given, "5.6.7 ..." for UTF-8 without ADDRESS_UTF8, "4.3.0 ..." when
+ * memory ran out. <postmaster> needs no domain (RFC 5321 4.1.1.3). Bounds: domain 255 octets (RFC 5321 4.5.3.1.2); the
+ * written address MAX_ADDRESS (ipc/messages.h), more than the 64 and 256 octets of 4.5.3.1, as Postfix accepts it.
  */
 MUST_CHECK bool address_parse_path(struct slice *text, unsigned flags, struct arena *arena, struct address *address,
 	const char **error);
 /* External form: quoted where it must be, "local@domain". */
 bool address_write(const struct address *address, struct buffer *out);
-/* A domain name: letters, digits, hyphens (and underscores), labels 1..63, 255 in all; U-labels become A-labels. */
+/* A domain name: letters, digits, hyphens (and underscores), labels 1..63, 255 in all, the last not a number; U-labels become A-labels. */
 MUST_CHECK bool address_domain(struct slice text, bool utf8, struct arena *arena, struct slice *domain);
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
 bool address_is_literal(struct slice domain);
-/* Split "user+ext" at the first of `delimiters`; never for postmaster, owner-x, x-request. False when there is no extension. */
+/* Split "user+ext" at the first of `delimiters`; never for postmaster, mailer-daemon and double-bounce,
+ * and, if "-" is a delimiter, owner-x and x-request. False when there is no extension or no user before it. */
 bool address_split_extension(struct slice local, const char *delimiters, struct slice *user, struct slice *extension);
-/* Lower-cased "local@domain" as lookup key. */
+/* Lower-cased "local@domain" as lookup key, unquoted; "local" when there is no domain. Data NULL when memory is out. */
 struct slice address_key(const struct address *address, struct arena *arena);
 
 /*
@@ -51,7 +54,10 @@ struct header_address {
 	struct slice domain;  /* data NULL when there is none */
 	int group;            /* 0 address, 1 group start (name is its name), 2 group end */
 };
-/* False when memory or `limit` addresses ran out. */
+/*
+ * The slices lie in `arena`. False when memory or `limit` entries ran out, or when `each` returned false (that ends it); what was
+ * given out before is good.
+ */
 bool address_list_parse(struct slice value, struct arena *arena, unsigned limit,
 	bool (*each)(void *context, const struct header_address *address), void *context);
 

@@ -25,7 +25,7 @@ bool header_find(struct slice headers, const char *name, struct header_field *fi
 bool header_unfold(struct slice value, struct buffer *out);
 /* Append the value without comments (RFC 5322 3.2.2), unfolded. */
 bool header_strip_comments(struct slice value, struct buffer *out);
-/* Append with encoded-words (RFC 2047) decoded to UTF-8; bytes that are not valid come out as U+FFFD. */
+/* Append unfolded, with encoded-words (RFC 2047) decoded to UTF-8; bytes that are not valid come out as U+FFFD. */
 bool header_decode(struct slice value, struct buffer *out);
 /*
  * Incremental reading while a message streams by: feed chunks of LF text; `field` is called for each whole field and `end` once
@@ -35,6 +35,9 @@ struct header_stream {
 	struct buffer line;
 	size_t limit;
 	bool done;
+	bool failed;   /* memory ran out: a field was lost or cut short */
+	size_t excess; /* when done: bytes of earlier chunks that are the body's after all (a line that is no header, in pieces) */
+	int state;
 	void (*field)(void *context, struct slice whole);
 	void *context;
 };

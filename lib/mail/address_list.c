@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: ISC
+/*
+ * Address lists of message headers (RFC 5322 3.4 and 4.4). One pass, no going back: every word is written down twice, as part of
+ * a display name and as part of an address, and what comes behind it decides which of the two it was.
+ */
+#include "mail/address.h"
+
+struct list {
+	const char *p, *end;
+	bool (*each)(void *context, const struct header_address *address);
+	void *context;
+	unsigned left; /* addresses that may still come */
+	bool in_group;
+	char *room; /* where the texts of the next address go; all of them fit, as each comes from a piece of its own */
+	/* The address that is being read. */
+	char *name, *name_end;
+	char *spec, *spec_end;
+	char *at; /* in spec: the "@" outside of quotes */
+	bool gap; /* white space since the last word */
+	bool any; /* something was there */
+	bool angle; /* behind "<": the name is complete */
+	bool closed; /* behind ">" */
+	struct slice comment; /* the last one, inside of its parentheses */
+	struct slice route;
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool is_special(char c)
+{
+	switch (c) {
+	case '(':
+	case ')':
+	case '<':
+	case '>':
+	case '[':
+	case ']':
+	case ':':
+	case ';':
+	case '@':
+	case '\\':
+	case ',':
+	case '.':
+	case '"':
+		return true;
+	default:
+		return is_blank(c);
+	}
+}
+
+/* Take the comment at p; the last one may be the only name an address has. */
+static void take_comment(struct list *list)
+{
+	const char *start = ++list->p;
+	size_t depth = 1;
+
+	for (; list->p < list->end; list->p++) {
+		if (*list->p == '\\') {
+			if (++list->p == list->end)
+				break;
+		} else if (*list->p == '(') {
+			depth++;
+		} else if (*list->p == ')' && --depth == 0) {
+			break;
+		}
+	}
+	list->comment = slice_of(start, (size_t)(list->p - start));
+	if (list->p < list->end)
+		list->p++;
+}
+
+static void skip_blank(struct list *list)
+{
+	while (list->p < list->end && (is_blank(*list->p) || *list->p == '(')) {
+		list->gap = true;
+		if (*list->p == '(')
+			take_comment(list);
+		else
+			list->p++;
+	}
+}
+
+/* Text without its line ends and, if `unquote`, without the backslashes of quoted pairs. */
+static char *copy_text(char *to, struct slice text)
+{
+	for (size_t i = 0; i < text.length; i++) {
+		char c = text.data[i];
+
+		if (c == '\\' && i + 1 < text.length)
+			c = text.data[++i];
+		else if (c == '\r' || c == '\n')
+			continue;
+		*to++ = c;
+	}
+	return to;
+}
+
+static bool ends_with(const char *start, const char *end, char a, char b)
+{
+	return end > start && (end[-1] == a || end[-1] == b);
+}
+
+/* A word or a single "." or "@": both forms of it. In an address white space around dots and "@" does not count. */
+static void add_word(struct list *list, struct slice word, bool escaped)
+{
+	bool dot = !escaped && word.length == 1 && (word.data[0] == '.' || word.data[0] == '@');
+
+	if (!list->angle) {
+		if (list->gap && list->name_end > list->name)
+			*list->name_end++ = ' ';
+		list->name_end = copy_text(list->name_end, word);
+	}
+	if (list->closed) {
+		list->gap = false;
+		return;
+	}
+	if (list->gap && !dot && list->spec_end > list->spec &&
+		!ends_with(list->spec, list->spec_end, '.', '@'))
+		*list->spec_end++ = ' ';
+	if (dot && word.data[0] == '@' && !list->at)
+		list->at = list->spec_end;
+	list->spec_end = copy_text(list->spec_end, word);
+	list->gap = false;
+}
+
+static void take_quoted(struct list *list)
+{
+	const char *start = ++list->p;
+
+	while (list->p < list->end && *list->p != '"')
+		list->p += *list->p == '\\' && list->p + 1 < list->end ? 2 : 1;
+	add_word(list, slice_of(start, (size_t)(list->p - start)), true);
+	if (list->p < list->end)
+		list->p++;
+}
+
+/* "[192.0.2.1]" is kept whole in a domain; elsewhere it is as good a word as any. */
+static void take_literal(struct list *list)
+{
+	const char *start = list->p++;
+
+	while (list->p < list->end && *list->p != ']' && *list->p != '>' && *list->p != ',')
+		list->p += *list->p == '\\' && list->p + 1 < list->end ? 2 : 1;
+	if (list->p < list->end && *list->p == ']')
+		list->p++;
+	add_word(list, slice_of(start, (size_t)(list->p - start)), true);
+}
+
+static void take_atom(struct list *list)
+{
+	const char *start = list->p;
+
+	while (list->p < list->end && !is_special(*list->p))
+		list->p++;
+	add_word(list, slice_of(start, (size_t)(list->p - start)), false);
+}
+
+/*
+ * "@a,@b:" behind "<". When there is no colon where a route can have one, it is none, and the text is read as an address. Looks
+ * ahead no further than the next "<", so that all looking ahead together stays linear.
+ */
+static void take_route(struct list *list)
+{
+	const char *p = list->p, *start;
+
+	while (p < list->end && is_blank(*p))
+		p++;
+	start = p;
+	if (p == list->end || *p != '@')
+		return;
+	while (p < list->end &&
+		(!is_special(*p) || is_blank(*p) || *p == '@' || *p == ',' || *p == '.'))
+		p++;
+	if (p == list->end || *p != ':')
+		return;
+	list->route = slice_trim(slice_of(start, (size_t)(p - start)));
+	list->p = p + 1;
+}
+
+/* ---- Giving out ----------------------------------------------------------------------------------------------------- */
+
+static struct slice text_or_none(const char *start, const char *end)
+{
+	return slice_of(end > start ? start : NULL, (size_t)(end - start));
+}
+
+static void begin(struct list *list, char *room)
+{
+	size_t half = (size_t)(list->end - list->p) + 1;
+
+	list->room = room;
+	list->name = list->name_end = room;
+	list->spec = list->spec_end = room + half;
+	list->at = NULL;
+	list->gap = list->any = list->angle = list->closed = false;
+	list->comment = list->route = (struct slice){ 0 };
+}
+
+static bool give(struct list *list, const struct header_address *address)
+{
+	if (list->left == 0)
+		return false;
+	list->left--;
+	return list->each(list->context, address);
+}
+
+/* Cut the address at "@"; behind the domain's first gap stands something else. */
+static void split_spec(struct list *list, struct header_address *address)
+{
+	const char *at = list->at ? list->at : list->spec_end;
+	const char *domain = list->at ? list->at + 1 : list->spec_end;
+	const char *space = memchr(domain, ' ', (size_t)(list->spec_end - domain));
+
+	address->local = slice_of(list->spec, (size_t)(at - list->spec));
+	address->domain = text_or_none(domain, space ? space : list->spec_end);
+}
+
+/* Move what was read to the front of the room, so that the room is used up no faster than the input. */
+static char *settle(char *to, struct slice *text)
+{
+	if (text->length)
+		memmove(to, text->data, text->length);
+	if (text->data)
+		text->data = to;
+	return to + text->length;
+}
+
+/* The end of an address: "," or ";" or the end of the text. */
+static bool finish(struct list *list)
+{
+	struct header_address address = { 0 };
+	char *room = list->room;
+
+	if (!list->any) {
+		begin(list, room);
+		return true;
+	}
+	split_spec(list, &address);
+	if (list->angle)
+		address.name = text_or_none(list->name, list->name_end);
+	address.route = list->route;
+	room = settle(room, &address.name);
+	room = settle(room, &address.local);
+	room = settle(room, &address.domain);
+	if (!address.name.data && list->comment.length) {
+		address.name = slice_of(room, 0);
+		address.name.length = (size_t)(copy_text(room, list->comment) - room);
+		room += address.name.length;
+	}
+	begin(list, room);
+	return give(list, &address);
+}
+
+static bool begin_group(struct list *list)
+{
+	struct header_address group = { .group = 1 };
+	char *room = list->room;
+
+	group.name = slice_of(list->name, (size_t)(list->name_end - list->name));
+	room = settle(room, &group.name);
+	begin(list, room);
+	list->in_group = true;
+	return give(list, &group);
+}
+
+static bool end_group(struct list *list)
+{
+	const struct header_address end = { .group = 2 };
+
+	if (!list->in_group)
+		return true;
+	list->in_group = false;
+	return give(list, &end);
+}
+
+/* ---- Reading -------------------------------------------------------------------------------------------------------- */
+
+static void open_angle(struct list *list)
+{
+	if (list->angle) /* a second one: nothing good can come of it */
+		return;
+	list->angle = true;
+	list->spec_end = list->spec;
+	list->at = NULL;
+	list->gap = false;
+	take_route(list);
+}
+
+/* A special character that stands where a word could begin. */
+static bool take_special(struct list *list)
+{
+	const char *p = list->p;
+
+	switch (*p) {
+	case '"':
+		take_quoted(list);
+		return true;
+	case '[':
+		take_literal(list);
+		return true;
+	case '.':
+	case '@':
+		list->p++;
+		add_word(list, slice_of(p, 1), false);
+		return true;
+	case '<':
+		list->p++;
+		open_angle(list);
+		return true;
+	case '>':
+		list->p++;
+		list->closed = list->angle;
+		return true;
+	case ':':
+		list->p++;
+		if (!list->in_group && !list->angle && !list->at)
+			return begin_group(list);
+		return true;
+	default: /* "\", ")", "]": noise */
+		list->p++;
+		return true;
+	}
+}
+
+static bool take_next(struct list *list)
+{
+	char c = *list->p;
+
+	if (c == ',' || c == ';') {
+		list->p++;
+		return finish(list) && (c == ',' || end_group(list));
+	}
+	list->any = true;
+	if (is_special(c))
+		return take_special(list);
+	take_atom(list);
+	return true;
+}
+
+bool address_list_parse(struct slice value, struct arena *arena, unsigned limit,
+	bool (*each)(void *context, const struct header_address *address), void *context)
+{
+	struct list list = { .p = value.data, .each = each, .context = context, .left = limit };
+	char *room;
+
+	if (value.length == 0)
+		return true;
+	list.end = value.data + value.length;
+	room = arena_alloc(arena, 2 * value.length + 8);
+	if (!room)
+		return false;
+	begin(&list, room);
+	for (;;) {
+		skip_blank(&list);
+		if (list.p == list.end)
+			break;
+		if (!take_next(&list))
+			return false;
+	}
+	return finish(&list) && end_group(&list);
+}
