@@ -226,9 +226,13 @@ static void channel_ready(struct watch *watch, uint32_t events)
 	struct channel *channel = watch->context;
 
 	if (events & EPOLLOUT) {
+		bool gone = false;
+
+		channel->gone = &gone; /* `closed` may have freed the channel */
 		channel_flush(&channel->flush);
-		if (!channel_is_open(channel))
+		if (gone)
 			return;
+		channel->gone = NULL;
 	}
 	if ((events & EPOLLIN) && !channel->paused)
 		channel_read(channel);

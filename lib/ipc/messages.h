@@ -149,8 +149,8 @@ enum {
 			0) /* when it is returned if nothing changes, microseconds since 1970; for BOUNCE_DELAY */
 #define FIELDS_BOUNCE_RECIPIENT(F) \
 	F(U32, serial, 0) \
-	F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(TEXT, dsn, 12) F(TEXT, relay, 300) \
-		F(TEXT, reason, MAX_REASON)
+	F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) F(TEXT, orcpt, 640) \
+	F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON)
 #define FIELDS_BOUNCE_END(F)    F(U32, serial, 0)
 #define FIELDS_BOUNCE_RESULT(F) F(U32, serial, 0) F(U8, done, 0) F(TEXT, queue_id, MAX_QUEUE_ID)
 
