@@ -99,10 +99,33 @@ MUST_CHECK bool config_expand(const struct config_source *source, const char *te
 /* The expanded value of any name, trimmed; false when it is not set and has no default (error is empty), or as above. */
 MUST_CHECK bool config_value(const struct config_source *source, const char *name,
 	struct buffer *out, char *error, size_t error_size);
-/* What is not an error, but worth telling: unknown names (with the nearest known one), obsolete and effectless parameters. */
-void config_warn(struct config_source *source, struct config_report *report);
+/*
+ * What is not an error, but worth telling: unknown names (with the nearest known one) and undefined references; with `effects`
+ * also parameters that are obsolete or have no effect in this version.
+ */
+void config_warn(struct config_source *source, bool effects, struct config_report *report);
 /* Evaluate and check all: types, bounds, choices, loops. Appends the snapshot. */
 MUST_CHECK bool config_snapshot(
 	const struct config_source *source, struct buffer *snapshot, struct config_report *report);
+
+/* --- changing files --- */
+/*
+ * Copy `text` (main.cf or master.cf) to `out`, entry by entry. `edit` sees each logical line: it returns false to keep it as it
+ * is, true when it has appended what takes its place (or nothing). Comments and blank lines stay, those inside an entry too.
+ */
+MUST_CHECK bool config_edit(struct slice text,
+	bool (*edit)(void *context, struct slice entry, struct buffer *out), void *context,
+	struct buffer *out);
+enum config_change { CONFIG_SET, CONFIG_REMOVE, CONFIG_COMMENT_OUT };
+struct config_edit_item {
+	const char *name, *value; /* `value` for CONFIG_SET */
+	unsigned found; /* how often it was there; set by config_edit_settings */
+};
+/* main.cf with every `name` set, removed or made a comment; those to set that were not there come at the end. */
+MUST_CHECK bool config_edit_settings(struct slice text, enum config_change change,
+	struct config_edit_item *items, size_t count, struct buffer *out);
+/* `text` takes the place of the file at `path`, all or nothing: a new file with its owner and mode, synced, renamed. */
+MUST_CHECK bool config_replace_file(
+	const char *path, struct slice text, char *error, size_t error_size);
 
 #endif

@@ -411,7 +411,7 @@ static void check_overrides(const struct config_source *source, const struct ser
 			continue;
 		overlay = entry_source(source, services, &services->entries[i]);
 		if (overlay) {
-			config_warn(overlay, report);
+			config_warn(overlay, true, report);
 			(void)!config_snapshot(overlay, &snapshot, report);
 		}
 		config_source_free(&overlay);
@@ -430,7 +430,7 @@ struct config_source *services_load(
 	if (!source)
 		return NULL;
 	(void)!services_read(folder, source, services, report);
-	config_warn(source, report);
+	config_warn(source, true, report);
 	/* When main.cf itself is wrong, it would be told again for each entry. */
 	if (config_snapshot(source, &snapshot, report))
 		check_overrides(source, services, report);

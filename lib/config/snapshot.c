@@ -235,7 +235,8 @@ bool config_snapshot(
 		(void)!evaluate(source, info->name, info, &strings, &rows[p].value, report);
 	}
 	collect_extras(source, &settings);
-	qsort(settings.items, settings.count, settings.size, compare_settings);
+	if (settings.count)
+		qsort(settings.items, settings.count, settings.size, compare_settings);
 	extras = calloc(settings.count + 1, sizeof(*extras));
 	if (extras) {
 		count = add_extras(source, &settings, extras, &strings, report);

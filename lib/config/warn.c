@@ -8,6 +8,7 @@ struct warner {
 	struct config_source *source;
 	struct config_report *report;
 	const struct setting *setting;
+	bool effects;
 };
 
 static bool use_item(void *context, struct slice item)
@@ -46,6 +47,8 @@ static void warn_unknown(struct warner *w)
 	if (is_used(w->source, at->name) || name_is_automatic(at->name) ||
 		parameter_of_transport(at->name) < PARAM_COUNT)
 		return;
+	if (parameter_transport_ignored(at->name) && !w->effects)
+		return;
 	if (parameter_transport_ignored(at->name))
 		config_fault_add(w->report, true, at->file, at->line, at->name,
 			"is known but has no effect in this version");
@@ -64,20 +67,20 @@ static void warn_setting(struct warner *w)
 
 	if (!info)
 		warn_unknown(w);
-	else if (info->type == PARAMETER_OBSOLETE)
+	else if (w->effects && info->type == PARAMETER_OBSOLETE)
 		config_fault_add(w->report, true, at->file, at->line, at->name,
 			"is obsolete and has no effect: %s", info->help);
-	else if (info->later)
+	else if (w->effects && info->later)
 		config_fault_add(w->report, true, at->file, at->line, at->name,
 			"is known but has no effect in this version");
 	if (!info || !parameter_is_raw(p))
 		expand_references(at->value, check_reference, w);
 }
 
-void config_warn(struct config_source *source, struct config_report *report)
+void config_warn(struct config_source *source, bool effects, struct config_report *report)
 {
 	const char *classes = config_source_raw(source, "smtpd_restriction_classes", NULL);
-	struct warner w = { source, report, NULL };
+	struct warner w = { source, report, NULL, effects };
 
 	for (size_t i = 0; i < source->settings.count; i++)
 		config_source_use(

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	source = config_parse("main.cf", slice_of(data, size), &report);
 	if (!source)
 		return 0;
-	config_warn(source, &report);
+	config_warn(source, true, &report);
 	if (config_snapshot(source, &snapshot, &report)) {
 		config = config_open(buffer_slice(&snapshot));
 		if (!config)

@@ -276,7 +276,7 @@ static const struct config_fault *warning_of(const char *parameter)
 static void unknown_names_are_a_warning_with_the_nearest_known_one(void **state)
 {
 	parse("mydestnation = x\nqqqqqq = y\n");
-	config_warn(source, &report);
+	config_warn(source, true, &report);
 	assert_int_equal(report.errors, 0);
 	assert_non_null(strstr(warning_of("mydestnation")->text, "\"mydestination\""));
 	assert_null(strstr(warning_of("qqqqqq")->text, "meant"));
@@ -289,7 +289,7 @@ static void names_that_something_refers_to_are_not_warned_of(void **state)
 	      "strict = reject\nlax = permit\nviaif = 1\nmyorigin = ${viaif?x}\n"
 	      "dovecot_destination_recipient_limit = 1\nfrom_master = x\n");
 	config_source_use(source, "a $from_master");
-	config_warn(source, &report);
+	config_warn(source, true, &report);
 	for (unsigned i = 0; i < report.count; i++)
 		assert_string_equal(report.faults[i].parameter, "smtpd_restriction_classes");
 }
@@ -299,7 +299,7 @@ static void undefined_obsolete_and_effectless_ones_are_told(void **state)
 	parse("smtpd_banner = $nothere ${maybe?x}\nsmtpd_use_tls = yes\nsmtpd_milters = "
 	      "inet:localhost:1\n"
 	      "mailbox_command = /usr/bin/x \"$EXTENSION\"\n");
-	config_warn(source, &report);
+	config_warn(source, true, &report);
 	assert_non_null(strstr(warning_of("smtpd_banner")->text, "$nothere"));
 	assert_non_null(strstr(warning_of("smtpd_use_tls")->text, "obsolete"));
 	assert_non_null(strstr(warning_of("smtpd_milters")->text, "no effect in this version"));
