@@ -68,10 +68,12 @@ enum {
 	F(TEXT, client_address, 64) \
 	F(TEXT, helo, 512) \
 	F(TEXT, login, MAX_LOGIN) \
+	F(TEXT, full_name, 256)  /* for a missing From:; of local submissions */ \
 	F(I64, size_hint, 0)
 #define FIELDS_CLEANUP_RECIPIENT(F) \
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(U8, notify, 0)
-/* Content in order, line ends as LF, dot-stuffing and CR removed, first the lines the sender of this message adds (Received:). */
+/* Content in order, line ends as LF, dot-stuffing and CR removed, as the client gave it: cleanup itself writes the Received:
+ * header, from what CLEANUP_BEGIN says of the client (no client_address: "by HOST (Postern, from HELO)"). */
 #define FIELDS_CLEANUP_CONTENT(F) F(U32, serial, 0) F(BYTES, chunk, MAX_CHUNK)
 /* fail != 0: forget the message (client went away, too large); no answer follows. */
 #define FIELDS_CLEANUP_END(F) F(U32, serial, 0) F(U8, fail, 0)

@@ -66,18 +66,14 @@ struct queue_envelope {
 
 /* --- writing, in cleanup --- */
 struct queue_writer; /* one file being made */
-/* Begins queue file `id` as "ID.tmp" in incoming/. */
+/* Begins queue file `id`. It appears as "ID.tmp" in incoming/ when the first 128 KiB are full, or with the envelope. A writer is
+ * used by one thread at a time. */
 MUST_CHECK struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t arrival);
 MUST_CHECK bool queue_write_content(struct queue_writer *w, struct slice content);
 /* Writes envelope records and first block. Nothing is durable yet. */
 MUST_CHECK bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope);
 /* fsync the file, rename it to its id, fsync the folder: durable when true. May run on another thread than the rest. */
 MUST_CHECK bool queue_commit(struct queue_writer *w);
-/* The same in steps, for a caller that shares the folder's sync among files: sync and rename the file; sync the folder; then
- * say that it was for this one too. */
-MUST_CHECK bool queue_commit_file(struct queue_writer *w);
-MUST_CHECK bool queue_commit_folder(struct queue *queue);
-void queue_committed(struct queue_writer *w);
 int64_t queue_content_size(const struct queue_writer *w);
 /* A read-only descriptor of the committed file, the caller's. */
 MUST_CHECK int queue_reopen(struct queue_writer *w);

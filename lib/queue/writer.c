@@ -36,14 +36,8 @@ struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t a
 	w->block.info.arrival = arrival;
 	snprintf(w->id, sizeof(w->id), "%s", id);
 	snprintf(w->temporary, sizeof(w->temporary), "%s.tmp", id);
-	w->fd = os_openat(queue->folder[QUEUE_INCOMING], w->temporary,
-		O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	if (w->fd < 0) {
-		free(w);
-		return NULL;
-	}
-	/* The lock tells queue_remove_unfinished of another process that this file has a writer. */
-	if (!queue_lock(w->fd) || !buffer_reserve(&w->pending, QUEUE_BLOCK_SIZE)) {
+	w->fd = -1;
+	if (!buffer_reserve(&w->pending, QUEUE_BLOCK_SIZE)) {
 		queue_writer_free(&w);
 		return NULL;
 	}
@@ -52,12 +46,23 @@ struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t a
 	return w;
 }
 
+/* The file is made when there is something to write, so that a small message touches the disk on the thread that syncs it. */
+static bool open_file(struct queue_writer *w)
+{
+	w->fd = os_openat(w->queue->folder[QUEUE_INCOMING], w->temporary,
+		O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	/* The lock tells queue_remove_unfinished of another process that this file has a writer. */
+	return w->fd >= 0 && queue_lock(w->fd);
+}
+
 static bool flush(struct queue_writer *w)
 {
 	if (w->pending.failed) {
 		errno = ENOMEM;
 		return false;
 	}
+	if (w->fd < 0 && !open_file(w))
+		return false;
 	if (!os_pwrite_all(w->fd, w->pending.data, w->pending.length, w->written))
 		return false;
 	w->written += (int64_t)w->pending.length;
@@ -121,32 +126,15 @@ bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *e
 	return flush(w) && os_pwrite_all(w->fd, bytes, sizeof(bytes), 0);
 }
 
-bool queue_commit_file(struct queue_writer *w)
+bool queue_commit(struct queue_writer *w)
 {
 	int folder = w->queue->folder[QUEUE_INCOMING];
 
 	if (!os_fsync(w->fd) || !os_renameat(folder, w->temporary, folder, w->id))
 		return false;
 	w->named = true;
-	return true;
-}
-
-bool queue_commit_folder(struct queue *queue)
-{
-	return os_fsync(queue->folder[QUEUE_INCOMING]);
-}
-
-void queue_committed(struct queue_writer *w)
-{
-	w->committed = true;
-}
-
-bool queue_commit(struct queue_writer *w)
-{
-	if (!queue_commit_file(w) || !queue_commit_folder(w->queue))
-		return false;
-	queue_committed(w);
-	return true;
+	w->committed = os_fsync(folder);
+	return w->committed;
 }
 
 int64_t queue_content_size(const struct queue_writer *w)
@@ -167,10 +155,11 @@ void queue_writer_free(struct queue_writer **writer)
 		return;
 	/* A file that cannot be removed here is never complete under its id unless its folder's sync failed; then it may be
 	 * delivered although the client was told to try again, which is a duplicate and no loss. */
-	if (!w->committed &&
+	if (w->fd >= 0 && !w->committed &&
 		!os_unlinkat(w->queue->folder[QUEUE_INCOMING], w->named ? w->id : w->temporary, 0))
 		errno = 0;
-	os_close(&w->fd);
+	if (w->fd >= 0)
+		os_close(&w->fd);
 	buffer_free(&w->pending);
 	free(w);
 	*writer = NULL;

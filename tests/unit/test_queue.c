@@ -473,6 +473,7 @@ static void unfinished_files_are_removed_but_not_those_of_living_writers(void **
 	struct fixture *f = *state;
 	char dead[QUEUE_ID_SIZE], alive[QUEUE_ID_SIZE], name[QUEUE_ID_SIZE + 4],
 		done[QUEUE_ID_SIZE];
+	static const char content[200000];
 	struct queue_writer *w;
 	unsigned seen = 0;
 	int fd;
@@ -485,6 +486,7 @@ static void unfinished_files_are_removed_but_not_those_of_living_writers(void **
 	queue_id_new(alive);
 	w = queue_create(&f->queue, alive, 1);
 	assert_non_null(w);
+	assert_true(queue_write_content(w, slice_of(content, sizeof(content))));
 	assert_true(commit(f, 60, done));
 	assert_int_equal(queue_remove_unfinished(&f->queue), 1);
 	assert_int_equal(count_entries(f), 2);

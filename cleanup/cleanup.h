@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: ISC
+/*
+ * cleanup's own structs, and what its chapters offer each other:
+ *
+ *	cleanup.c      main, peers and their packets
+ *	transaction.c  one message, from CLEANUP_BEGIN to CLEANUP_RESULT
+ *	headers.c      its headers while they stream by
+ *	expand.c       its recipients, asked of directoryd
+ *	sync.c         the threads that wait for the disk
+ */
+#ifndef CLEANUP_CLEANUP_H
+#define CLEANUP_CLEANUP_H
+
+#include "base/map.h"
+#include "base/vector.h"
+#include "cleanup/headers.h"
+#include "cleanup/sync.h"
+#include "config/config.h"
+#include "service/service.h"
+
+enum {
+	CLEANUP_PEERS = 4000, /* connections at a time */
+	CLEANUP_TRANSACTIONS = 4000, /* messages at a time */
+	CLEANUP_PEER_TRANSACTIONS = 64, /* of one connection */
+	CLEANUP_MEMORY = 64 << 20, /* bytes of one message's envelope */
+	CLEANUP_RECIPIENTS = 100000, /* of one message, after expansion */
+	CLEANUP_LINEAR = 16, /* recipients that are compared one by one, without a map */
+	CLEANUP_LOOKUP_TIMEOUT =
+		60000, /* ms that directoryd may take after the end of the content */
+	CLEANUP_SPACE_INTERVAL = 1000 /* ms that an answer on free space holds */
+};
+
+/* Why a message cannot be taken. The first fault stays. */
+enum cleanup_fault {
+	FAULT_NONE,
+	FAULT_SIZE,
+	FAULT_HOPS,
+	FAULT_SPACE,
+	FAULT_WRITE,
+	FAULT_LOOKUP,
+	FAULT_EXPANSION,
+	FAULT_NO_RECIPIENTS,
+	FAULT_SENDER,
+	FAULT_RECIPIENT,
+	FAULT_BUSY,
+	FAULT_MEMORY,
+	FAULTS
+};
+
+struct settings {
+	char host[256]; /* myhostname */
+	int64_t message_size_limit, header_size_limit, hopcount_limit, minfree, expansion_limit;
+};
+
+struct cleanup {
+	struct service *service;
+	struct config *config;
+	struct settings settings;
+	struct queue queue;
+	struct sync_pool sync;
+	struct link directory, qmgr;
+	struct map lookups; /* serial -> struct original */
+	uint32_t lookup_serial;
+	unsigned peers, transactions;
+	struct peer_channel *peer_list;
+	struct transaction *list;
+	bool draining, fast;
+	/* Free space in the queue, asked for now and then. */
+	int64_t space, space_asked;
+};
+
+/* A connection to a session, pickup or bounce. */
+struct peer_channel {
+	struct cleanup *cleanup;
+	struct channel channel;
+	enum service_id from;
+	struct transaction *transactions;
+	unsigned count;
+	struct deferred reap; /* frees it at the end of the turn in which it closed */
+	struct peer_channel *next, **place;
+};
+
+/* A recipient as the client gave it. */
+struct original {
+	struct transaction *transaction;
+	struct original *next;
+	struct slice address, orcpt;
+	uint8_t notify;
+	uint32_t serial; /* of the question to directoryd; 0: answered */
+	unsigned expanded; /* addresses so far */
+};
+
+struct transaction {
+	struct cleanup *cleanup;
+	struct peer_channel *peer; /* NULL when it went away while the disk was at work */
+	struct transaction *peer_next, *next, **place;
+	uint32_t serial;
+	char id[QUEUE_ID_SIZE];
+	struct arena arena;
+	struct queue_envelope envelope;
+	struct slice full_name;
+	uint32_t flags;
+	enum cleanup_fault fault;
+	struct headers headers;
+	struct queue_writer *writer;
+	struct original *originals, **originals_end;
+	unsigned original_count, unanswered;
+	struct vector recipients; /* of struct queue_recipient */
+	struct map known; /* addresses in it, from CLEANUP_LINEAR on */
+	bool begun; /* the Received: header is written */
+	bool ended; /* the content is whole */
+	bool syncing; /* with a sync thread */
+	struct timer deadline; /* for directoryd's answers */
+	struct sync_job job;
+};
+
+/* --- transaction.c --- */
+/* Each answers false when the peer said what it must not: then its connection is closed. */
+bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_begin *begin);
+bool transaction_recipient(
+	struct peer_channel *peer, const struct message_cleanup_recipient *recipient);
+bool transaction_content(struct peer_channel *peer, const struct message_cleanup_content *content);
+bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end *end);
+/* A sync thread is done with it. */
+void transaction_synced(void *context, struct sync_job *job);
+/* The first fault of a message; what comes of it still is swallowed. */
+void transaction_fail(struct transaction *t, enum cleanup_fault fault);
+/* All its questions are answered (or not to be asked any more): go on if the content is whole, too. */
+void transaction_advance(struct transaction *t);
+/* Everything of it, whatever state it is in; not while it is syncing. */
+void transaction_free(struct transaction *t);
+/* Its peer has gone: forget what is not with a sync thread. */
+void transaction_abandon(struct peer_channel *peer);
+
+/* --- expand.c --- */
+void expand_open(struct cleanup *cleanup);
+/* Ask for a recipient's aliases. False when memory is out. */
+MUST_CHECK bool expand_ask(struct original *original);
+/* Forget the questions of a message. */
+void expand_cancel(struct transaction *t);
+/* Add a recipient unless it is there already. False when memory is out or there are too many. */
+MUST_CHECK bool expand_add(
+	struct transaction *t, const struct original *original, struct slice address);
+
+/* --- cleanup.c --- */
+/* End the process when it drains and nothing is left to do. */
+void cleanup_settle(struct cleanup *cleanup);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: ISC
+/*
+ * The threads that wait for the disk. A job is one queue file: envelope, first block, fsync, rename, fsync of the folder. The
+ * kernel joins the syncs of several threads in one commit of the file system's journal.
+ */
+#ifndef CLEANUP_SYNC_H
+#define CLEANUP_SYNC_H
+
+#include <pthread.h>
+
+#include "base/loop.h"
+#include "queue/queue.h"
+
+enum { SYNC_THREADS = 8, SYNC_STACK = 256 << 10 };
+
+struct sync_job {
+	struct sync_job *next;
+	struct queue_writer *writer;
+	const struct queue_envelope *envelope;
+	bool durable;
+	int error; /* errno when not */
+	int fd; /* read-only, of the committed file; -1 when it could not be had (then qmgr finds it by itself) */
+};
+
+struct sync_pool {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct sync_job *head, *tail; /* to do */
+	struct sync_job *done; /* newest first */
+	bool stopping;
+	unsigned count;
+	pthread_t threads[SYNC_THREADS];
+	struct watch watch; /* an eventfd: something is done */
+	void (*finished)(void *context, struct sync_job *job);
+	void *context;
+};
+
+/* After the cell is entered: threads started before would not be confined. False with errno. */
+MUST_CHECK bool sync_open(struct sync_pool *pool, struct loop *loop,
+	void (*finished)(void *context, struct sync_job *job), void *context);
+/* The job, its writer and its envelope are the pool's until `finished`, which runs in the loop. */
+void sync_submit(struct sync_pool *pool, struct sync_job *job);
+/* Wait for the threads; jobs that are done but not told are not told any more. */
+void sync_close(struct sync_pool *pool);
+
+#endif
