@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: ISC
+PROGRAMS += master
+master_SOURCES := $(wildcard master/*.c)

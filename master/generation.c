@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: ISC
+/*
+ * Generations: one reading of the configuration, checked as a whole, with the processes that live by it. A reload makes a new
+ * generation beside the old one; the old processes drain once their successors are ready.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "os/os.h"
+#include "service/log.h"
+
+/* What owns something that two processes cannot share: the successor starts when the former has ended. */
+static bool is_exclusive(enum service_id id)
+{
+	return id == SERVICE_QMGR || id == SERVICE_PICKUP;
+}
+
+static bool fault(struct config_report *report, const struct service_entry *entry, const char *text)
+{
+	struct config_fault *f;
+
+	report->errors++;
+	if (report->count >= sizeof(report->faults) / sizeof(report->faults[0]))
+		return false;
+	f = &report->faults[report->count++];
+	*f = (struct config_fault){ .line = entry->line };
+	snprintf(f->file, sizeof(f->file), "master.cf");
+	snprintf(f->parameter, sizeof(f->parameter), "%s", entry->name);
+	snprintf(f->text, sizeof(f->text), "%s", text);
+	return false;
+}
+
+void report_faults(const struct config_report *report, int fd)
+{
+	for (unsigned i = 0; i < report->count; i++) {
+		const struct config_fault *f = &report->faults[i];
+		char line[1200];
+		int length = snprintf(line, sizeof(line), "%s: %s, line %u: %s%s%s\n",
+			f->warning ? "warning" : "error", f->file, f->line, f->parameter,
+			f->parameter[0] ? ": " : "", f->text);
+
+		if (f->warning)
+			log_warning("%s, line %u: %s: %s", f->file, f->line, f->parameter, f->text);
+		else
+			log_error("%s, line %u: %s: %s", f->file, f->line, f->parameter, f->text);
+		if (fd >= 0 && length > 0 && !os_write_all(fd, line, (size_t)length))
+			log_warning("nobody hears of faults: %s", strerror(errno));
+	}
+}
+
+/* A child can map it and nobody can change it any more. */
+static int seal(struct slice data)
+{
+	int fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if (!os_write_all(fd, data.data, data.length) ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
+			0)
+		os_close(&fd);
+	return fd;
+}
+
+/* The configuration as an entry's -o options change it, read again so that the common one stays as it is. */
+static bool entry_snapshot(struct generation *generation, const struct service_entry *entry,
+	struct buffer *snapshot, struct config_report *report)
+{
+	struct config_source *own = config_read(generation->master->config_directory, report);
+	bool ok = own &&
+		  config_source_set(own, "config_directory", generation->master->config_directory);
+
+	for (unsigned i = 0; ok && i < entry->override_count; i++)
+		ok = config_source_set(own, entry->overrides[i].name, entry->overrides[i].value);
+	ok = ok && config_snapshot(own, snapshot, report);
+	config_source_free(&own);
+	return ok;
+}
+
+static bool entry_open(struct generation *generation, struct entry *entry, struct slice common,
+	struct config_report *report)
+{
+	const struct service_entry *config = entry->config;
+	struct buffer own = { 0 };
+	struct slice snapshot = common;
+	struct config *view;
+	bool ok = false;
+
+	entry->id = service_id_of(slice_from(config->command));
+	entry->cell = cell_of(entry->id);
+	if (!entry->cell)
+		return fault(report, config, "there is no such daemon");
+	if (config->override_count) {
+		if (!entry_snapshot(generation, config, &own, report))
+			goto out;
+		snapshot = buffer_slice(&own);
+	}
+	view = config_open(snapshot);
+	entry->snapshot = view ? seal(snapshot) : -1;
+	ok = entry->snapshot >= 0
+		     ? listen_open(generation->master, entry, view, report)
+		     : fault(report, config, "the configuration cannot be handed over");
+	config_free(&view);
+out:
+	buffer_free(&own);
+	return ok;
+}
+
+static void take_settings(struct generation *generation, const struct config *view)
+{
+	struct master *master = generation->master;
+
+	generation->restart_delay = config_time(view, PARAM_service_restart_delay);
+	generation->stop_timeout = config_time(view, PARAM_service_stop_timeout);
+	generation->drain_timeout = config_time(view, PARAM_service_drain_timeout);
+	snprintf(master->host, sizeof(master->host), "%s", config_text(view, PARAM_myhostname));
+	snprintf(master->log_name, sizeof(master->log_name), "%s",
+		config_text(view, PARAM_syslog_name));
+	snprintf(master->log_file, sizeof(master->log_file), "%s",
+		config_text(view, PARAM_maillog_file));
+	snprintf(master->instance, sizeof(master->instance), "%s",
+		config_text(view, PARAM_instance_directory));
+	master->log_json = strcmp(config_text(view, PARAM_log_format), "json") == 0;
+	master->best_effort = strcmp(config_text(view, PARAM_sandbox), "best-effort") == 0;
+	if (config_text(view, PARAM_daemon_directory)[0])
+		snprintf(master->daemons, sizeof(master->daemons), "%s",
+			config_text(view, PARAM_daemon_directory));
+}
+
+/* Evaluate main.cf and take over what concerns master itself. */
+static bool evaluate(
+	struct generation *generation, struct buffer *snapshot, struct config_report *report)
+{
+	struct config *view;
+
+	if (!config_snapshot(generation->source, snapshot, report))
+		return false;
+	view = config_open(buffer_slice(snapshot));
+	if (!view)
+		return false;
+	take_settings(generation, view);
+	config_free(&view);
+	return true;
+}
+
+static bool open_entries(struct generation *generation, struct config_report *report)
+{
+	struct buffer snapshot = { 0 };
+	bool ok = evaluate(generation, &snapshot, report);
+
+	for (unsigned i = 0; ok && i < generation->count; i++) {
+		struct entry *entry = &generation->entries[i];
+
+		entry->master = generation->master;
+		entry->generation = generation;
+		entry->config = &generation->services.entries[i];
+		entry->processes = vector_of(sizeof(struct process *), 0);
+		entry->snapshot = -1;
+		ok = entry_open(generation, entry, buffer_slice(&snapshot), report);
+	}
+	buffer_free(&snapshot);
+	return ok && report->errors == 0;
+}
+
+static struct generation *generation_read(struct master *master, struct config_report *report)
+{
+	struct generation *generation = calloc(1, sizeof(*generation));
+
+	if (!generation)
+		return NULL;
+	generation->master = master;
+	generation->number = master->current ? master->current->number + 1 : 1;
+	generation->source = config_read(master->config_directory, report);
+	if (generation->source &&
+		config_source_set(generation->source, "config_directory", master->config_directory))
+		return generation;
+	generation_free(generation);
+	return NULL;
+}
+
+bool generation_settings(struct master *master, struct config_report *report)
+{
+	struct generation *generation = generation_read(master, report);
+	struct buffer snapshot = { 0 };
+	bool ok = generation && evaluate(generation, &snapshot, report);
+
+	buffer_free(&snapshot);
+	if (generation)
+		generation_free(generation);
+	return ok;
+}
+
+struct generation *generation_load(struct master *master, struct config_report *report)
+{
+	struct generation *generation = generation_read(master, report);
+
+	if (!generation)
+		return NULL;
+	if (services_read(
+		    master->config_directory, generation->source, &generation->services, report)) {
+		generation->count = generation->services.count;
+		generation->entries = calloc(generation->count + 1, sizeof(struct entry));
+		if (generation->entries && open_entries(generation, report))
+			return generation;
+	}
+	generation_free(generation);
+	return NULL;
+}
+
+void generation_free(struct generation *generation)
+{
+	loop_timer_stop(&generation->drain_limit);
+	for (unsigned i = 0; generation->entries && i < generation->count; i++) {
+		struct entry *entry = &generation->entries[i];
+
+		if (!entry->config)
+			continue;
+		loop_timer_stop(&entry->restart);
+		loop_timer_stop(&entry->wakeup);
+		listen_release(entry);
+		os_close(&entry->snapshot);
+		vector_free(&entry->processes);
+	}
+	free(generation->entries);
+	services_free(&generation->services);
+	config_source_free(&generation->source);
+	free(generation);
+}
+
+static void wakeup_due(struct timer *timer)
+{
+	struct entry *entry = timer->context;
+
+	if (entry->replaced || entry->master->stopping)
+		return;
+	process_wakeup(entry, 0);
+	loop_timer_start(entry->master->loop, timer, entry->config->wakeup * 1000);
+}
+
+void generation_start(struct generation *generation)
+{
+	for (unsigned i = 0; i < generation->count; i++) {
+		struct entry *entry = &generation->entries[i];
+
+		if (!entry->waits_for_old)
+			process_start(entry);
+		entry->wakeup = (struct timer){ .fire = wakeup_due, .context = entry };
+		if (entry->config->wakeup > 0)
+			loop_timer_start(
+				entry->master->loop, &entry->wakeup, entry->config->wakeup * 1000);
+	}
+}
+
+static void drain_limit(struct timer *timer)
+{
+	struct generation *generation = timer->context;
+
+	log_warning("processes of generation %u are ended: service_drain_timeout is over",
+		generation->number);
+	for (unsigned i = 0; i < generation->count; i++) {
+		for (size_t k = 0; k < generation->entries[i].processes.count; k++)
+			process_drain(entry_process(&generation->entries[i], k), true);
+	}
+}
+
+void generation_switch(struct generation *generation)
+{
+	struct master *master = generation->master;
+	struct generation *old = master->current;
+
+	generation->former = old;
+	master->current = generation;
+	for (unsigned i = 0; i < old->count; i++) {
+		struct entry *entry = &old->entries[i],
+			     *successor = entry_of(generation, entry->id);
+
+		entry->replaced = true;
+		loop_timer_stop(&entry->restart);
+		loop_timer_stop(&entry->wakeup);
+		if (successor && is_exclusive(entry->id) && entry->processes.count > 0)
+			successor->waits_for_old = true;
+	}
+	old->drain_limit = (struct timer){ .fire = drain_limit, .context = old };
+	loop_timer_start(master->loop, &old->drain_limit, old->drain_timeout);
+	generation_start(generation);
+	generation_sweep(master);
+}
+
+static bool successor_ready(const struct entry *successor)
+{
+	for (size_t i = 0; i < successor->processes.count; i++) {
+		if (entry_process(successor, i)->state == PROCESS_READY)
+			return true;
+	}
+	return false;
+}
+
+static void drain_entry(struct entry *entry, struct entry *successor)
+{
+	if (successor && !successor->waits_for_old && !successor_ready(successor))
+		return;
+	for (size_t i = 0; i < entry->processes.count; i++) {
+		if (entry_process(entry, i)->state != PROCESS_DRAINING)
+			process_drain(entry_process(entry, i), false);
+	}
+}
+
+static unsigned sweep_one(struct master *master, struct generation *old)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < old->count; i++) {
+		struct entry *entry = &old->entries[i],
+			     *successor = entry_of(master->current, entry->id);
+
+		drain_entry(entry, successor);
+		left += (unsigned)entry->processes.count;
+		if (entry->processes.count == 0 && successor && successor->waits_for_old &&
+			!master->stopping) {
+			successor->waits_for_old = false;
+			process_start(successor);
+		}
+	}
+	return left;
+}
+
+void generation_sweep(struct master *master)
+{
+	for (struct generation **at = master->current ? &master->current->former : NULL;
+		at && *at;) {
+		struct generation *old = *at;
+
+		if (sweep_one(master, old) > 0) {
+			at = &old->former;
+			continue;
+		}
+		*at = old->former;
+		generation_free(old);
+	}
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: ISC
+/*
+ * Introductions: a process asks for a connection to a service; both cells are looked at, and each gets one end of a socket pair.
+ * This is the only way two daemons meet.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "service/log.h"
+
+struct entry *entry_of(struct generation *generation, enum service_id id)
+{
+	for (unsigned i = 0; generation && i < generation->count; i++) {
+		if (generation->entries[i].id == id)
+			return &generation->entries[i];
+	}
+	return NULL;
+}
+
+static void answer(struct process *asker, uint32_t serial, int fd, const char *reason)
+{
+	struct message message = { .type = MESSAGE_MASTER_CONNECTED };
+
+	message.master_connected.serial = serial;
+	message.master_connected.reason = slice_from(reason);
+	if (fd >= 0) {
+		message.fds[0] = fd;
+		message.fd_count = 1;
+	}
+	channel_send(&asker->control, &message);
+}
+
+static bool knows(const struct process *process, pid_t pid)
+{
+	for (size_t i = 0; i < process->introduced.count; i++) {
+		if (*(pid_t *)vector_at(&process->introduced, i) == pid)
+			return true;
+	}
+	return false;
+}
+
+static void remember(struct process *asked, const struct process *asker)
+{
+	pid_t *known = vector_add(&asked->introduced);
+
+	if (known)
+		*known = asker->pid;
+}
+
+static void connect_both(struct process *asker, struct process *asked, uint32_t serial)
+{
+	struct message peer = { .type = MESSAGE_MASTER_PEER, .fd_count = 1 };
+	int ends[2];
+
+	if (!channel_pair(ends)) {
+		answer(asker, serial, -1, strerror(errno));
+		return;
+	}
+	peer.master_peer.from = (uint8_t)asker->entry->id;
+	peer.master_peer.pid = (uint32_t)asker->pid;
+	peer.fds[0] = ends[1];
+	if (channel_send(&asked->control, &peer)) {
+		answer(asker, serial, ends[0], "");
+		figures_add(FIGURE_introductions, 1);
+	} else {
+		answer(asker, serial, -1, "it has just ended");
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Services of one process (and spawners) are shared by all; of the others, each asker gets each worker once. */
+static bool is_shared(const struct entry *entry)
+{
+	return entry->config->maxproc == 1 || (entry->cell->calls & CELL_CALLS_FORK);
+}
+
+static struct process *choose(struct entry *entry, const struct process *asker, bool *may_start)
+{
+	bool shared = is_shared(entry);
+	struct process *best = NULL;
+	unsigned running = 0;
+
+	for (size_t i = 0; i < entry->processes.count; i++) {
+		struct process *process = entry_process(entry, i);
+
+		if (process->state == PROCESS_DRAINING)
+			continue;
+		running++;
+		if (!shared && knows(process, asker->pid))
+			continue;
+		if (!best || process->introduced.count < best->introduced.count)
+			best = process;
+	}
+	*may_start = running < (shared ? 1 : entry->config->maxproc);
+	return best;
+}
+
+static void introduce_to(struct entry *entry, struct process *asker, uint32_t serial)
+{
+	bool may_start;
+	struct process *asked = choose(entry, asker, &may_start);
+	struct pending *pending;
+
+	if (!asked && may_start && !entry->waits_for_old && !entry->restart.place &&
+		process_start(entry))
+		asked = choose(entry, asker, &may_start);
+	if (!asked) {
+		answer(asker, serial, -1, may_start ? "it does not run yet" : "no more of them");
+		return;
+	}
+	if (asked->state == PROCESS_READY) {
+		remember(asked, asker);
+		connect_both(asker, asked, serial);
+		return;
+	}
+	pending = vector_add(&asked->pending);
+	if (!pending) {
+		answer(asker, serial, -1, "too many wait for it");
+		return;
+	}
+	*pending = (struct pending){ asker, serial };
+	remember(asked, asker);
+}
+
+void introduce(struct process *asker, const struct message_master_connect *request)
+{
+	const struct cell *own = asker->entry->cell;
+	bool known = request->service < SERVICE_COUNT;
+	struct entry *entry = known ? entry_of(asker->master->current, request->service) : NULL;
+
+	if (!known || !(own->talk_to & (1ull << request->service))) {
+		log_warning("refused: %s[%d] may not talk to %s", service_id_name(own->service),
+			(int)asker->pid,
+			known ? service_id_name(request->service) : "what does not exist");
+		answer(asker, request->serial, -1, "not allowed");
+	} else if (!entry) {
+		answer(asker, request->serial, -1, "no such service in master.cf");
+	} else if (!(entry->cell->serve & (1ull << own->service))) {
+		log_warning("refused: %s does not serve %s[%d]", service_id_name(entry->id),
+			service_id_name(own->service), (int)asker->pid);
+		answer(asker, request->serial, -1, "not allowed");
+	} else {
+		introduce_to(entry, asker, request->serial);
+	}
+}
+
+void introduce_pending(struct process *ready)
+{
+	struct vector pending = ready->pending;
+
+	ready->pending = vector_of(sizeof(struct pending), PENDING_MAX);
+	for (size_t i = 0; i < pending.count; i++) {
+		struct pending *p = vector_at(&pending, i);
+
+		if (p->asker)
+			connect_both(p->asker, ready, p->serial);
+	}
+	vector_free(&pending);
+}
+
+static void forget_in(struct entry *entry, const struct process *gone)
+{
+	for (size_t i = 0; i < entry->processes.count; i++) {
+		struct process *process = entry_process(entry, i);
+
+		for (size_t k = 0; k < process->pending.count; k++) {
+			struct pending *p = vector_at(&process->pending, k);
+
+			if (p->asker == gone)
+				p->asker = NULL;
+		}
+		for (size_t k = process->introduced.count; k-- > 0;) {
+			if (*(pid_t *)vector_at(&process->introduced, k) == gone->pid)
+				vector_swap_out(&process->introduced, k);
+		}
+	}
+}
+
+void introduce_forget(struct process *gone)
+{
+	struct vector pending = gone->pending;
+
+	gone->pending = vector_of(sizeof(struct pending), PENDING_MAX);
+	for (struct generation *g = gone->master->current; g; g = g->former) {
+		for (unsigned i = 0; i < g->count; i++)
+			forget_in(&g->entries[i], gone);
+	}
+	for (size_t i = 0; i < pending.count; i++) {
+		struct pending *p = vector_at(&pending, i);
+
+		if (p->asker && p->asker != gone)
+			answer(p->asker, p->serial, -1, "it ended while it started");
+	}
+	vector_free(&pending);
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: ISC
+/*
+ * master - reads the configuration, starts everything else, introduces the processes to each other, starts again what has ended,
+ * takes up a changed configuration, and ends the suite. It parses nothing but its own configuration and the small messages
+ * of its children, and talks to nobody outside.
+ *
+ *	master -c FOLDER [--ready-fd N]
+ *
+ * SIGTERM stops, SIGQUIT aborts, SIGHUP reloads. The lock on run/master.pid says that it runs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "os/os.h"
+#include "service/log.h"
+
+static _Noreturn void give_up(
+	struct master *master, int status, const char *what, const char *detail)
+{
+	char line[1200];
+	int length = snprintf(line, sizeof(line), "error: %s: %s\n", what, detail);
+
+	log_error("%s: %s", what, detail);
+	if (master->ready_fd >= 0 && length > 0 &&
+		!os_write_all(master->ready_fd, line, (size_t)length))
+		exit(status);
+	exit(status);
+}
+
+static int usage(FILE *out, int status)
+{
+	fputs("usage: master -c FOLDER [--ready-fd N]\n"
+	      "The supervisor of Postern. \"postern start\" runs it; see master(8).\n",
+		out);
+	return status;
+}
+
+static bool parse_arguments(struct master *master, int argc, char **argv)
+{
+	uint64_t fd;
+	char *folder = NULL;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+			folder = realpath(argv[++i], NULL);
+			if (!folder)
+				give_up(master, EX_CONFIG, argv[i], strerror(errno));
+		} else if (strcmp(argv[i], "--ready-fd") == 0 && i + 1 < argc &&
+			   slice_to_u64(slice_from(argv[i + 1]), 1 << 20, &fd)) {
+			master->ready_fd = (int)fd;
+			fcntl(master->ready_fd, F_SETFD, FD_CLOEXEC);
+			i++;
+		} else {
+			return false;
+		}
+	}
+	if (!folder)
+		return false;
+	snprintf(master->config_directory, sizeof(master->config_directory), "%s", folder);
+	free(folder);
+	return true;
+}
+
+/* Daemons stand beside this program, unless daemon_directory says otherwise. */
+static void find_daemons(struct master *master)
+{
+	ssize_t length = readlink("/proc/self/exe", master->daemons, sizeof(master->daemons) - 1);
+	char *slash;
+
+	master->daemons[length > 0 ? length : 0] = '\0';
+	slash = strrchr(master->daemons, '/');
+	if (slash)
+		*slash = '\0';
+}
+
+static void open_log(struct master *master)
+{
+	int fd = open(master->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		give_up(master, EX_CANTCREAT, master->log_file, strerror(errno));
+	os_close(&master->log_fd);
+	master->log_fd = fd;
+	log_open(fd, master->log_name, master->host, master->log_json, false);
+}
+
+static void take_lock(struct master *master)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[1200], text[32];
+	int length;
+
+	snprintf(path, sizeof(path), "%s/run/master.pid", master->instance);
+	master->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (master->lock_fd < 0)
+		give_up(master, EX_CANTCREAT, path, strerror(errno));
+	if (fcntl(master->lock_fd, F_SETLK, &lock) < 0)
+		give_up(master, EX_UNAVAILABLE, path, "the mail system is already running");
+	length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(master->lock_fd, 0) < 0 ||
+		!os_pwrite_all(master->lock_fd, text, (size_t)length, 0))
+		give_up(master, EX_CANTCREAT, path, strerror(errno));
+}
+
+static void open_figures(struct master *master)
+{
+	size_t size = sizeof(struct figures_slot) * FIGURES_SLOTS;
+	char path[1200];
+
+	snprintf(path, sizeof(path), "%s/run/figures", master->instance);
+	unlink(path); /* processes of an earlier master keep the old pages */
+	master->figures_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (master->figures_fd < 0 || fchmod(master->figures_fd, 0644) < 0 ||
+		ftruncate(master->figures_fd, (off_t)size) < 0)
+		give_up(master, EX_CANTCREAT, path, strerror(errno));
+	master->figures =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, master->figures_fd, 0);
+	if (master->figures == MAP_FAILED || !figures_open(master->figures_fd, 0))
+		give_up(master, EX_OSERR, path, strerror(errno));
+	master->slots[0] = true;
+	snprintf(master->figures[0].entry, sizeof(master->figures[0].entry), "master");
+	atomic_store(&master->figures[0].pid, getpid());
+}
+
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	/* Fronts hold many clients; each daemon lowers its own limit in its cell. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		if (geteuid() == 0 && limit.rlim_max < 1 << 18)
+			limit.rlim_max = 1 << 18;
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_warning("descriptor limit: %s", strerror(errno));
+	}
+}
+
+/* One line for `postern reload`, which waits for the number to grow. */
+static void write_reload_status(struct master *master, const char *text)
+{
+	char path[1200], temporary[1210], line[1000];
+	int length = snprintf(line, sizeof(line), "generation %u %s\n", master->reloads, text), fd;
+
+	snprintf(path, sizeof(path), "%s/run/reload.status", master->instance);
+	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
+	fd = os_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (fd < 0 || !os_write_all(fd, line, (size_t)length) || rename(temporary, path) < 0)
+		log_warning("%s: %s", path, strerror(errno));
+	os_close(&fd);
+}
+
+static void reload(struct master *master)
+{
+	static struct config_report report;
+	char old_instance[1024], text[900];
+	struct generation *generation;
+
+	if (master->stopping)
+		return;
+	report = (struct config_report){ 0 };
+	snprintf(old_instance, sizeof(old_instance), "%s", master->instance);
+	generation = generation_load(master, &report);
+	master->reloads++;
+	report_faults(&report, -1);
+	if (generation && strcmp(old_instance, master->instance) != 0) {
+		snprintf(master->instance, sizeof(master->instance), "%s", old_instance);
+		log_error("instance_directory cannot change while the suite runs");
+		generation_free(generation);
+		generation = NULL;
+	}
+	if (!generation) {
+		snprintf(text, sizeof(text), "error: %s, line %u: %s: %s",
+			report.count ? report.faults[0].file : "main.cf", report.faults[0].line,
+			report.faults[0].parameter, report.faults[0].text);
+		log_error("reload refused, the former configuration stays in force");
+		write_reload_status(master, text);
+		return;
+	}
+	open_log(master);
+	log_info("reload -- generation %u", generation->number);
+	generation_switch(generation);
+	write_reload_status(master, "ok");
+}
+
+static void reap(struct master *master)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		process_exited(master, pid, status);
+}
+
+static void signal_ready(struct watch *watch, uint32_t events)
+{
+	struct master *master = watch->context;
+	struct signalfd_siginfo info;
+
+	while (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap(master);
+			break;
+		case SIGHUP:
+			reload(master);
+			break;
+		case SIGQUIT:
+			master_abort(master);
+			break;
+		default:
+			master_stop(master);
+		}
+	}
+}
+
+static void watch_signals(struct master *master)
+{
+	static const int SIGNALS[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++)
+		sigaddset(&set, SIGNALS[i]);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	master->signals =
+		(struct watch){ .events = EPOLLIN, .ready = signal_ready, .context = master };
+	master->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (master->signals.fd < 0 || !loop_watch(master->loop, &master->signals))
+		give_up(master, EX_OSERR, "signals", strerror(errno));
+}
+
+/* Every service must stand before anybody is told that the suite runs. */
+static void wait_until_ready(struct master *master)
+{
+	int64_t deadline = loop_monotonic() + 30000;
+
+	for (unsigned i = 0; i < master->current->count && !master->stopping; i++) {
+		struct entry *entry = &master->current->entries[i];
+
+		while (!master->stopping && loop_monotonic() < deadline &&
+			(entry->processes.count == 0 ||
+				entry_process(entry, 0)->state == PROCESS_STARTING)) {
+			loop_turn(master->loop, 100);
+			/* One that ended at once will not do better the next time: say so now. */
+			if (entry->delay > 0 && entry->processes.count == 0)
+				give_up(master, EX_UNAVAILABLE, entry->config->name,
+					"the service ends at its start: see the log");
+		}
+		if (!master->stopping && entry->processes.count == 0)
+			give_up(master, EX_UNAVAILABLE, entry->config->name,
+				"the service does not start: see the log");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct master master = {
+		.log_fd = -1, .figures_fd = -1, .lock_fd = -1, .ready_fd = -1, .log_name = "postern"
+	};
+	static struct config_report report;
+	struct generation *first;
+
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return usage(stdout, EX_OK);
+	if (!parse_arguments(&master, argc, argv))
+		return usage(stderr, EX_USAGE);
+	umask(077);
+	master.root = geteuid() == 0;
+	master.sockets = vector_of(sizeof(struct listen_socket *), 0);
+	find_daemons(&master);
+	raise_limits();
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	master.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	master.loop = loop_new(NULL);
+	if (!master.loop || master.null_fd < 0)
+		give_up(&master, EX_OSERR, "start", strerror(errno));
+	if (!generation_settings(&master, &report)) {
+		report_faults(&report, master.ready_fd);
+		return EX_CONFIG;
+	}
+	report = (struct config_report){ 0 };
+	take_lock(&master);
+	open_figures(&master);
+	watch_signals(&master);
+	first = generation_load(&master, &report);
+	report_faults(&report, master.ready_fd);
+	if (!first)
+		exit(EX_CONFIG);
+	open_log(&master);
+	master.current = first;
+	log_info("daemon started -- version %s, configuration %s", POSTERN_VERSION,
+		master.config_directory);
+	generation_start(first);
+	wait_until_ready(&master);
+	if (master.ready_fd >= 0 && !os_write_all(master.ready_fd, "ready\n", 6))
+		log_warning("nobody hears that the suite is ready: %s", strerror(errno));
+	os_close(&master.ready_fd);
+	while (!master.ended)
+		loop_turn(master.loop, -1);
+	log_info("stopped");
+	return EX_OK;
+}

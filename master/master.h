@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: ISC
+/*
+ * The master's own structures: generations of services, their processes, and the introductions between them. Used by the files of
+ * master/ only.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include "base/vector.h"
+#include "config/config.h"
+#include "config/services.h"
+#include "ipc/channel.h"
+#include "sandbox/cell.h"
+#include "service/figures.h"
+
+enum {
+	LISTENERS_MAX = MESSAGE_FDS - 3, /* of one entry: they travel with START */
+	PENDING_MAX = 10000, /* introductions that wait for one process */
+	QUICK_DEATH = 5000, /* ms: who lives shorter than this is restarted with back-off */
+	RESTART_MOST = 60000, /* ms */
+};
+
+struct master;
+struct process;
+
+/* A listening socket, shared by the generations that use it. */
+struct listen_socket {
+	char name[160]; /* "inet:10025", "unix:public/pickup": as the daemon sees it */
+	char address[1400]; /* what it is bound to: the key at reload */
+	int fd;
+	unsigned users; /* entries that have it */
+};
+
+/* Somebody who waits to be introduced to a process that is still starting. */
+struct pending {
+	struct process *asker; /* NULL when it has gone meanwhile */
+	uint32_t serial;
+};
+
+enum process_state { PROCESS_STARTING, PROCESS_READY, PROCESS_DRAINING };
+struct process {
+	struct master *master;
+	struct entry *entry;
+	pid_t pid;
+	enum process_state state;
+	struct channel control;
+	unsigned slot; /* of the figures */
+	int64_t started; /* loop time, ms */
+	struct vector
+		introduced; /* pids (of pid_t) of those that were given a connection to this one */
+	struct vector pending; /* of struct pending */
+};
+
+/* One line of master.cf in one generation. */
+struct entry {
+	struct master *master;
+	struct generation *generation;
+	const struct service_entry *config;
+	const struct cell *cell;
+	enum service_id id;
+	int snapshot; /* memfd, sealed */
+	struct listen_socket *listeners[LISTENERS_MAX];
+	unsigned listener_count;
+	struct vector processes; /* of struct process * */
+	struct timer restart, wakeup;
+	int64_t delay; /* ms before the next restart; 0: the last process lived well */
+	bool waits_for_old; /* exclusive: starts when the former generation's process has ended */
+	bool replaced; /* its processes drain; none is started any more */
+};
+
+struct generation {
+	struct master *master;
+	unsigned number;
+	struct config_source *source;
+	struct services services;
+	struct entry *entries;
+	unsigned count;
+	int64_t restart_delay, stop_timeout, drain_timeout; /* ms */
+	struct timer drain_limit;
+	struct generation *former; /* still draining */
+};
+
+struct master {
+	struct loop *loop;
+	char config_directory[1024];
+	char instance[1024];
+	char daemons[1024];
+	char host[256], log_name[128];
+	char log_file[1024];
+	bool root; /* started by root: uids are taken on */
+	bool best_effort, log_json;
+	int log_fd, figures_fd, null_fd, lock_fd, ready_fd;
+	struct figures_slot *figures;
+	bool slots[FIGURES_SLOTS];
+	struct vector sockets; /* of struct listen_socket * */
+	struct generation *current;
+	struct watch signals;
+	bool stopping, ended;
+	unsigned stop_phase;
+	struct timer stop_timer;
+	unsigned reloads;
+};
+
+/* generation.c: read, check and evaluate the configuration; NULL with faults in `report`. Opens listeners, starts nothing. */
+struct generation *generation_load(struct master *master, struct config_report *report);
+/* Only what main.cf says of master itself (instance_directory and so on). */
+MUST_CHECK bool generation_settings(struct master *master, struct config_report *report);
+void generation_start(struct generation *generation);
+/* Take `generation` up in place of the present one. */
+void generation_switch(struct generation *generation);
+/* Drain processes that have a ready successor, free generations whose processes have all gone. */
+void generation_sweep(struct master *master);
+void generation_free(struct generation *generation);
+/* Faults, one line each: to the log, and to `fd` when it is not -1 as "error: ..." or "warning: ...". */
+void report_faults(const struct config_report *report, int fd);
+
+/* process.c: fork and execute one process; false when that fails (it is tried again later). */
+bool process_start(struct entry *entry);
+void process_drain(struct process *process, bool fast);
+void process_exited(struct master *master, pid_t pid, int status);
+void process_wakeup(struct entry *entry, unsigned reason);
+
+/* introduce.c */
+void introduce(struct process *asker, const struct message_master_connect *request);
+void introduce_pending(struct process *ready);
+/* A process has gone: those who wait for it are answered, its own requests forgotten. */
+void introduce_forget(struct process *gone);
+/* The entry of a service in a generation, or NULL. */
+struct entry *entry_of(struct generation *generation, enum service_id id);
+
+/* listen.c: open (or take over) the sockets of an entry; false with a fault in the report. */
+MUST_CHECK bool listen_open(struct master *master, struct entry *entry, const struct config *config,
+	struct config_report *report);
+/* Give up an entry's sockets; those that nobody has any more are closed. */
+void listen_release(struct entry *entry);
+
+/* stop.c */
+void master_stop(struct master *master);
+void master_abort(struct master *master);
+/* A process has ended: go on with the stop when its phase is over. */
+void master_stop_step(struct master *master);
+
+static inline struct process *entry_process(const struct entry *entry, size_t i)
+{
+	return *(struct process **)vector_at(&entry->processes, i);
+}
+
+#endif

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: ISC
+/* Processes of the suite: starting one, hearing it, and what happens when it ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "master/master.h"
+#include "service/log.h"
+
+enum { CONTROL_FD = 3, ARGUMENTS_MAX = 64 };
+
+static unsigned slot_take(struct master *master, const char *name)
+{
+	for (unsigned i = 1; i < FIGURES_SLOTS; i++) {
+		if (master->slots[i])
+			continue;
+		master->slots[i] = true;
+		memset(&master->figures[i], 0, sizeof(master->figures[i]));
+		snprintf(master->figures[i].entry, sizeof(master->figures[i].entry), "%s", name);
+		return i;
+	}
+	return FIGURES_SLOTS - 1; /* shared by what is over the bound */
+}
+
+static void control_receive(struct channel *channel, struct message *message)
+{
+	struct process *process = channel->context;
+
+	switch (message->type) {
+	case MESSAGE_MASTER_READY:
+		if (process->state != PROCESS_STARTING)
+			return;
+		process->state = PROCESS_READY;
+		introduce_pending(process);
+		generation_sweep(process->master);
+		return;
+	case MESSAGE_MASTER_CONNECT:
+		introduce(process, &message->master_connect);
+		return;
+	default:
+		log_warning("%s[%d] sent %s, which is not for master: ended",
+			process->entry->config->command, (int)process->pid,
+			message_name(message->type));
+		kill(process->pid, SIGKILL);
+	}
+}
+
+static void control_closed(struct channel *channel, const char *why)
+{
+	struct process *process = channel->context;
+
+	/* What cannot be told anything must not go on; what has ended already is reaped all the same. */
+	kill(process->pid, SIGKILL);
+}
+
+/* The program of a log line as Postfix has it: "smtpd" for the front and its sessions alike. */
+static void log_name_of(const struct entry *entry, char *name, size_t size)
+{
+	const char *command = entry->config->command;
+	const char *dash = strstr(command, "-session");
+
+	snprintf(name, size, "%s/%.*s", entry->master->log_name,
+		dash ? (int)(dash - command) : (int)strlen(command), command);
+}
+
+static bool ids_of(const struct entry *entry, uid_t *uid, gid_t *gid)
+{
+	const char *name = cell_uid_name(entry->cell->uid);
+	struct passwd *user;
+
+	*uid = getuid();
+	*gid = getgid();
+	if (!entry->master->root || !name)
+		return true;
+	user = getpwnam(name);
+	if (!user) {
+		log_error("service %s needs the system user %s, which does not exist: \"postern "
+			  "init\" makes it",
+			entry->config->name, name);
+		return false;
+	}
+	*uid = user->pw_uid;
+	*gid = user->pw_gid;
+	return true;
+}
+
+static bool send_start(struct process *process, uid_t uid, gid_t gid)
+{
+	struct master *master = process->master;
+	struct entry *entry = process->entry;
+	struct buffer names = { 0 };
+	struct message message = { .type = MESSAGE_MASTER_START, .fd_count = 3 };
+	struct message_master_start *start = &message.master_start;
+	char log_name[192];
+	bool ok;
+
+	log_name_of(entry, log_name, sizeof(log_name));
+	for (unsigned i = 0; i < entry->listener_count; i++)
+		buffer_append(
+			&names, entry->listeners[i]->name, strlen(entry->listeners[i]->name) + 1);
+	start->entry = slice_from(entry->config->name);
+	start->root = slice_from(master->instance);
+	start->log_name = slice_from(log_name);
+	start->host = slice_from(master->host);
+	start->log_json = master->log_json;
+	start->best_effort = master->best_effort;
+	start->chroot = master->root && entry->config->chroot;
+	start->uid = uid;
+	start->gid = gid;
+	start->figures_slot = process->slot;
+	start->max_sessions = entry->config->maxproc;
+	start->build = message_build();
+	start->listeners = buffer_slice(&names);
+	message.fds[0] = entry->snapshot;
+	message.fds[1] = master->figures_fd;
+	message.fds[2] = master->log_fd;
+	for (unsigned i = 0; i < entry->listener_count; i++)
+		message.fds[message.fd_count++] = entry->listeners[i]->fd;
+	ok = !names.failed && channel_send(&process->control, &message);
+	buffer_free(&names);
+	return ok;
+}
+
+/* What of the environment a daemon gets: the time zone, and in test builds what tests steer it with. */
+static char *const *daemon_environment(void)
+{
+	static const char *const KEPT[] = {
+		"TZ",
+		"ASAN_OPTIONS",
+		"UBSAN_OPTIONS",
+#ifdef POSTERN_TEST_HOOKS
+		"POSTERN_FAULT",
+		"POSTERN_WITHOUT",
+#endif
+	};
+	enum { KEPT_COUNT = sizeof(KEPT) / sizeof(KEPT[0]) };
+	static char path[] = "PATH=/usr/bin:/bin", text[KEPT_COUNT][512];
+	static char *environment[KEPT_COUNT + 2];
+	unsigned count = 0;
+
+	environment[count++] = path;
+	for (size_t i = 0; i < KEPT_COUNT; i++) {
+		const char *value = getenv(KEPT[i]);
+
+		if (value && snprintf(text[i], sizeof(text[i]), "%s=%s", KEPT[i], value) <
+				     (int)sizeof(text[i]))
+			environment[count++] = text[i];
+	}
+	environment[count] = NULL;
+	return environment;
+}
+
+static _Noreturn void run_daemon(struct entry *entry, int control)
+{
+	struct master *master = entry->master;
+	char path[2200];
+	char *arguments[ARGUMENTS_MAX] = { entry->config->command };
+	sigset_t none;
+
+	for (unsigned i = 0;
+		i + 2 < ARGUMENTS_MAX && entry->config->arguments && entry->config->arguments[i];
+		i++)
+		arguments[i + 1] = entry->config->arguments[i];
+	snprintf(path, sizeof(path), "%s/%s", master->daemons, entry->config->command);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	/* The control channel last: its number may be that of one of the others. */
+	if (dup2(master->null_fd, 0) < 0 || dup2(master->log_fd, 1) < 0 ||
+		dup2(master->log_fd, 2) < 0 || dup2(control, CONTROL_FD) < 0)
+		_exit(EX_OSERR);
+	close_range(CONTROL_FD + 1, ~0U, 0);
+	fcntl(CONTROL_FD, F_SETFD, 0);
+	execve(path, arguments, daemon_environment());
+	log_open(2, master->log_name, master->host, master->log_json, false);
+	log_error("cannot execute %s: %s", path, strerror(errno));
+	_exit(EX_OSFILE);
+}
+
+static struct process *process_new(struct entry *entry)
+{
+	struct process *process = calloc(1, sizeof(*process)),
+		       **place = process ? vector_add(&entry->processes) : NULL;
+
+	if (!place) {
+		free(process);
+		return NULL;
+	}
+	*place = process;
+	process->master = entry->master;
+	process->entry = entry;
+	process->started = loop_now(entry->master->loop);
+	process->introduced = vector_of(sizeof(pid_t), 0);
+	process->pending = vector_of(sizeof(struct pending), PENDING_MAX);
+	process->control.watch.fd = -1;
+	process->slot = slot_take(entry->master, entry->config->name);
+	return process;
+}
+
+static void process_free(struct process *process)
+{
+	struct entry *entry = process->entry;
+
+	for (size_t i = 0; i < entry->processes.count; i++) {
+		if (entry_process(entry, i) == process) {
+			vector_swap_out(&entry->processes, i);
+			break;
+		}
+	}
+	channel_close(&process->control);
+	process->master->slots[process->slot] = false;
+	memset(&process->master->figures[process->slot], 0, sizeof(struct figures_slot));
+	vector_free(&process->introduced);
+	vector_free(&process->pending);
+	free(process);
+}
+
+static void restart_due(struct timer *timer)
+{
+	struct entry *entry = timer->context;
+
+	if (!entry->replaced && !entry->master->stopping && entry->processes.count == 0)
+		process_start(entry);
+}
+
+/* The first restart comes at once (most deaths are single ones, and mail waits); then the waits double. */
+static void schedule_restart(struct entry *entry, bool quick)
+{
+	int64_t first = entry->generation->restart_delay;
+
+	if (entry->replaced || entry->master->stopping || entry->processes.count > 0)
+		return;
+	figures_add(FIGURE_restarts, 1);
+	entry->restart = (struct timer){ .fire = restart_due, .context = entry };
+	loop_timer_start(entry->master->loop, &entry->restart, quick ? entry->delay : 1);
+	if (!quick)
+		entry->delay = 0;
+	else
+		entry->delay = entry->delay == 0 ? first : entry->delay * 2;
+	if (entry->delay > RESTART_MOST)
+		entry->delay = RESTART_MOST;
+}
+
+bool process_start(struct entry *entry)
+{
+	struct process *process;
+	int ends[2];
+	uid_t uid;
+	gid_t gid;
+
+	if (!ids_of(entry, &uid, &gid) || !channel_pair(ends)) {
+		schedule_restart(entry, true);
+		return false;
+	}
+	process = process_new(entry);
+	if (process) {
+		process->pid = fork();
+		if (process->pid == 0)
+			run_daemon(entry, ends[1]);
+	}
+	close(ends[1]);
+	if (!process || process->pid < 0) {
+		log_error("cannot start %s: %s", entry->config->command, strerror(errno));
+		close(ends[0]);
+		if (process)
+			process_free(process);
+		schedule_restart(entry, true);
+		return false;
+	}
+	atomic_store(&entry->master->figures[process->slot].pid, process->pid);
+	if (!channel_open(&process->control, entry->master->loop, ends[0], control_receive,
+		    control_closed, process) ||
+		!send_start(process, uid, gid))
+		kill(process->pid, SIGKILL);
+	return true;
+}
+
+void process_drain(struct process *process, bool fast)
+{
+	struct message message = { .type = MESSAGE_MASTER_DRAIN, .master_drain.fast = fast };
+
+	process->state = PROCESS_DRAINING;
+	channel_send(&process->control, &message);
+}
+
+void process_wakeup(struct entry *entry, unsigned reason)
+{
+	struct message message = { .type = MESSAGE_MASTER_WAKEUP,
+		.master_wakeup.reason = (uint8_t)reason };
+
+	for (size_t i = 0; i < entry->processes.count; i++) {
+		if (entry_process(entry, i)->state == PROCESS_READY)
+			channel_send(&entry_process(entry, i)->control, &message);
+	}
+}
+
+static struct process *process_of(struct master *master, pid_t pid)
+{
+	for (struct generation *g = master->current; g; g = g->former) {
+		for (unsigned i = 0; i < g->count; i++) {
+			for (size_t k = 0; k < g->entries[i].processes.count; k++) {
+				if (entry_process(&g->entries[i], k)->pid == pid)
+					return entry_process(&g->entries[i], k);
+			}
+		}
+	}
+	return NULL;
+}
+
+static void log_exit(const struct process *process, int status)
+{
+	const char *command = process->entry->config->command;
+
+	if (WIFSIGNALED(status))
+		log_warning("process %s/%s pid %d killed by signal %d", process->master->daemons,
+			command, (int)process->pid, WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		log_warning("process %s/%s pid %d exit status %d", process->master->daemons,
+			command, (int)process->pid, WEXITSTATUS(status));
+}
+
+void process_exited(struct master *master, pid_t pid, int status)
+{
+	struct process *process = process_of(master, pid);
+	struct entry *entry;
+	bool quick;
+
+	if (!process)
+		return;
+	entry = process->entry;
+	quick = loop_now(master->loop) - process->started < QUICK_DEATH;
+	if (!master->stopping)
+		log_exit(process, status);
+	introduce_forget(process);
+	process_free(process);
+	schedule_restart(entry, quick && status != 0);
+	generation_sweep(master);
+	if (master->stopping)
+		master_stop_step(master);
+}
