@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: ISC
+/* What lib/base promises: slices, buffers, arenas, vectors, maps, the loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/loop.h"
+#include "base/map.h"
+#include "base/vector.h"
+
+static void numbers_are_digits_only_and_bounded(void **state)
+{
+	uint64_t n;
+	int64_t i;
+
+	assert_true(slice_to_u64(SLICE("18446744073709551615"), UINT64_MAX, &n));
+	assert_int_equal(n, UINT64_MAX);
+	assert_false(slice_to_u64(SLICE("18446744073709551616"), UINT64_MAX, &n));
+	assert_false(slice_to_u64(SLICE(""), 10, &n));
+	assert_false(slice_to_u64(SLICE("+1"), 10, &n));
+	assert_false(slice_to_u64(SLICE("11"), 10, &n));
+	assert_true(slice_to_i64(SLICE("-9223372036854775807"), &i));
+	assert_false(slice_to_i64(SLICE("--1"), &i));
+}
+
+static void words_and_parts_cover_the_whole_slice(void **state)
+{
+	struct slice rest = SLICE("a,,b,"), part;
+
+	assert_true(slice_split(&rest, ',', &part) && slice_equal(part, SLICE("a")));
+	assert_true(slice_split(&rest, ',', &part) && part.length == 0);
+	assert_true(slice_split(&rest, ',', &part) && slice_equal(part, SLICE("b")));
+	assert_false(slice_split(&rest, ',', &part));
+	rest = SLICE("  one, two ");
+	assert_true(slice_word(&rest, ", ", &part) && slice_equal(part, SLICE("one")));
+	assert_true(slice_word(&rest, ", ", &part) && slice_equal(part, SLICE("two")));
+	assert_false(slice_word(&rest, ", ", &part));
+}
+
+static void text_with_nul_is_no_string(void **state)
+{
+	char text[8];
+
+	assert_false(slice_to_string(SLICE("a\0b"), text, sizeof(text)));
+	assert_false(slice_to_string(SLICE("12345678"), text, sizeof(text)));
+	assert_true(slice_to_string(SLICE("1234567"), text, sizeof(text)));
+}
+
+static void a_buffer_stops_at_its_limit_and_stays_failed(void **state)
+{
+	struct buffer b = buffer_limited(10);
+
+	assert_true(buffer_add_text(&b, "12345678"));
+	assert_false(buffer_add_text(&b, "9AB"));
+	assert_int_equal(b.length, 8);
+	assert_false(buffer_add_text(&b, "9"));
+	buffer_clear(&b);
+	assert_true(buffer_add_text(&b, "9"));
+	buffer_free(&b);
+}
+
+static void an_arena_stops_at_its_limit_and_can_be_used_again(void **state)
+{
+	struct arena arena;
+
+	arena_init(&arena, 10000);
+	assert_non_null(arena_alloc(&arena, 9000));
+	assert_null(arena_alloc(&arena, 2000));
+	assert_null(arena_array(&arena, SIZE_MAX / 2, 4));
+	arena_reset(&arena);
+	assert_non_null(arena_alloc(&arena, 2000));
+	arena_free(&arena);
+}
+
+static void a_vector_keeps_order_when_one_is_taken_out(void **state)
+{
+	struct vector v = vector_of(sizeof(int), 4);
+
+	for (int i = 0; i < 4; i++)
+		*(int *)vector_add(&v) = i;
+	assert_null(vector_add(&v));
+	vector_remove(&v, 1);
+	assert_int_equal(*(int *)vector_at(&v, 0), 0);
+	assert_int_equal(*(int *)vector_at(&v, 1), 2);
+	assert_int_equal(*(int *)vector_at(&v, 2), 3);
+	vector_free(&v);
+}
+
+static void a_map_finds_what_was_put_and_not_what_was_removed(void **state)
+{
+	struct map map = { .limit = 1000 };
+	static int values[1000];
+	char key[16];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "key%d", i);
+		assert_true(map_put(&map, slice_from(key), &values[i]));
+	}
+	assert_false(map_put(&map, SLICE("one too many"), &values[0]));
+	assert_ptr_equal(map_remove(&map, SLICE("key500")), &values[500]);
+	assert_null(map_get(&map, SLICE("key500")));
+	assert_ptr_equal(map_get(&map, SLICE("key999")), &values[999]);
+	assert_int_equal(map.count, 999);
+	map_free(&map);
+}
+
+static int64_t now;
+static int64_t test_clock(void)
+{
+	return now;
+}
+static int fired[64], fired_count;
+static void fire(struct timer *timer)
+{
+	fired[fired_count++] = (int)(intptr_t)timer->context;
+}
+
+static void timers_fire_in_order_of_time_whatever_order_they_were_started_in(void **state)
+{
+	struct loop *loop = loop_new(test_clock);
+	struct timer timers[50] = { 0 };
+	unsigned order = 7;
+
+	fired_count = 0;
+	for (int i = 0; i < 50; i++) {
+		order = (order * 13 + 5) % 50;
+		timers[i] =
+			(struct timer){ .fire = fire, .context = (void *)(intptr_t)(order + 1) };
+		assert_true(loop_timer_start(loop, &timers[i], (int64_t)order + 1));
+	}
+	for (int i = 0; i < 50; i += 3)
+		loop_timer_stop(&timers[i]);
+	now += 100;
+	loop_turn(loop, 0);
+	assert_int_equal(fired_count, 50 - 17);
+	for (int i = 1; i < fired_count; i++)
+		assert_true(fired[i - 1] <= fired[i]);
+	loop_free(&loop);
+}
+
+static struct watch other;
+static int other_ran;
+static void stop_other(struct watch *watch, uint32_t events)
+{
+	loop_unwatch(watch->context);
+	other_ran++;
+}
+
+static void a_watch_removed_in_the_same_turn_is_not_called(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	int a[2], b[2];
+	struct watch first;
+
+	assert_int_equal(pipe(a), 0);
+	assert_int_equal(pipe(b), 0);
+	first = (struct watch){
+		.fd = a[0], .events = EPOLLIN, .ready = stop_other, .context = &other
+	};
+	other = (struct watch){
+		.fd = b[0], .events = EPOLLIN, .ready = stop_other, .context = &first
+	};
+	other_ran = 0;
+	assert_true(loop_watch(loop, &first) && loop_watch(loop, &other));
+	assert_int_equal(write(a[1], "x", 1) + write(b[1], "x", 1), 2);
+	loop_turn(loop, 100);
+	assert_int_equal(other_ran, 1);
+	loop_free(&loop);
+}
+
+static int deferred_ran;
+static void run_deferred_once(struct deferred *deferred)
+{
+	deferred_ran++;
+}
+
+static void a_deferred_call_runs_once_and_a_cancelled_one_never(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct deferred a = { .run = run_deferred_once }, b = { .run = run_deferred_once },
+			c = { .run = run_deferred_once };
+
+	deferred_ran = 0;
+	loop_defer(loop, &a);
+	loop_defer(loop, &b);
+	loop_defer(loop, &a);
+	loop_cancel(loop, &b);
+	loop_defer(loop, &c);
+	loop_turn(loop, 0);
+	assert_int_equal(deferred_ran, 2);
+	loop_free(&loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_digits_only_and_bounded),
+		cmocka_unit_test(words_and_parts_cover_the_whole_slice),
+		cmocka_unit_test(text_with_nul_is_no_string),
+		cmocka_unit_test(a_buffer_stops_at_its_limit_and_stays_failed),
+		cmocka_unit_test(an_arena_stops_at_its_limit_and_can_be_used_again),
+		cmocka_unit_test(a_vector_keeps_order_when_one_is_taken_out),
+		cmocka_unit_test(a_map_finds_what_was_put_and_not_what_was_removed),
+		cmocka_unit_test(timers_fire_in_order_of_time_whatever_order_they_were_started_in),
+		cmocka_unit_test(a_watch_removed_in_the_same_turn_is_not_called),
+		cmocka_unit_test(a_deferred_call_runs_once_and_a_cancelled_one_never),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

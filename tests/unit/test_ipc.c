@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: ISC
+/* Messages keep what was put in and refuse what does not fit; channels carry descriptors and notice a peer that has gone. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/channel.h"
+
+static struct message sample(void)
+{
+	struct message m = { .type = MESSAGE_CLEANUP_RECIPIENT };
+
+	m.cleanup_recipient.serial = 7;
+	m.cleanup_recipient.address = SLICE("a@example.test");
+	m.cleanup_recipient.orcpt = SLICE("rfc822;a@example.test");
+	m.cleanup_recipient.notify = NOTIFY_NEVER;
+	return m;
+}
+
+static void what_is_encoded_is_decoded(void **state)
+{
+	struct message in = sample(), out;
+	struct buffer packet = { 0 };
+
+	assert_true(message_encode(&in, &packet));
+	assert_true(message_decode(buffer_slice(&packet), &out));
+	assert_int_equal(out.type, MESSAGE_CLEANUP_RECIPIENT);
+	assert_int_equal(out.cleanup_recipient.serial, 7);
+	assert_true(slice_equal(out.cleanup_recipient.address, SLICE("a@example.test")));
+	assert_true(slice_equal(out.cleanup_recipient.orcpt, SLICE("rfc822;a@example.test")));
+	assert_int_equal(out.cleanup_recipient.notify, NOTIFY_NEVER);
+	buffer_free(&packet);
+}
+
+static void every_cut_and_every_addition_is_refused(void **state)
+{
+	struct message in = sample(), out;
+	struct buffer packet = { 0 };
+
+	assert_true(message_encode(&in, &packet));
+	for (size_t i = 0; i < packet.length; i++)
+		assert_false(message_decode(slice_of(packet.data, i), &out));
+	assert_true(buffer_add_byte(&packet, 'x'));
+	assert_false(message_decode(buffer_slice(&packet), &out));
+	buffer_free(&packet);
+}
+
+static void a_field_over_its_bound_is_not_encoded(void **state)
+{
+	static char longer[MAX_ADDRESS + 1];
+	struct message m = sample();
+	struct buffer packet = { 0 };
+
+	memset(longer, 'x', sizeof(longer));
+	m.cleanup_recipient.address = slice_of(longer, sizeof(longer));
+	assert_false(message_encode(&m, &packet));
+	assert_int_equal(packet.length, 0);
+	m.cleanup_recipient.address = slice_of(longer, sizeof(longer) - 1);
+	assert_true(message_encode(&m, &packet));
+	buffer_clear(&packet);
+	m.cleanup_recipient.address = SLICE("a\0b");
+	assert_false(message_encode(&m, &packet));
+	buffer_free(&packet);
+}
+
+static void every_message_type_survives_a_round_trip_when_empty(void **state)
+{
+	for (unsigned type = MESSAGE_NONE + 1; type < MESSAGE_TYPES; type++) {
+		struct message in = { .type = type }, out;
+		struct buffer packet = { 0 };
+
+		assert_true(message_encode(&in, &packet));
+		assert_true(message_decode(buffer_slice(&packet), &out));
+		assert_int_equal(out.type, type);
+		buffer_free(&packet);
+	}
+}
+
+static int got, closed, last_fd;
+static void receive(struct channel *channel, struct message *message)
+{
+	got++;
+	if (message->fd_count)
+		last_fd = message_take_fd(message, 0);
+}
+static void peer_closed(struct channel *channel, const char *why)
+{
+	closed++;
+}
+
+static void descriptors_travel_and_the_end_is_noticed(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct channel a = { 0 }, b = { 0 };
+	struct message m = { .type = MESSAGE_QUEUE_ARRIVED, .fd_count = 1 };
+	int ends[2], pipes[2];
+	char byte;
+
+	got = closed = 0;
+	assert_true(channel_pair(ends));
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(channel_open(&a, loop, ends[0], receive, peer_closed, NULL));
+	assert_true(channel_open(&b, loop, ends[1], receive, peer_closed, NULL));
+	m.queue_arrived.queue_id = SLICE("ABC");
+	m.fds[0] = pipes[0];
+	assert_true(channel_send(&a, &m));
+	loop_turn(loop, 100);
+	assert_int_equal(got, 1);
+	assert_int_equal(write(pipes[1], "y", 1), 1);
+	assert_int_equal(read(last_fd, &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	channel_close(&a);
+	loop_turn(loop, 100);
+	assert_int_equal(closed, 1);
+	assert_false(channel_is_open(&b));
+	loop_free(&loop);
+}
+
+static void what_is_no_message_ends_the_channel_and_not_the_process(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct channel a = { 0 };
+	int ends[2];
+
+	got = closed = 0;
+	assert_true(channel_pair(ends));
+	assert_true(channel_open(&a, loop, ends[0], receive, peer_closed, NULL));
+	assert_int_equal(send(ends[1], "rubbish", 7, 0), 7);
+	loop_turn(loop, 100);
+	assert_int_equal(closed, 1);
+	assert_int_equal(got, 0);
+	loop_free(&loop);
+}
+
+static void messages_to_a_slow_peer_are_queued_in_order_and_then_bounded(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct channel a = { 0 };
+	static char chunk[MAX_CHUNK];
+	struct message m = { .type = MESSAGE_CLEANUP_CONTENT }, in;
+	struct buffer space = { 0 };
+	int ends[2];
+
+	closed = 0;
+	assert_true(channel_pair(ends));
+	assert_true(channel_open(&a, loop, ends[0], receive, peer_closed, NULL));
+	m.cleanup_content.chunk = slice_of(chunk, sizeof(chunk));
+	for (uint32_t i = 0; i < 100; i++) {
+		m.cleanup_content.serial = i;
+		assert_true(channel_send(&a, &m));
+	}
+	for (uint32_t i = 0; i < 100; i++) {
+		loop_turn(loop, 0);
+		assert_true(channel_sync_receive(ends[1], &in, &space, loop_monotonic() + 1000));
+		assert_int_equal(in.cleanup_content.serial, i);
+	}
+	for (int i = 0; i < 400 && !closed; i++) {
+		channel_send(&a, &m);
+		if (i % 50 == 0)
+			loop_turn(loop, 0);
+	}
+	loop_turn(loop, 0);
+	assert_int_equal(closed, 1);
+	buffer_free(&space);
+	loop_free(&loop);
+}
+
+static void waiting_ends_at_the_deadline(void **state)
+{
+	struct message in;
+	struct buffer space = { 0 };
+	int ends[2];
+
+	assert_true(channel_pair(ends));
+	assert_false(channel_sync_receive(ends[0], &in, &space, loop_monotonic() + 20));
+	assert_int_equal(errno, ETIMEDOUT);
+	close(ends[1]);
+	assert_false(channel_sync_receive(ends[0], &in, &space, loop_monotonic() + 1000));
+	assert_int_equal(errno, EPIPE);
+	close(ends[0]);
+	buffer_free(&space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_encoded_is_decoded),
+		cmocka_unit_test(every_cut_and_every_addition_is_refused),
+		cmocka_unit_test(a_field_over_its_bound_is_not_encoded),
+		cmocka_unit_test(every_message_type_survives_a_round_trip_when_empty),
+		cmocka_unit_test(descriptors_travel_and_the_end_is_noticed),
+		cmocka_unit_test(what_is_no_message_ends_the_channel_and_not_the_process),
+		cmocka_unit_test(messages_to_a_slow_peer_are_queued_in_order_and_then_bounded),
+		cmocka_unit_test(waiting_ends_at_the_deadline),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
