@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: ISC
+"""Style and structure: layering of lib/, banned functions, file heads, lengths, formatting."""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LAYERS = ["base", "os", "sandbox", "ipc", "service", "config", "table", "mail", "queue", "store", "sieve"]
+DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "local", "bounce", "directory", "auth", "imapd", "pop3d", "cli"]
+# What one folder of daemons may take from another: shared code that stands with its owner.
+BORROWED = {
+    "cli": {"directory", "auth", "master", "qmgr", "smtpd", "cli"},
+    "master": set(DAEMONS),
+}
+BANNED = re.compile(
+    r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|system|popen|atoi|atol|mktemp|tmpnam|rand|srand|scanf|alloca)\s*\(")
+LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)/', re.M)
+faults = []
+
+
+def fault(path, line, text):
+    faults.append(f"{path.relative_to(ROOT)}:{line}: {text}")
+
+
+def code_only(text):
+    """Comments and strings blanked, so that words in them do not count."""
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"',
+                  lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
+
+
+def check_layers(path, text):
+    parts = path.relative_to(ROOT).parts
+    for match in INCLUDE.finditer(text):
+        target, line = match.group(1), text.count("\n", 0, match.start()) + 1
+        if parts[0] == "lib":
+            if target in DAEMONS or (target in LAYERS and LAYERS.index(target) > LAYERS.index(parts[1])):
+                fault(path, line, f"lib/{parts[1]} includes {target}, which does not stand below it")
+        elif parts[0] in DAEMONS and target in DAEMONS and target != parts[0] and target not in BORROWED.get(parts[0], set()):
+            fault(path, line, f"{parts[0]} includes {target}: a daemon takes only from lib")
+
+
+def check_file(path):
+    text = path.read_text(errors="replace")
+    lines = text.split("\n")
+    if not lines[0].startswith("// SPDX-License-Identifier: ISC"):
+        fault(path, 1, "no SPDX line")
+    if len(lines) > 1001:
+        fault(path, 1, f"{len(lines) - 1} lines: a file is a chapter, past a thousand lines it is two")
+    code = code_only(text)
+    for number, line in enumerate(code.split("\n"), 1):
+        if match := BANNED.search(line):
+            fault(path, number, f"{match.group(1)} is not used here")
+    for number, line in enumerate(lines, 1):
+        if LEFT_OVER.search(line):
+            fault(path, number, "left-over note")
+        if line != line.rstrip():
+            fault(path, number, "space at the end of the line")
+    check_layers(path, text)
+
+
+def check_format(files):
+    result = subprocess.run(["clang-format", "--dry-run", "-Werror", *map(str, files)], capture_output=True, text=True)
+    seen = set()
+    for match in re.finditer(r"^(.*?):(\d+):\d+: error: code should be clang-formatted", result.stderr, re.M):
+        if match.group(1) not in seen:
+            seen.add(match.group(1))
+            fault(pathlib.Path(match.group(1)), int(match.group(2)), "not formatted: make format")
+
+
+def main():
+    listed = subprocess.run(["git", "ls-files", "*.c", "*.h", "*.def"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [ROOT / name for name in listed.stdout.split() if (ROOT / name).exists()]
+    for path in files:
+        check_file(path)
+    check_format([path for path in files if path.suffix in (".c", ".h")])
+    print("\n".join(faults) or f"{len(files)} files are as they should be")
+    return 1 if faults else 0
+
+
+sys.exit(main())
