@@ -304,6 +304,13 @@ bool channel_send(struct channel *channel, const struct message *message)
 	return true;
 }
 
+void channel_push(struct channel *channel)
+{
+	if (channel_is_open(channel))
+		channel_write(
+			channel); /* a failure is found again, and told, by the flush that is queued */
+}
+
 void channel_pause(struct channel *channel, bool paused)
 {
 	channel->paused = paused;

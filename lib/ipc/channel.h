@@ -43,6 +43,8 @@ MUST_CHECK bool channel_open(struct channel *channel, struct loop *loop, int fd,
 /* Queue; sent at the end of the turn. Descriptors in the message stay the caller's (they are duplicated). False when the
  * message does not encode or the channel is closed; a peer that does not read gets `closed` later. */
 bool channel_send(struct channel *channel, const struct message *message);
+/* Send what can be sent now, instead of at the end of the turn: for handlers that take long. */
+void channel_push(struct channel *channel);
 /* Stop and go on reading (back-pressure). */
 void channel_pause(struct channel *channel, bool paused);
 /* Send what can be sent now, and close; safe when closed already and inside handlers. `closed` is not called. */

@@ -1,0 +1,3 @@
+PROGRAMS += bounce
+bounce_SOURCES := bounce/bounce.c bounce/dsn.c
+test_dsn_SOURCES := bounce/dsn.c

@@ -1,0 +1,4 @@
+PROGRAMS += qmgr showq
+qmgr_SOURCES := qmgr/qmgr.c qmgr/intake.c qmgr/message.c qmgr/resolve.c qmgr/schedule.c qmgr/deliver.c qmgr/notify.c \
+	qmgr/control.c
+showq_SOURCES := qmgr/showq.c

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: ISC
+/*
+ * What operators ask for over public/qmgr: flush (anybody may), delete, hold, release, requeue, expire (root and the suite's own
+ * user). What concerns all messages is done a few files a turn, and answered when it is done.
+ */
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "mail/address.h"
+#include "os/os.h"
+#include "qmgr/qmgr.h"
+#include "service/log.h"
+
+/* One operator's connection, with at most one sweep over folders. */
+struct control {
+	struct qmgr *qmgr;
+	struct channel channel;
+	struct control *next;
+	bool privileged;
+	/* the sweep */
+	bool sweeping;
+	enum queue_action action;
+	unsigned folders; /* still to look through */
+	enum queue_name folder;
+	struct queue_scan *scan;
+	uint32_t count;
+	char site[256];
+	struct timer more;
+};
+
+static void answer(struct control *control, uint8_t status, uint32_t count, const char *reason)
+{
+	struct message message = { .type = MESSAGE_QUEUE_CONTROL_ANSWER,
+		.queue_control_answer = {
+			.status = status, .count = count, .reason = slice_from(reason) } };
+
+	channel_send(&control->channel, &message);
+}
+
+static void free_control(struct control *control)
+{
+	struct qmgr *q = control->qmgr;
+
+	for (struct control **at = &q->controls; *at; at = &(*at)->next)
+		if (*at == control) {
+			*at = control->next;
+			break;
+		}
+	q->client_count--;
+	loop_timer_stop(&control->more);
+	queue_scan_close(&control->scan);
+	free(control);
+}
+
+/* --- one message --- */
+
+static void act_on_active(struct mail *mail, enum queue_action action)
+{
+	struct qmgr *q = mail->qmgr;
+
+	switch (action) {
+	case QUEUE_DO_DELETE:
+		if (!os_unlinkat(q->queue.folder[QUEUE_ACTIVE], mail->id, 0))
+			log_debug("%s: was gone already", mail->id);
+		mail_delete(mail);
+		break;
+	case QUEUE_DO_HOLD:
+		mail_hold(mail);
+		break;
+	case QUEUE_DO_REQUEUE:
+		mail->envelope.info.attempts =
+			0; /* it is being looked up and delivered anew as it is */
+		break;
+	case QUEUE_DO_EXPIRE:
+		mail_expire(mail);
+		break;
+	default:
+		break;
+	}
+}
+
+/* A file at rest was changed: what the schedule knows of it follows. */
+static void reschedule(struct qmgr *q, const char *id, enum queue_name before, enum queue_name now)
+{
+	if (before == QUEUE_DEFERRED)
+		intake_forget(q, id);
+	if (now == QUEUE_INCOMING)
+		intake_scan(q, QUEUE_INCOMING);
+}
+
+static bool act_at_rest(
+	struct qmgr *q, const char *id, enum queue_action action, enum queue_name folder)
+{
+	enum queue_name now;
+
+	if (queue_act(&q->queue, id, action, folder, &now) != QUEUE_ACT_DONE)
+		return false;
+	reschedule(q, id, folder, now);
+	if (now == QUEUE_DEFERRED && action != QUEUE_DO_DELETE)
+		intake_later(q, id, 0);
+	return true;
+}
+
+static bool act_on(struct qmgr *q, const char *id, enum queue_action action, unsigned folders)
+{
+	struct mail *mail = mail_find(q, slice_from(id));
+	bool done = mail && (folders & 1u << QUEUE_ACTIVE);
+
+	if (done)
+		act_on_active(mail, action);
+	for (enum queue_name folder = 0; !done && folder < QUEUE_NAMES; folder++)
+		if (folders & 1u << folder)
+			done = act_at_rest(q, id, action, folder);
+	if (done)
+		log_info("%s: %s", id, queue_action_done(action));
+	return done;
+}
+
+/* --- flush by destination --- */
+
+static bool recipient_at(struct slice address, struct slice site)
+{
+	ptrdiff_t at = slice_find_last(address, '@');
+
+	return at >= 0 && slice_equal_nocase(slice_tail(address, (size_t)at + 1), site);
+}
+
+static bool goes_to(struct qmgr *q, const char *id, struct slice site)
+{
+	struct queue_envelope envelope;
+	struct arena arena;
+	bool match = false;
+	int fd = os_openat(q->queue.folder[QUEUE_DEFERRED], id, O_RDONLY | O_NOFOLLOW, 0);
+
+	if (fd < 0)
+		return false;
+	arena_init(&arena, QMGR_MESSAGE_MEMORY);
+	if (queue_read(fd, QUEUE_CHECK_HEAD, &arena, &envelope))
+		for (uint32_t i = 0; i < envelope.info.recipient_count && !match; i++)
+			match = !envelope.recipients[i].done &&
+				recipient_at(envelope.recipients[i].address, site);
+	arena_free(&arena);
+	os_close(&fd);
+	return match;
+}
+
+/* --- sweeps --- */
+
+static bool next_folder(struct control *control)
+{
+	for (enum queue_name folder = 0; folder < QUEUE_NAMES; folder++) {
+		if (!(control->folders & 1u << folder))
+			continue;
+		control->folders &= ~(1u << folder);
+		control->folder = folder;
+		control->scan = queue_scan_open(&control->qmgr->queue, folder);
+		if (control->scan)
+			return true;
+	}
+	return false;
+}
+
+static bool sweep_one(struct control *control, const char *id)
+{
+	struct qmgr *q = control->qmgr;
+
+	if (control->action != QUEUE_DO_FLUSH_SITE)
+		return act_on(q, id, control->action, 1u << control->folder);
+	if (!goes_to(q, id, slice_from(control->site)))
+		return false;
+	intake_later(q, id, 0);
+	return intake_due(q, id);
+}
+
+static void sweep(struct timer *timer)
+{
+	struct control *control = timer->context;
+	char id[QUEUE_ID_SIZE];
+
+	for (unsigned i = 0; i < QMGR_TURN_FILES; i++) {
+		if (!control->scan && !next_folder(control)) {
+			control->sweeping = false;
+			answer(control, 0, control->count, "");
+			return;
+		}
+		if (!queue_scan_next(control->scan, id))
+			queue_scan_close(&control->scan);
+		else if (sweep_one(control, id))
+			control->count++;
+	}
+	loop_timer_start(control->qmgr->loop, timer, 0);
+}
+
+static void begin_sweep(
+	struct control *control, enum queue_action action, unsigned folders, struct slice site)
+{
+	control->sweeping = true;
+	control->action = action;
+	control->folders = folders;
+	control->count = 0;
+	if (!slice_to_string(site, control->site, sizeof(control->site)))
+		control->site[0] = '\0';
+	control->more = (struct timer){ .fire = sweep, .context = control };
+	loop_timer_start(control->qmgr->loop, &control->more, 0);
+}
+
+/* --- requests --- */
+
+static void flush_all(struct control *control)
+{
+	struct qmgr *q = control->qmgr;
+
+	schedule_resume(q, loop_now(q->loop), true);
+	intake_scan(q, QUEUE_INCOMING);
+	intake_scan(q, QUEUE_DEFERRED);
+	answer(control, 0, (uint32_t)intake_due_all(q), "");
+}
+
+static void flush_one(struct control *control, const char *id)
+{
+	struct qmgr *q = control->qmgr;
+	struct stat info;
+	bool known;
+
+	schedule_resume(q, loop_now(q->loop), true);
+	known = intake_due(q, id) || mail_find(q, slice_from(id));
+	if (!known && os_fstatat(q->queue.folder[QUEUE_DEFERRED], id, &info, AT_SYMLINK_NOFOLLOW)) {
+		intake_later(q, id, 0);
+		known = true;
+	}
+	answer(control, 0, known, "");
+}
+
+static void change_one(
+	struct control *control, enum queue_action action, const char *id, unsigned folders)
+{
+	answer(control, 0, act_on(control->qmgr, id, action, folders), "");
+}
+
+static void receive(struct channel *channel, struct message *message)
+{
+	struct control *control = channel->context;
+	const struct message_queue_control *request = &message->queue_control;
+	enum queue_action action = request->action;
+	unsigned usual = queue_action_folders(action);
+	unsigned folders = request->folders ? request->folders & ((1u << QUEUE_NAMES) - 1) : usual;
+	char id[QUEUE_ID_SIZE] = "";
+	bool all = request->id.length == 0;
+
+	if (message->type != MESSAGE_QUEUE_CONTROL || control->sweeping)
+		return;
+	if (usual == 0)
+		answer(control, EX_USAGE, 0, "no such action");
+	else if (action >= QUEUE_DO_DELETE && !control->privileged)
+		answer(control, EX_NOPERM, 0, "only root and the mail system's user may do that");
+	else if (!all &&
+		 (!queue_id_valid(request->id) || !slice_to_string(request->id, id, sizeof(id))))
+		answer(control, EX_USAGE, 0, "that is no queue id");
+	else if (!control->qmgr->locked)
+		answer(control, EX_TEMPFAIL, 0, "the queue manager is only starting");
+	else if (action == QUEUE_DO_FLUSH)
+		flush_all(control);
+	else if (action == QUEUE_DO_FLUSH_ID)
+		flush_one(control, id);
+	else if (action == QUEUE_DO_FLUSH_SITE || all)
+		begin_sweep(control, action, action == QUEUE_DO_FLUSH_SITE ? usual : folders,
+			request->site);
+	else
+		change_one(control, action, id, folders);
+}
+
+static void closed(struct channel *channel, const char *why)
+{
+	free_control(channel->context);
+}
+
+void control_client(struct qmgr *q, int fd, const struct peer *peer)
+{
+	struct control *control =
+		q->client_count < QMGR_CLIENTS ? calloc(1, sizeof(*control)) : NULL;
+
+	if (!control) {
+		os_close(&fd);
+		return;
+	}
+	control->qmgr = q;
+	control->privileged = peer->uid == 0 || peer->uid == getuid();
+	control->next = q->controls;
+	q->controls = control;
+	q->client_count++;
+	if (!channel_open(&control->channel, q->loop, fd, receive, closed, control))
+		free_control(control);
+}
+
+void control_close_all(struct qmgr *q)
+{
+	while (q->controls) {
+		channel_close(&q->controls->channel);
+		free_control(q->controls);
+	}
+}

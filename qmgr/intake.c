@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: ISC
+/*
+ * How qmgr learns of messages: cleanup tells of each (a hint that may get lost: the file in incoming/ is what counts), and
+ * folders are looked through at start and from time to time, a few files a turn. What does not fit stays where it is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "os/os.h"
+#include "qmgr/qmgr.h"
+#include "service/log.h"
+
+enum { PAUSE = 1000 /* ms, when memory or descriptors are out */ };
+
+static void go_on(struct qmgr *q, int64_t delay)
+{
+	if (!q->intake_more.place)
+		loop_timer_start(q->loop, &q->intake_more, delay);
+}
+
+/* --- deferred messages and when they are due --- */
+
+static void due(struct timer *timer)
+{
+	struct later *later = timer->context;
+	struct qmgr *q = later->qmgr;
+
+	if (later->due)
+		return;
+	later->due = true;
+	later->next = NULL;
+	if (q->due_tail)
+		q->due_tail->next = later;
+	else
+		q->due_head = later;
+	q->due_tail = later;
+	go_on(q, 0);
+}
+
+void intake_later(struct qmgr *q, const char *id, int64_t delay)
+{
+	struct later *later = map_get(&q->laters, slice_from(id));
+
+	if (!later) {
+		later = q->laters.count < QMGR_DEFERRED_LIMIT ? calloc(1, sizeof(*later)) : NULL;
+		if (!later || !map_put(&q->laters, slice_from(id), later)) {
+			free(later); /* the next look through the folder finds it */
+			return;
+		}
+		later->qmgr = q;
+		memcpy(later->id, id, QUEUE_ID_SIZE);
+		later->timer = (struct timer){ .fire = due, .context = later };
+	}
+	if (later->due)
+		return;
+	if (delay <= 0)
+		due(&later->timer);
+	else if (!loop_timer_start(q->loop, &later->timer, delay))
+		intake_forget(q, id);
+}
+
+static void unlist_due(struct qmgr *q, struct later *later)
+{
+	struct later *before = NULL;
+
+	for (struct later *at = q->due_head; at; before = at, at = at->next) {
+		if (at != later)
+			continue;
+		if (before)
+			before->next = later->next;
+		else
+			q->due_head = later->next;
+		if (q->due_tail == later)
+			q->due_tail = before;
+		return;
+	}
+}
+
+void intake_forget(struct qmgr *q, const char *id)
+{
+	struct later *later = map_remove(&q->laters, slice_from(id));
+
+	if (!later)
+		return;
+	loop_timer_stop(&later->timer);
+	if (later->due)
+		unlist_due(q, later);
+	free(later);
+}
+
+bool intake_due(struct qmgr *q, const char *id)
+{
+	struct later *later = map_get(&q->laters, slice_from(id));
+
+	if (!later)
+		return false;
+	loop_timer_stop(&later->timer);
+	due(&later->timer);
+	return true;
+}
+
+static bool due_one(void *context, struct slice key, void *value)
+{
+	struct later *later = value;
+
+	loop_timer_stop(&later->timer);
+	due(&later->timer);
+	return true;
+}
+
+size_t intake_due_all(struct qmgr *q)
+{
+	map_each(&q->laters, due_one, NULL);
+	return q->laters.count;
+}
+
+/* A fifth of the active queue is left to new mail, however much old mail is due. */
+static bool room_for_old(const struct qmgr *q)
+{
+	return mail_room(q) && (int64_t)q->mails.count < q->settings.active_limit / 5 * 4 + 1;
+}
+
+/* False when there is no room for more. */
+static bool take_due(struct qmgr *q, unsigned *left)
+{
+	while (q->due_head && *left && room_for_old(q)) {
+		struct later *later = q->due_head;
+		char id[QUEUE_ID_SIZE];
+
+		(*left)--;
+		memcpy(id, later->id, QUEUE_ID_SIZE);
+		if (mail_take(q, id, QUEUE_DEFERRED, -1) == MAIL_NO_ROOM) {
+			go_on(q, PAUSE);
+			return false;
+		}
+		intake_forget(q, id);
+	}
+	return true;
+}
+
+/* --- folders --- */
+
+void intake_scan(struct qmgr *q, enum queue_name name)
+{
+	q->scan_wanted[name] = true;
+	if (q->locked)
+		go_on(q, 0);
+}
+
+/* A file of deferred/ that was not known: when is it due? */
+static void learn_deferred(struct qmgr *q, const char *id)
+{
+	struct queue_envelope envelope;
+	struct arena arena;
+	int fd;
+
+	if (map_get(&q->laters, slice_from(id)) || q->laters.count >= QMGR_DEFERRED_LIMIT)
+		return;
+	fd = os_openat(q->queue.folder[QUEUE_DEFERRED], id, O_RDONLY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return;
+	arena_init(&arena, QMGR_MESSAGE_MEMORY);
+	if (queue_read(fd, QUEUE_CHECK_HEAD, &arena, &envelope))
+		intake_later(q, id, (envelope.info.next_try - os_now()) / 1000);
+	else
+		intake_later(q, id, 0); /* taking it sets it aside, with a warning */
+	arena_free(&arena);
+	os_close(&fd);
+}
+
+/* The next folder that somebody wants looked through; false: none. */
+static bool next_folder(struct qmgr *q)
+{
+	static const enum queue_name ORDER[] = { QUEUE_ACTIVE, QUEUE_INCOMING, QUEUE_DEFERRED };
+
+	for (size_t i = 0; i < sizeof(ORDER) / sizeof(*ORDER); i++) {
+		if (!q->scan_wanted[ORDER[i]])
+			continue;
+		q->scan_wanted[ORDER[i]] = false;
+		q->scan_folder = ORDER[i];
+		q->scan = queue_scan_open(&q->queue, ORDER[i]);
+		if (q->scan)
+			return true;
+		log_error(
+			"cannot look through %s: %s", queue_folder_name(ORDER[i]), strerror(errno));
+	}
+	return false;
+}
+
+/* The name kept from a turn that had no room, or the next one. */
+static bool next_name(struct qmgr *q, char id[QUEUE_ID_SIZE])
+{
+	if (q->scan_kept[0]) {
+		memcpy(id, q->scan_kept, QUEUE_ID_SIZE);
+		q->scan_kept[0] = '\0';
+		return true;
+	}
+	return queue_scan_next(q->scan, id);
+}
+
+/* False when there is no room for more. */
+static bool scan_some(struct qmgr *q, unsigned *left)
+{
+	char id[QUEUE_ID_SIZE];
+
+	while (*left && (q->scan || next_folder(q))) {
+		if (!next_name(q, id)) {
+			queue_scan_close(&q->scan);
+			continue;
+		}
+		(*left)--;
+		if (q->scan_folder == QUEUE_DEFERRED) {
+			learn_deferred(q, id);
+		} else if (mail_take(q, id, q->scan_folder, -1) == MAIL_NO_ROOM) {
+			memcpy(q->scan_kept, id, QUEUE_ID_SIZE);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void work(struct timer *timer)
+{
+	struct qmgr *q = timer->context;
+	unsigned left = QMGR_TURN_FILES;
+	bool room;
+
+	if (!q->locked || q->draining)
+		return;
+	room = scan_some(q, &left) && take_due(q, &left);
+	if (room && q->backlog && !q->scan && mail_room(q)) {
+		q->backlog = false;
+		q->scan_wanted[QUEUE_INCOMING] = true;
+		left = 0;
+	}
+	if (room && left == 0)
+		go_on(q, 0);
+	else if (!room && mail_room(q))
+		go_on(q, PAUSE);
+}
+
+void intake_room(struct qmgr *q)
+{
+	if (q->draining || !q->locked)
+		return;
+	if (q->scan || q->backlog || q->due_head)
+		go_on(q, 0);
+}
+
+/* Hints get lost, clocks jump: look everywhere now and then. */
+static void run(struct timer *timer)
+{
+	struct qmgr *q = timer->context;
+
+	intake_scan(q, QUEUE_INCOMING);
+	intake_scan(q, QUEUE_DEFERRED);
+	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
+}
+
+void intake_start(struct qmgr *q)
+{
+	q->intake_more = (struct timer){ .fire = work, .context = q };
+	q->run = (struct timer){ .fire = run, .context = q };
+	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
+	intake_scan(q, QUEUE_ACTIVE); /* what was in hand at the last end */
+	intake_scan(q, QUEUE_INCOMING);
+	intake_scan(q, QUEUE_DEFERRED);
+}
+
+/* --- cleanup's hints --- */
+
+struct teller {
+	struct channel channel;
+	struct qmgr *qmgr;
+};
+
+static void receive(struct channel *channel, struct message *message)
+{
+	struct teller *teller = channel->context;
+	struct qmgr *q = teller->qmgr;
+	char id[QUEUE_ID_SIZE];
+	int fd;
+
+	if (message->type != MESSAGE_QUEUE_ARRIVED ||
+		!queue_id_valid(message->queue_arrived.queue_id) ||
+		!slice_to_string(message->queue_arrived.queue_id, id, sizeof(id)))
+		return;
+	if (!q->locked || q->draining || !mail_room(q)) {
+		q->backlog = true;
+		return;
+	}
+	fd = message_take_fd(message, 0);
+	if (mail_take(q, id, QUEUE_INCOMING, fd) == MAIL_NO_ROOM)
+		q->backlog = true;
+}
+
+/* What it had no time to tell is in incoming/. */
+static void closed(struct channel *channel, const char *why)
+{
+	struct teller *teller = channel->context;
+
+	intake_scan(teller->qmgr, QUEUE_INCOMING);
+	free(teller);
+}
+
+void intake_peer(struct qmgr *q, int fd)
+{
+	struct teller *teller = calloc(1, sizeof(*teller));
+
+	if (!teller) {
+		os_close(&fd);
+		return;
+	}
+	teller->qmgr = q;
+	if (!channel_open(&teller->channel, q->loop, fd, receive, closed, teller))
+		free(teller);
+	if (q->locked)
+		intake_scan(q, QUEUE_INCOMING); /* what came while nobody could be told */
+}
