@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: ISC
+/*
+ * One SMTP session: a client is served from the greeting to the end of its connection, in blocking style. The chapters:
+ * input.c (lines in, replies out), commands.c (the command table), envelope.c (MAIL, RCPT, VRFY), data.c (DATA, BDAT, content),
+ * transaction.c (the transaction and its one reset), restrictions.c and access.c (who may do what), settings.c (parameters).
+ *
+ * A session owns nothing and knows its surroundings through struct session_io only: the daemon gives it sockets (session_io.c),
+ * tests and the fuzz targets give it memory.
+ */
+#ifndef SMTPD_SESSION_H
+#define SMTPD_SESSION_H
+
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "config/config.h"
+#include "ipc/message.h"
+#include "mail/address.h"
+
+enum {
+	SESSION_OUTPUT = 16 * 1024,	  /* bytes of replies that are sent together */
+	SESSION_INPUT = 64 * 1024,	  /* bytes read at once */
+	SESSION_RECIPIENT_MEMORY = 16 << 20, /* of one transaction */
+	SESSION_COMMAND_MEMORY = 64 * 1024,
+	SESSION_TEXT = 1500,		  /* a reply line before it is cut */
+	SESSION_HELO = 512
+};
+
+enum session_peer { TO_DIRECTORY, TO_CLEANUP, TO_FRONT };
+
+/* What the session can do to the world. Deadlines are in ms of now(). */
+struct session_io {
+	/* Bytes read, 0 at the end, -1 with errno (ETIMEDOUT). */
+	ssize_t (*read)(void *context, void *data, size_t size, int64_t deadline);
+	bool (*write)(void *context, const void *data, size_t length, int64_t deadline);
+	bool (*send)(void *context, enum session_peer peer, const struct message *message, int64_t deadline);
+	/* The message is valid until the next receive. */
+	bool (*receive)(void *context, enum session_peer peer, struct message *message, int64_t deadline);
+	int64_t (*now)(void *context);
+	void (*sleep)(void *context, int64_t milliseconds);
+};
+
+/* Places where restrictions are asked, each with a list of its own. */
+enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RECIPIENT, STAGE_DATA, STAGE_END_OF_DATA, STAGES };
+
+enum ehlo_keyword {
+	EHLO_PIPELINING = 1, EHLO_SIZE = 2, EHLO_ENHANCEDSTATUSCODES = 4, EHLO_8BITMIME = 8, EHLO_SMTPUTF8 = 16, EHLO_CHUNKING = 32
+};
+
+/* The parameters, read once for all sessions of a spawner. */
+struct session_settings {
+	const char *host, *banner, *origin, *networks, *rewrite_clients, *restriction_classes;
+	const char *restrictions[STAGES];
+	/* The value of a user-defined parameter (restriction classes), NULL when there is none. */
+	const char *(*lookup)(void *context, const char *name);
+	void *lookup_context;
+	int64_t size_limit, line_limit, command_limit;
+	int64_t timeout, request_deadline, error_sleep, ipc_timeout; /* ms */
+	int64_t min_data_rate;					     /* bytes a second, 0 none */
+	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
+	int64_t message_rate, recipient_rate;
+	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
+	unsigned keywords;			/* offered: enum ehlo_keyword */
+	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, strict_envelopes, normalize_newlines, parents_match;
+};
+/* `host` is the name to use when myhostname is not set. */
+void session_settings_load(struct session_settings *settings, const struct config *config, const char *host);
+
+/* Where a session stands (RFC 5321 4.1.4); follows from the session's members, see session_state. */
+enum session_state { STATE_START, STATE_HELO, STATE_MAIL, STATE_RCPT, STATE_BDAT, STATES };
+
+/* Content on its way in. The states are where in a line the last byte left us; see data.c. */
+enum content_state { CONTENT_START, CONTENT_TEXT, CONTENT_CR, CONTENT_DOT, CONTENT_DOT_CR };
+enum content_fault { CONTENT_GOOD, CONTENT_BARE_LF, CONTENT_BARE_CR, CONTENT_TOO_BIG, CONTENT_NO_PEER, CONTENT_FAULTS };
+struct content {
+	enum content_state state;
+	enum content_fault fault; /* the first one; from then on content is swallowed */
+	int64_t received;	  /* bytes on the wire, without the final dot */
+	size_t chunk_length;	  /* bytes waiting in the session's chunk */
+	bool unfinished;	  /* the last line has no end yet */
+};
+
+/* Everything that one mail transaction is. transaction_reset makes it nothing, whatever ended it. */
+struct transaction {
+	bool active;	       /* MAIL was accepted */
+	bool bdat;	       /* a BDAT chunk was seen */
+	bool failed;	       /* a chunk was refused: swallow those that follow, up to LAST */
+	bool begun;	       /* cleanup knows of it */
+	bool discard;	       /* access table: say yes, keep nothing */
+	bool utf8, eight_bit;  /* SMTPUTF8, BODY=8BITMIME */
+	bool sender_has_domain; /* as the client wrote it */
+	char sender[MAX_ADDRESS + 1];
+	int64_t size;	       /* SIZE=, 0 unknown */
+	struct slice *recipients;
+	uint32_t recipient_count, recipient_room;
+	unsigned refused;      /* recipients that were not accepted */
+	struct content content;
+};
+
+/* Commands for the statistics in the "disconnect" line, in its order. */
+enum command_id {
+	COMMAND_EHLO, COMMAND_HELO, COMMAND_STARTTLS, COMMAND_AUTH, COMMAND_MAIL, COMMAND_RCPT, COMMAND_DATA, COMMAND_BDAT,
+	COMMAND_RSET, COMMAND_NOOP, COMMAND_VRFY, COMMAND_ETRN, COMMAND_HELP, COMMAND_QUIT, COMMAND_UNKNOWN, COMMAND_COUNT
+};
+
+struct session_client {
+	char address[64], local_address[64];
+	uint16_t port;
+	bool local; /* over the UNIX socket; uid holds */
+	uid_t uid;
+	bool stress;
+	char entry[64];
+};
+
+enum session_loss { LOSS_NONE, LOSS_GONE, LOSS_TIMEOUT };
+
+struct session {
+	const struct session_settings *settings;
+	const struct session_io *io;
+	void *context;
+	struct session_client client;
+	char name[MAX_HOST]; /* "unknown[192.0.2.1]" */
+	bool trusted;	     /* permit_mynetworks */
+
+	char *input; /* settings->line_limit + SESSION_INPUT bytes */
+	size_t input_size, input_start, input_end, input_scanned;
+	char *output; /* SESSION_OUTPUT bytes */
+	size_t output_length;
+	char *chunk; /* MAX_CHUNK bytes */
+	struct arena command_memory, recipient_memory;
+	struct buffer text; /* an address being written */
+
+	bool esmtp, denied, closing, peer_lost;
+	enum session_loss loss;
+	char helo[SESSION_HELO]; /* empty: none given */
+	char denial[SESSION_TEXT];
+	const char *where; /* the last command, for the log */
+	unsigned errors, junk, overshoot;
+	int64_t commands, timeout;
+	int64_t deadline; /* of the request in hand */
+	uint32_t serial;  /* of questions to peers; goes on through all clients */
+	struct {
+		unsigned good, all;
+	} counts[COMMAND_COUNT];
+	struct transaction transaction;
+};
+
+/* Memory for serving any number of clients one after the other; false when there is none. */
+MUST_CHECK bool session_open(struct session *session, const struct session_settings *settings, const struct session_io *io,
+	void *context);
+void session_free(struct session *session);
+/* Serve one client to its end. The caller closes its descriptor. peer_lost is set when a peer broke: no more clients then. */
+void session_serve(struct session *session, const struct session_client *client);
+/* The parts of session_serve, for tests that look in between: session_step serves one command, false when the session is over. */
+void session_begin(struct session *session, const struct session_client *client);
+bool session_step(struct session *session);
+void session_finish(struct session *session);
+enum session_state session_state(const struct session *session);
+
+/* --- commands.c --- */
+/* What became of a command: counts as good, or as an error of the client. */
+enum command_result { COMMAND_ERROR, COMMAND_GOOD };
+struct command {
+	const char *name;
+	enum command_id id;
+	unsigned flags;
+	/* For each state: why not here (a whole reply), or NULL. */
+	const char *refusal[STATES];
+	enum command_result (*run)(struct session *session, struct slice argument);
+};
+enum command_flag {
+	COMMAND_JUNK = 1,	 /* does no work: many of them count as errors */
+	COMMAND_NO_ARGUMENT = 2,
+	COMMAND_SWALLOW = 4	 /* BDAT: checks its state itself, for content follows in any case */
+};
+const struct command *command_find(struct slice name);
+const struct command *command_table(size_t *count);
+
+/* --- input.c --- */
+enum line_status { LINE_LOST, LINE_GOOD, LINE_TOO_LONG, LINE_BARE_LF };
+/* The next line without its CR LF. It lies in the input buffer until the next read. */
+enum line_status input_line(struct session *session, struct slice *line);
+/* Bytes that are there; waits until `deadline` when there are none. False: client gone, session->loss says how. */
+MUST_CHECK bool input_some(struct session *session, struct slice *bytes, int64_t deadline);
+void input_consume(struct session *session, size_t length);
+static inline bool input_pending(const struct session *session)
+{
+	return session->input_end > session->input_start;
+}
+/* Queue a reply, "250 2.0.0 Ok"; what cannot stand in a reply line comes out as "?". */
+void reply(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+void output_flush(struct session *session);
+/* Text from the client as it may stand in a log line or a header. */
+void printable_copy(struct slice from, char *to, size_t size);
+
+/* --- transaction.c --- */
+void transaction_reset(struct session *session);
+MUST_CHECK bool transaction_add_recipient(struct session *session, struct slice address);
+/* Send what of the content waits in the chunk to cleanup, and the envelope before the first of it. False: cleanup is lost. */
+MUST_CHECK bool transaction_push(struct session *session);
+/* The end of the content: hand it over, wait for the verdict, reply, reset. */
+enum command_result transaction_commit(struct session *session);
+/* One question to a peer and its answer, serials compared. False when the peer is lost. */
+MUST_CHECK bool session_ask(struct session *session, enum session_peer peer, const struct message *question, uint32_t serial,
+	enum message_type wanted, struct message *answer);
+/* Count an event at the front; true when the client has too many of them. */
+bool session_over_rate(struct session *session, enum rate_kind what);
+
+/* --- the handlers --- */
+enum command_result command_mail(struct session *session, struct slice argument);
+enum command_result command_rcpt(struct session *session, struct slice argument);
+enum command_result command_vrfy(struct session *session, struct slice argument);
+enum command_result command_data(struct session *session, struct slice argument);
+enum command_result command_bdat(struct session *session, struct slice argument);
+
+/* --- log lines --- */
+/* "NOQUEUE: reject: RCPT from host[addr]: 554 ...; from=<> to=<> proto= helo=<>". */
+void log_refusal(struct session *session, const char *kind, const char *text, const char *recipient);
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: ISC
+/* The parameters of SMTP sessions, read once in the spawner. See session.h. */
+#include "service/log.h"
+#include "smtpd/session.h"
+
+static const struct {
+	const char *name;
+	enum ehlo_keyword keyword;
+} KEYWORDS[] = {
+	{ "pipelining", EHLO_PIPELINING },
+	{ "size", EHLO_SIZE },
+	{ "enhancedstatuscodes", EHLO_ENHANCEDSTATUSCODES },
+	{ "8bitmime", EHLO_8BITMIME },
+	{ "smtputf8", EHLO_SMTPUTF8 },
+	{ "chunking", EHLO_CHUNKING },
+};
+
+static unsigned keywords_offered(const char *discard)
+{
+	struct slice rest = slice_from(discard), word;
+	unsigned offered = 0;
+
+	for (size_t i = 0; i < sizeof(KEYWORDS) / sizeof(KEYWORDS[0]); i++)
+		offered |= KEYWORDS[i].keyword;
+	while (slice_word(&rest, ", \t\r\n", &word)) {
+		for (size_t i = 0; i < sizeof(KEYWORDS) / sizeof(KEYWORDS[0]); i++) {
+			if (slice_equal_nocase(word, slice_from(KEYWORDS[i].name)))
+				offered &= ~(unsigned)KEYWORDS[i].keyword;
+		}
+	}
+	return offered;
+}
+
+static bool list_has(const char *list, const char *name)
+{
+	struct slice rest = slice_from(list), word;
+
+	while (slice_word(&rest, ", \t\r\n", &word)) {
+		if (slice_equal_nocase(word, slice_from(name)))
+			return true;
+	}
+	return false;
+}
+
+static const char *lookup(void *context, const char *name)
+{
+	return config_lookup(context, name);
+}
+
+static void load_limits(struct session_settings *s, const struct config *c)
+{
+	s->size_limit = config_int(c, PARAM_message_size_limit);
+	s->line_limit = config_int(c, PARAM_line_length_limit);
+	s->command_limit = config_int(c, PARAM_smtpd_command_limit);
+	s->timeout = config_time(c, PARAM_smtpd_timeout);
+	s->request_deadline = config_time(c, PARAM_smtpd_per_request_deadline);
+	s->error_sleep = config_time(c, PARAM_smtpd_error_sleep_time);
+	s->ipc_timeout = config_int(c, PARAM_ipc_timeout) * 1000;
+	s->min_data_rate = config_int(c, PARAM_smtpd_min_data_rate);
+	s->soft_errors = config_int(c, PARAM_smtpd_soft_error_limit);
+	s->hard_errors = config_int(c, PARAM_smtpd_hard_error_limit);
+	s->junk_commands = config_int(c, PARAM_smtpd_junk_command_limit);
+	s->recipients = config_int(c, PARAM_smtpd_recipient_limit);
+	s->recipient_overshoot = config_int(c, PARAM_smtpd_recipient_overshoot_limit);
+	s->message_rate = config_int(c, PARAM_smtpd_client_message_rate_limit);
+	s->recipient_rate = config_int(c, PARAM_smtpd_client_recipient_rate_limit);
+}
+
+static void load_codes(struct session_settings *s, const struct config *c)
+{
+	for (unsigned class = 0; class <= DOMAIN_OTHER; class++)
+		s->unknown_code[class] = 550;
+	s->unknown_code[DOMAIN_LOCAL] = config_int(c, PARAM_unknown_local_recipient_reject_code);
+	s->unknown_code[DOMAIN_VIRTUAL_MAILBOX] = config_int(c, PARAM_unknown_virtual_mailbox_reject_code);
+	s->unknown_code[DOMAIN_VIRTUAL_ALIAS] = config_int(c, PARAM_unknown_virtual_alias_reject_code);
+}
+
+void session_settings_load(struct session_settings *s, const struct config *c, const char *host)
+{
+	const char *bare = config_text(c, PARAM_smtpd_forbid_bare_newline);
+
+	*s = (struct session_settings){ .host = config_text(c, PARAM_myhostname),
+		.banner = config_text(c, PARAM_smtpd_banner),
+		.origin = config_text(c, PARAM_myorigin),
+		.networks = config_text(c, PARAM_mynetworks),
+		.rewrite_clients = config_text(c, PARAM_local_header_rewrite_clients),
+		.restriction_classes = config_text(c, PARAM_smtpd_restriction_classes),
+		.restrictions = {
+			[STAGE_CLIENT] = config_text(c, PARAM_smtpd_client_restrictions),
+			[STAGE_HELO] = config_text(c, PARAM_smtpd_helo_restrictions),
+			[STAGE_SENDER] = config_text(c, PARAM_smtpd_sender_restrictions),
+			[STAGE_RELAY] = config_text(c, PARAM_smtpd_relay_restrictions),
+			[STAGE_RECIPIENT] = config_text(c, PARAM_smtpd_recipient_restrictions),
+			[STAGE_DATA] = config_text(c, PARAM_smtpd_data_restrictions),
+			[STAGE_END_OF_DATA] = config_text(c, PARAM_smtpd_end_of_data_restrictions),
+		},
+		.lookup = lookup,
+		.lookup_context = (void *)c,
+		.keywords = keywords_offered(config_text(c, PARAM_smtpd_discard_ehlo_keywords)),
+		.helo_required = config_bool(c, PARAM_smtpd_helo_required),
+		.delay_reject = config_bool(c, PARAM_smtpd_delay_reject),
+		.disable_vrfy = config_bool(c, PARAM_disable_vrfy_command),
+		.reject_unlisted = config_bool(c, PARAM_smtpd_reject_unlisted_recipient),
+		.strict_envelopes = config_bool(c, PARAM_strict_rfc821_envelopes),
+		.parents_match = list_has(config_text(c, PARAM_parent_domain_matches_subdomains),
+			"smtpd_access_maps") };
+	if (!s->host[0])
+		s->host = host;
+	if (!s->origin[0])
+		s->origin = s->host;
+	if (!config_bool(c, PARAM_smtputf8_enable))
+		s->keywords &= ~(unsigned)EHLO_SMTPUTF8;
+	/* Postfix's "no" and "yes" pass bare newlines on or normalize them; here nothing is passed on. */
+	s->normalize_newlines = list_has(bare, "normalize") || list_has(bare, "no") || list_has(bare, "yes");
+	load_limits(s, c);
+	load_codes(s, c);
+}
