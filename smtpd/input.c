@@ -6,7 +6,10 @@
 
 #include "smtpd/session.h"
 
-enum { INPUT_OVERLONG = 64 /* times the line limit is swallowed of an over-long line, then the session ends */ };
+enum {
+	INPUT_OVERLONG =
+		64 /* times the line limit is swallowed of an over-long line, then the session ends */
+};
 
 void output_flush(struct session *s)
 {
@@ -36,7 +39,8 @@ void reply(struct session *s, const char *format, ...)
 	va_list args;
 	int length;
 
-	if (s->errors >= s->settings->soft_errors && s->settings->error_sleep && s->loss == LOSS_NONE) {
+	if (s->errors >= s->settings->soft_errors && s->settings->error_sleep &&
+		s->loss == LOSS_NONE) {
 		output_flush(s);
 		s->io->sleep(s->context, s->settings->error_sleep);
 	}
@@ -68,7 +72,8 @@ static bool input_fill(struct session *s, int64_t deadline)
 		s->input_scanned -= s->input_start;
 		s->input_start = 0;
 	}
-	got = s->io->read(s->context, s->input + s->input_end, s->input_size - s->input_end, deadline);
+	got = s->io->read(
+		s->context, s->input + s->input_end, s->input_size - s->input_end, deadline);
 	if (got <= 0) {
 		s->loss = got < 0 && errno == ETIMEDOUT ? LOSS_TIMEOUT : LOSS_GONE;
 		return false;
@@ -124,7 +129,8 @@ enum line_status input_line(struct session *s, struct slice *line)
 		bool crlf = end && end > begin && end[-1] == '\r';
 
 		if (length > (size_t)s->settings->line_limit + 1) {
-			return skip_line(s, deadline ? deadline : s->io->now(s->context) + s->timeout);
+			return skip_line(
+				s, deadline ? deadline : s->io->now(s->context) + s->timeout);
 		} else if (end) {
 			*line = slice_of(begin, length - crlf);
 			s->input_start = s->input_scanned = (size_t)(end + 1 - s->input);

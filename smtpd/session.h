@@ -19,11 +19,11 @@
 #include "mail/address.h"
 
 enum {
-	SESSION_OUTPUT = 16 * 1024,	  /* bytes of replies that are sent together */
-	SESSION_INPUT = 64 * 1024,	  /* bytes read at once */
+	SESSION_OUTPUT = 16 * 1024, /* bytes of replies that are sent together */
+	SESSION_INPUT = 64 * 1024, /* bytes read at once */
 	SESSION_RECIPIENT_MEMORY = 16 << 20, /* of one transaction */
 	SESSION_COMMAND_MEMORY = 64 * 1024,
-	SESSION_TEXT = 1500,		  /* a reply line before it is cut */
+	SESSION_TEXT = 1500, /* a reply line before it is cut */
 	SESSION_HELO = 512
 };
 
@@ -34,18 +34,34 @@ struct session_io {
 	/* Bytes read, 0 at the end, -1 with errno (ETIMEDOUT). */
 	ssize_t (*read)(void *context, void *data, size_t size, int64_t deadline);
 	bool (*write)(void *context, const void *data, size_t length, int64_t deadline);
-	bool (*send)(void *context, enum session_peer peer, const struct message *message, int64_t deadline);
+	bool (*send)(void *context, enum session_peer peer, const struct message *message,
+		int64_t deadline);
 	/* The message is valid until the next receive. */
-	bool (*receive)(void *context, enum session_peer peer, struct message *message, int64_t deadline);
+	bool (*receive)(
+		void *context, enum session_peer peer, struct message *message, int64_t deadline);
 	int64_t (*now)(void *context);
 	void (*sleep)(void *context, int64_t milliseconds);
 };
 
 /* Places where restrictions are asked, each with a list of its own. */
-enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RECIPIENT, STAGE_DATA, STAGE_END_OF_DATA, STAGES };
+enum stage {
+	STAGE_CLIENT,
+	STAGE_HELO,
+	STAGE_SENDER,
+	STAGE_RELAY,
+	STAGE_RECIPIENT,
+	STAGE_DATA,
+	STAGE_END_OF_DATA,
+	STAGES
+};
 
 enum ehlo_keyword {
-	EHLO_PIPELINING = 1, EHLO_SIZE = 2, EHLO_ENHANCEDSTATUSCODES = 4, EHLO_8BITMIME = 8, EHLO_SMTPUTF8 = 16, EHLO_CHUNKING = 32
+	EHLO_PIPELINING = 1,
+	EHLO_SIZE = 2,
+	EHLO_ENHANCEDSTATUSCODES = 4,
+	EHLO_8BITMIME = 8,
+	EHLO_SMTPUTF8 = 16,
+	EHLO_CHUNKING = 32
 };
 
 /* The parameters, read once for all sessions of a spawner. */
@@ -57,51 +73,75 @@ struct session_settings {
 	void *lookup_context;
 	int64_t size_limit, line_limit, command_limit;
 	int64_t timeout, request_deadline, error_sleep, ipc_timeout; /* ms */
-	int64_t min_data_rate;					     /* bytes a second, 0 none */
+	int64_t min_data_rate; /* bytes a second, 0 none */
 	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
 	int64_t message_rate, recipient_rate;
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
-	unsigned keywords;			/* offered: enum ehlo_keyword */
-	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, strict_envelopes, normalize_newlines, parents_match;
+	unsigned keywords; /* offered: enum ehlo_keyword */
+	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, strict_envelopes,
+		normalize_newlines, parents_match;
+	bool open_relay; /* no list refuses foreign destinations: nobody is served */
 };
 /* `host` is the name to use when myhostname is not set. */
-void session_settings_load(struct session_settings *settings, const struct config *config, const char *host);
+void session_settings_load(
+	struct session_settings *settings, const struct config *config, const char *host);
 
 /* Where a session stands (RFC 5321 4.1.4); follows from the session's members, see session_state. */
 enum session_state { STATE_START, STATE_HELO, STATE_MAIL, STATE_RCPT, STATE_BDAT, STATES };
 
 /* Content on its way in. The states are where in a line the last byte left us; see data.c. */
 enum content_state { CONTENT_START, CONTENT_TEXT, CONTENT_CR, CONTENT_DOT, CONTENT_DOT_CR };
-enum content_fault { CONTENT_GOOD, CONTENT_BARE_LF, CONTENT_BARE_CR, CONTENT_TOO_BIG, CONTENT_NO_PEER, CONTENT_FAULTS };
+enum content_fault {
+	CONTENT_GOOD,
+	CONTENT_BARE_LF,
+	CONTENT_BARE_CR,
+	CONTENT_TOO_BIG,
+	CONTENT_NO_PEER,
+	CONTENT_FAULTS
+};
 struct content {
 	enum content_state state;
 	enum content_fault fault; /* the first one; from then on content is swallowed */
-	int64_t received;	  /* bytes on the wire, without the final dot */
-	size_t chunk_length;	  /* bytes waiting in the session's chunk */
-	bool unfinished;	  /* the last line has no end yet */
+	int64_t received; /* bytes on the wire, without the final dot */
+	size_t chunk_length; /* bytes waiting in the session's chunk */
+	bool unfinished; /* the last line has no end yet */
 };
 
 /* Everything that one mail transaction is. transaction_reset makes it nothing, whatever ended it. */
 struct transaction {
-	bool active;	       /* MAIL was accepted */
-	bool bdat;	       /* a BDAT chunk was seen */
-	bool failed;	       /* a chunk was refused: swallow those that follow, up to LAST */
-	bool begun;	       /* cleanup knows of it */
-	bool discard;	       /* access table: say yes, keep nothing */
-	bool utf8, eight_bit;  /* SMTPUTF8, BODY=8BITMIME */
+	bool active; /* MAIL was accepted */
+	bool bdat; /* a BDAT chunk was seen */
+	bool failed; /* a chunk was refused: swallow those that follow, up to LAST */
+	bool begun; /* cleanup knows of it */
+	bool discard; /* access table: say yes, keep nothing */
+	bool utf8, eight_bit; /* SMTPUTF8, BODY=8BITMIME */
 	bool sender_has_domain; /* as the client wrote it */
 	char sender[MAX_ADDRESS + 1];
-	int64_t size;	       /* SIZE=, 0 unknown */
+	int64_t size; /* SIZE=, 0 unknown */
 	struct slice *recipients;
 	uint32_t recipient_count, recipient_room;
-	unsigned refused;      /* recipients that were not accepted */
+	unsigned refused; /* recipients that were not accepted */
 	struct content content;
 };
 
 /* Commands for the statistics in the "disconnect" line, in its order. */
 enum command_id {
-	COMMAND_EHLO, COMMAND_HELO, COMMAND_STARTTLS, COMMAND_AUTH, COMMAND_MAIL, COMMAND_RCPT, COMMAND_DATA, COMMAND_BDAT,
-	COMMAND_RSET, COMMAND_NOOP, COMMAND_VRFY, COMMAND_ETRN, COMMAND_HELP, COMMAND_QUIT, COMMAND_UNKNOWN, COMMAND_COUNT
+	COMMAND_EHLO,
+	COMMAND_HELO,
+	COMMAND_STARTTLS,
+	COMMAND_AUTH,
+	COMMAND_MAIL,
+	COMMAND_RCPT,
+	COMMAND_DATA,
+	COMMAND_BDAT,
+	COMMAND_RSET,
+	COMMAND_NOOP,
+	COMMAND_VRFY,
+	COMMAND_ETRN,
+	COMMAND_HELP,
+	COMMAND_QUIT,
+	COMMAND_UNKNOWN,
+	COMMAND_COUNT
 };
 
 struct session_client {
@@ -121,7 +161,7 @@ struct session {
 	void *context;
 	struct session_client client;
 	char name[MAX_HOST]; /* "unknown[192.0.2.1]" */
-	bool trusted;	     /* permit_mynetworks */
+	bool trusted; /* permit_mynetworks */
 
 	char *input; /* settings->line_limit + SESSION_INPUT bytes */
 	size_t input_size, input_start, input_end, input_scanned;
@@ -132,6 +172,7 @@ struct session {
 	struct buffer text; /* an address being written */
 
 	bool esmtp, denied, closing, peer_lost;
+	bool in_error; /* ends otherwise than by QUIT: there may be input that nobody read */
 	enum session_loss loss;
 	char helo[SESSION_HELO]; /* empty: none given */
 	char denial[SESSION_TEXT];
@@ -139,7 +180,7 @@ struct session {
 	unsigned errors, junk, overshoot;
 	int64_t commands, timeout;
 	int64_t deadline; /* of the request in hand */
-	uint32_t serial;  /* of questions to peers; goes on through all clients */
+	uint32_t serial; /* of questions to peers; goes on through all clients */
 	struct {
 		unsigned good, all;
 	} counts[COMMAND_COUNT];
@@ -147,8 +188,8 @@ struct session {
 };
 
 /* Memory for serving any number of clients one after the other; false when there is none. */
-MUST_CHECK bool session_open(struct session *session, const struct session_settings *settings, const struct session_io *io,
-	void *context);
+MUST_CHECK bool session_open(struct session *session, const struct session_settings *settings,
+	const struct session_io *io, void *context);
 void session_free(struct session *session);
 /* Serve one client to its end. The caller closes its descriptor. peer_lost is set when a peer broke: no more clients then. */
 void session_serve(struct session *session, const struct session_client *client);
@@ -159,8 +200,8 @@ void session_finish(struct session *session);
 enum session_state session_state(const struct session *session);
 
 /* --- commands.c --- */
-/* What became of a command: counts as good, or as an error of the client. */
-enum command_result { COMMAND_ERROR, COMMAND_GOOD };
+/* What became of a command: good, an error of the client (they are counted), or refused for a limit that is no fault of his. */
+enum command_result { COMMAND_ERROR, COMMAND_GOOD, COMMAND_LIMITED };
 struct command {
 	const char *name;
 	enum command_id id;
@@ -170,9 +211,9 @@ struct command {
 	enum command_result (*run)(struct session *session, struct slice argument);
 };
 enum command_flag {
-	COMMAND_JUNK = 1,	 /* does no work: many of them count as errors */
+	COMMAND_JUNK = 1, /* does no work: many of them count as errors */
 	COMMAND_NO_ARGUMENT = 2,
-	COMMAND_SWALLOW = 4	 /* BDAT: checks its state itself, for content follows in any case */
+	COMMAND_SWALLOW = 4 /* BDAT: checks its state itself, for content follows in any case */
 };
 const struct command *command_find(struct slice name);
 const struct command *command_table(size_t *count);
@@ -201,9 +242,12 @@ MUST_CHECK bool transaction_add_recipient(struct session *session, struct slice 
 MUST_CHECK bool transaction_push(struct session *session);
 /* The end of the content: hand it over, wait for the verdict, reply, reset. */
 enum command_result transaction_commit(struct session *session);
+/* The content has a fault: reply and log it, reset. */
+enum command_result transaction_refuse(struct session *session);
 /* One question to a peer and its answer, serials compared. False when the peer is lost. */
-MUST_CHECK bool session_ask(struct session *session, enum session_peer peer, const struct message *question, uint32_t serial,
-	enum message_type wanted, struct message *answer);
+MUST_CHECK bool session_ask(struct session *session, enum session_peer peer,
+	const struct message *question, uint32_t serial, enum message_type wanted,
+	struct message *answer);
 /* Count an event at the front; true when the client has too many of them. */
 bool session_over_rate(struct session *session, enum rate_kind what);
 
@@ -215,7 +259,10 @@ enum command_result command_data(struct session *session, struct slice argument)
 enum command_result command_bdat(struct session *session, struct slice argument);
 
 /* --- log lines --- */
+/* "disconnect from host[addr] ehlo=1 mail=1 ... commands=5". */
+void session_log_disconnect(struct session *session);
 /* "NOQUEUE: reject: RCPT from host[addr]: 554 ...; from=<> to=<> proto= helo=<>". */
-void log_refusal(struct session *session, const char *kind, const char *text, const char *recipient);
+void log_refusal(
+	struct session *session, const char *kind, const char *text, const char *recipient);
 
 #endif

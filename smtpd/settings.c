@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /* The parameters of SMTP sessions, read once in the spawner. See session.h. */
 #include "service/log.h"
-#include "smtpd/session.h"
+#include "smtpd/restrictions.h"
 
 static const struct {
 	const char *name;
@@ -68,11 +68,13 @@ static void load_limits(struct session_settings *s, const struct config *c)
 
 static void load_codes(struct session_settings *s, const struct config *c)
 {
-	for (unsigned class = 0; class <= DOMAIN_OTHER; class++)
+	for (unsigned class = 0; class <= DOMAIN_OTHER; class ++)
 		s->unknown_code[class] = 550;
 	s->unknown_code[DOMAIN_LOCAL] = config_int(c, PARAM_unknown_local_recipient_reject_code);
-	s->unknown_code[DOMAIN_VIRTUAL_MAILBOX] = config_int(c, PARAM_unknown_virtual_mailbox_reject_code);
-	s->unknown_code[DOMAIN_VIRTUAL_ALIAS] = config_int(c, PARAM_unknown_virtual_alias_reject_code);
+	s->unknown_code[DOMAIN_VIRTUAL_MAILBOX] =
+		config_int(c, PARAM_unknown_virtual_mailbox_reject_code);
+	s->unknown_code[DOMAIN_VIRTUAL_ALIAS] =
+		config_int(c, PARAM_unknown_virtual_alias_reject_code);
 }
 
 void session_settings_load(struct session_settings *s, const struct config *c, const char *host)
@@ -111,7 +113,10 @@ void session_settings_load(struct session_settings *s, const struct config *c, c
 	if (!config_bool(c, PARAM_smtputf8_enable))
 		s->keywords &= ~(unsigned)EHLO_SMTPUTF8;
 	/* Postfix's "no" and "yes" pass bare newlines on or normalize them; here nothing is passed on. */
-	s->normalize_newlines = list_has(bare, "normalize") || list_has(bare, "no") || list_has(bare, "yes");
+	s->normalize_newlines =
+		list_has(bare, "normalize") || list_has(bare, "no") || list_has(bare, "yes");
+	s->open_relay = !restrictions_closed(
+		s->restrictions[STAGE_RELAY], s->restrictions[STAGE_RECIPIENT]);
 	load_limits(s, c);
 	load_codes(s, c);
 }

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: ISC
+# The SMTP server: the front, and the spawner with its sessions.
+SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c smtpd/data.c smtpd/transaction.c \
+	smtpd/restrictions.c smtpd/access.c
+
+PROGRAMS += smtpd smtpd-session
+smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c
+smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
+
+test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+test_smtpd_restrictions_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+fuzz_smtp_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+fuzz_bdat_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c

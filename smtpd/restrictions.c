@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: ISC
+/* The restrictions by name, and how a list of them is run. See restrictions.h. */
+#include "smtpd/restrictions.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "service/front.h"
+#include "service/log.h"
+
+/* How a refusal calls what it is about. */
+static const char *const SUBJECT_NAMES[SUBJECTS] = { "Client host", "Helo command",
+	"Sender address", "Recipient address", "Data command", "End-of-data" };
+
+/* What the plain "reject" of a list is about. */
+static const enum subject STAGE_SUBJECTS[STAGES] = { ABOUT_CLIENT, ABOUT_HELO, ABOUT_SENDER,
+	ABOUT_RECIPIENT, ABOUT_RECIPIENT, ABOUT_DATA, ABOUT_END_OF_DATA };
+
+struct slice check_subject(const struct check *check, enum subject subject)
+{
+	const struct session *s = check->session;
+
+	switch (subject) {
+	case ABOUT_CLIENT:
+		return slice_from(s->name);
+	case ABOUT_HELO:
+		return slice_from(s->helo);
+	case ABOUT_SENDER:
+		return slice_from(s->transaction.sender);
+	case ABOUT_RECIPIENT:
+		return check->recipient ? check->recipient->address : slice_from("");
+	case ABOUT_DATA:
+		return SLICE("DATA");
+	default:
+		return SLICE("END-OF-MESSAGE");
+	}
+}
+
+/* A list of recipients runs after MAIL, one of data after RCPT: what is not known yet cannot be judged. */
+static bool subject_known(const struct check *check, enum subject subject)
+{
+	return subject == ABOUT_HELO        ? check->session->helo[0] != '\0'
+	       : subject == ABOUT_RECIPIENT ? check->recipient != NULL
+	       : subject == ABOUT_SENDER
+		       ? check->session->transaction.active || check->stage == STAGE_SENDER
+		       : true;
+}
+
+enum check_result check_refuse(struct check *check, enum check_result result, const char *code,
+	enum subject subject, const char *format, ...)
+{
+	struct slice about = check_subject(check, subject);
+	char reason[SESSION_TEXT];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	snprintf(check->text, sizeof(check->text), "%s <%.*s>: %s", code,
+		SLICE_ARG(slice_head(about, MAX_ADDRESS)), reason);
+	return result;
+}
+
+static enum check_result refuse_subject(
+	struct check *check, const char *code, enum subject subject, const char *reason)
+{
+	return check_refuse(check, CHECK_REJECT, code, subject, "%s rejected: %s",
+		SUBJECT_NAMES[subject], reason);
+}
+
+/* ---- The simple ones ------------------------------------------------------------------------------------------------- */
+
+#define RESTRICTION(name) \
+	static enum check_result name( \
+		struct check *check, const struct restriction *restriction, struct slice argument)
+
+RESTRICTION(permit)
+{
+	return CHECK_OK;
+}
+
+RESTRICTION(reject)
+{
+	return refuse_subject(check, "554 5.7.1", STAGE_SUBJECTS[check->stage], "Access denied");
+}
+
+RESTRICTION(defer)
+{
+	return refuse_subject(check, "450 4.7.1", STAGE_SUBJECTS[check->stage], "Try again later");
+}
+
+RESTRICTION(permit_mynetworks)
+{
+	return check->session->trusted ? CHECK_OK : CHECK_DUNNO;
+}
+
+RESTRICTION(permit_inet_interfaces)
+{
+	const struct session_client *client = &check->session->client;
+
+	return client->local || network_match("127.0.0.0/8 [::1]", client->address) ||
+			       strcmp(client->address, client->local_address) == 0
+		       ? CHECK_OK
+		       : CHECK_DUNNO;
+}
+
+/* Nobody logs in yet. */
+RESTRICTION(permit_sasl_authenticated)
+{
+	return CHECK_DUNNO;
+}
+
+RESTRICTION(reject_plaintext_session)
+{
+	return refuse_subject(
+		check, "450 4.7.1", STAGE_SUBJECTS[check->stage], "Session encryption is required");
+}
+
+/* Such a client sends on before it has read our answer; what it sends may be meant for somebody else. */
+RESTRICTION(reject_unauth_pipelining)
+{
+	const struct session *s = check->session;
+	bool may = s->esmtp && (check->stage != STAGE_DATA && check->stage != STAGE_HELO &&
+				       check->stage != STAGE_CLIENT);
+
+	if (!input_pending(s) || may)
+		return CHECK_DUNNO;
+	return refuse_subject(check, "503 5.5.0", STAGE_SUBJECTS[check->stage],
+		"Improper use of SMTP command pipelining");
+}
+
+RESTRICTION(reject_multi_recipient_bounce)
+{
+	const struct transaction *t = &check->session->transaction;
+	bool many = t->recipient_count >
+		    (check->stage == STAGE_DATA || check->stage == STAGE_END_OF_DATA ? 1 : 0);
+
+	if (!t->active || t->sender[0] || !many)
+		return CHECK_DUNNO;
+	return refuse_subject(
+		check, "550 5.5.3", STAGE_SUBJECTS[check->stage], "Multi-recipient bounce");
+}
+
+RESTRICTION(wait_a_little)
+{
+	uint64_t seconds = 0;
+
+	if (slice_to_u64(argument, 60, &seconds)) {
+		output_flush(check->session);
+		check->session->io->sleep(check->session->context, (int64_t)seconds * 1000);
+	}
+	return CHECK_DUNNO;
+}
+
+/* ---- Names of hosts and domains ------------------------------------------------------------------------------------- */
+
+static bool valid_host(struct check *check, struct slice name)
+{
+	struct slice domain;
+
+	if (name.length && name.data[name.length - 1] == '.')
+		name.length--;
+	return address_is_literal(name) ||
+	       address_domain(name, false, &check->session->command_memory, &domain);
+}
+
+RESTRICTION(reject_invalid_helo)
+{
+	if (valid_host(check, check_subject(check, ABOUT_HELO)))
+		return CHECK_DUNNO;
+	return refuse_subject(check, "501 5.5.2", ABOUT_HELO, "Invalid name");
+}
+
+static bool is_qualified(struct slice domain)
+{
+	return address_is_literal(domain) || slice_find(domain, '.') > 0;
+}
+
+RESTRICTION(reject_non_fqdn_helo)
+{
+	struct slice helo = check_subject(check, ABOUT_HELO);
+
+	if (valid_host(check, helo) && is_qualified(helo))
+		return CHECK_DUNNO;
+	return refuse_subject(check, "504 5.5.2", ABOUT_HELO, "need fully-qualified hostname");
+}
+
+RESTRICTION(reject_non_fqdn_address)
+{
+	bool sender = restriction->subject == ABOUT_SENDER;
+	struct slice address = check_subject(check, restriction->subject);
+	bool has_domain = sender ? check->session->transaction.sender_has_domain
+				 : check->recipient->has_domain;
+	ptrdiff_t at = slice_find_last(address, '@');
+
+	if (address.length == 0 ||
+		(has_domain && is_qualified(slice_tail(address, (size_t)at + 1))))
+		return CHECK_DUNNO;
+	/* RFC 5321 4.1.1.3: postmaster needs no domain. */
+	if (!sender && !has_domain && at >= 0 &&
+		slice_equal_nocase(slice_head(address, (size_t)at), SLICE("postmaster")))
+		return CHECK_DUNNO;
+	return refuse_subject(
+		check, "504 5.5.2", restriction->subject, "need fully-qualified address");
+}
+
+/* ---- What directoryd knows ------------------------------------------------------------------------------------------ */
+
+void check_ask(struct check *check)
+{
+	struct message question = { .type = MESSAGE_DIRECTORY_RECIPIENT }, answer;
+	struct session *s = check->session;
+	struct recipient *recipient = check->recipient;
+
+	if (recipient->asked)
+		return;
+	recipient->asked = true;
+	question.directory_recipient.serial = ++s->serial;
+	question.directory_recipient.recipient = recipient->address;
+	if (!session_ask(s, TO_DIRECTORY, &question, s->serial, MESSAGE_DIRECTORY_RECIPIENT_ANSWER,
+		    &answer))
+		return;
+	recipient->status = answer.directory_recipient_answer.status;
+	recipient->class = answer.directory_recipient_answer.domain_class;
+	recipient->reason =
+		arena_slice(&s->command_memory, answer.directory_recipient_answer.reason);
+}
+
+static enum check_result lookup_failed(struct check *check)
+{
+	return check_refuse(
+		check, CHECK_TEMPORARY, "451 4.3.0", ABOUT_RECIPIENT, "Temporary lookup failure");
+}
+
+static bool is_ours(const struct recipient *recipient)
+{
+	return recipient->status == DIRECTORY_FOUND || recipient->status == DIRECTORY_NOT_FOUND;
+}
+
+/* reject_ and defer_unauth_destination: no open relay. */
+RESTRICTION(unauth_destination)
+{
+	bool defers = restriction->name[0] == 'd';
+
+	check_ask(check);
+	if (check->recipient->status == DIRECTORY_BAD)
+		return check_refuse(check, CHECK_REJECT, "501 5.1.3", ABOUT_RECIPIENT,
+			"Bad recipient address syntax");
+	if (check->recipient->status == DIRECTORY_NOT_OURS)
+		return check_refuse(check, CHECK_REJECT, defers ? "454 4.7.1" : "554 5.7.1",
+			ABOUT_RECIPIENT, "Relay access denied");
+	return is_ours(check->recipient) ? CHECK_DUNNO : lookup_failed(check);
+}
+
+RESTRICTION(permit_auth_destination)
+{
+	check_ask(check);
+	if (check->recipient->status == DIRECTORY_NOT_OURS ||
+		check->recipient->status == DIRECTORY_BAD)
+		return CHECK_DUNNO;
+	return is_ours(check->recipient) ? CHECK_OK : lookup_failed(check);
+}
+
+RESTRICTION(reject_unlisted_recipient)
+{
+	static const char *const TABLES[DOMAIN_OTHER + 1] = { [DOMAIN_LOCAL] =
+								      " in local recipient table",
+		[DOMAIN_VIRTUAL_ALIAS] = " in virtual alias table",
+		[DOMAIN_VIRTUAL_MAILBOX] = " in virtual mailbox table",
+		[DOMAIN_RELAY] = " in relay recipient table" };
+	const struct recipient *recipient = check->recipient;
+	unsigned class;
+	char code[32];
+
+	check_ask(check);
+	if (recipient->status == DIRECTORY_FOUND || recipient->status == DIRECTORY_NOT_OURS)
+		return CHECK_DUNNO;
+	if (recipient->status == DIRECTORY_BAD)
+		return check_refuse(check, CHECK_REJECT, "501 5.1.3", ABOUT_RECIPIENT,
+			"Bad recipient address syntax");
+	if (recipient->status != DIRECTORY_NOT_FOUND)
+		return lookup_failed(check);
+	class = recipient->class <= DOMAIN_OTHER ? recipient->class : DOMAIN_UNKNOWN;
+	snprintf(code, sizeof(code), "%u %c.1.1",
+		(unsigned)check->session->settings->unknown_code[class],
+		check->session->settings->unknown_code[class] < 500 ? '4' : '5');
+	return check_refuse(check, CHECK_REJECT, code, ABOUT_RECIPIENT,
+		"Recipient address rejected: User unknown%s", TABLES[class] ? TABLES[class] : "");
+}
+
+/* ---- Those that change what others say ------------------------------------------------------------------------------ */
+
+RESTRICTION(warn_if_reject)
+{
+	check->warn_only = true;
+	return CHECK_DUNNO;
+}
+
+static void note_later(struct check *check, char *where, size_t size)
+{
+	check_refuse(check, CHECK_DUNNO, "450 4.7.1", STAGE_SUBJECTS[check->stage],
+		"%s rejected: Service unavailable", SUBJECT_NAMES[STAGE_SUBJECTS[check->stage]]);
+	if (!where[0])
+		memcpy(where, check->text, size);
+}
+
+RESTRICTION(defer_if_permit)
+{
+	note_later(check, check->if_permit, sizeof(check->if_permit));
+	return CHECK_DUNNO;
+}
+
+RESTRICTION(defer_if_reject)
+{
+	note_later(check, check->if_reject, sizeof(check->if_reject));
+	return CHECK_DUNNO;
+}
+
+/* clang-format off */
+static const struct restriction RESTRICTIONS[] = {
+	{ "permit",                           ARGUMENT_NONE,   permit,                        ABOUT_CLIENT },
+	{ "reject",                           ARGUMENT_NONE,   reject,                        ABOUT_CLIENT },
+	{ "defer",                            ARGUMENT_NONE,   defer,                         ABOUT_CLIENT },
+	{ "permit_mynetworks",                ARGUMENT_NONE,   permit_mynetworks,             ABOUT_CLIENT },
+	{ "permit_inet_interfaces",           ARGUMENT_NONE,   permit_inet_interfaces,        ABOUT_CLIENT },
+	{ "permit_sasl_authenticated",        ARGUMENT_NONE,   permit_sasl_authenticated,     ABOUT_CLIENT },
+	{ "permit_auth_destination",          ARGUMENT_NONE,   permit_auth_destination,       ABOUT_RECIPIENT },
+	{ "reject_unauth_destination",        ARGUMENT_NONE,   unauth_destination,            ABOUT_RECIPIENT },
+	{ "defer_unauth_destination",         ARGUMENT_NONE,   unauth_destination,            ABOUT_RECIPIENT },
+	{ "reject_unlisted_recipient",        ARGUMENT_NONE,   reject_unlisted_recipient,     ABOUT_RECIPIENT },
+	{ "check_recipient_maps",             ARGUMENT_NONE,   reject_unlisted_recipient,     ABOUT_RECIPIENT },
+	{ "reject_non_fqdn_sender",           ARGUMENT_NONE,   reject_non_fqdn_address,       ABOUT_SENDER },
+	{ "reject_non_fqdn_recipient",        ARGUMENT_NONE,   reject_non_fqdn_address,       ABOUT_RECIPIENT },
+	{ "reject_non_fqdn_helo_hostname",    ARGUMENT_NONE,   reject_non_fqdn_helo,          ABOUT_HELO },
+	{ "reject_non_fqdn_hostname",         ARGUMENT_NONE,   reject_non_fqdn_helo,          ABOUT_HELO },
+	{ "reject_invalid_helo_hostname",     ARGUMENT_NONE,   reject_invalid_helo,           ABOUT_HELO },
+	{ "reject_invalid_hostname",          ARGUMENT_NONE,   reject_invalid_helo,           ABOUT_HELO },
+	{ "reject_unauth_pipelining",         ARGUMENT_NONE,   reject_unauth_pipelining,      ABOUT_CLIENT },
+	{ "reject_multi_recipient_bounce",    ARGUMENT_NONE,   reject_multi_recipient_bounce, ABOUT_SENDER },
+	{ "reject_plaintext_session",         ARGUMENT_NONE,   reject_plaintext_session,      ABOUT_CLIENT },
+	{ "check_client_access",              ARGUMENT_TABLE,  check_access,                  ABOUT_CLIENT },
+	{ "check_helo_access",                ARGUMENT_TABLE,  check_access,                  ABOUT_HELO },
+	{ "check_sender_access",              ARGUMENT_TABLE,  check_access,                  ABOUT_SENDER },
+	{ "check_recipient_access",           ARGUMENT_TABLE,  check_access,                  ABOUT_RECIPIENT },
+	{ "warn_if_reject",                   ARGUMENT_NONE,   warn_if_reject,                ABOUT_CLIENT },
+	{ "defer_if_permit",                  ARGUMENT_NONE,   defer_if_permit,               ABOUT_CLIENT },
+	{ "defer_if_reject",                  ARGUMENT_NONE,   defer_if_reject,               ABOUT_CLIENT },
+	{ "sleep",                            ARGUMENT_NUMBER, wait_a_little,                 ABOUT_CLIENT },
+};
+/* clang-format on */
+
+static const struct restriction *restriction_find(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(RESTRICTIONS) / sizeof(RESTRICTIONS[0]); i++) {
+		if (slice_equal_nocase(name, slice_from(RESTRICTIONS[i].name)))
+			return &RESTRICTIONS[i];
+	}
+	return NULL;
+}
+
+/* ---- Lists ----------------------------------------------------------------------------------------------------------- */
+
+/* The next item, separated by comma and white space; "inline:{ a = b, c = d }" and "{ sleep 1 }" are one. */
+static bool next_item(struct slice *rest, struct slice *item)
+{
+	size_t depth = 0, i;
+
+	while (rest->length && strchr(", \t\r\n", rest->data[0]) && rest->data[0])
+		*rest = slice_tail(*rest, 1);
+	for (i = 0; i < rest->length; i++) {
+		char c = rest->data[i];
+
+		depth += c == '{';
+		depth -= c == '}' && depth;
+		if (!depth && (c == ',' || c == ' ' || c == '\t' || c == '\r' || c == '\n'))
+			break;
+	}
+	*item = slice_head(*rest, i);
+	*rest = slice_tail(*rest, i);
+	return item->length > 0;
+}
+
+static bool list_names(const char *list, struct slice name)
+{
+	struct slice rest = slice_from(list), word;
+
+	while (slice_word(&rest, ", \t\r\n", &word)) {
+		if (slice_equal(word, name))
+			return true;
+	}
+	return false;
+}
+
+static enum check_result run_class(struct check *check, struct slice name)
+{
+	const struct session_settings *settings = check->session->settings;
+	const char *value = NULL;
+	char text[256];
+
+	if (list_names(settings->restriction_classes, name) &&
+		slice_to_string(name, text, sizeof(text)))
+		value = settings->lookup(settings->lookup_context, text);
+	if (value)
+		return check_list(check, slice_from(value));
+	log_warning("unknown smtpd restriction: \"%.*s\"", SLICE_ARG(name));
+	snprintf(check->text, sizeof(check->text), "451 4.3.5 Server configuration error");
+	return CHECK_TEMPORARY;
+}
+
+/* "warn_if_reject" holds for the one that follows it. */
+static enum check_result only_warn(struct check *check, enum check_result result)
+{
+	char recipient[MAX_ADDRESS + 1];
+
+	if (result == CHECK_OK || result == CHECK_DUNNO)
+		return result;
+	printable_copy(check_subject(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
+	log_refusal(
+		check->session, "reject_warning", check->text, check->recipient ? recipient : NULL);
+	return CHECK_DUNNO;
+}
+
+static enum check_result run_item(struct check *check, struct slice name, struct slice *rest)
+{
+	const struct restriction *restriction = restriction_find(name);
+	struct slice argument = { 0 };
+
+	if (!restriction)
+		return run_class(check, name);
+	if (restriction->argument != ARGUMENT_NONE && !next_item(rest, &argument)) {
+		snprintf(check->text, sizeof(check->text), "451 4.3.5 Server configuration error");
+		return CHECK_TEMPORARY;
+	}
+	return subject_known(check, restriction->subject)
+		       ? restriction->run(check, restriction, argument)
+		       : CHECK_DUNNO;
+}
+
+enum check_result check_list(struct check *check, struct slice list)
+{
+	enum check_result result = CHECK_DUNNO;
+	struct slice item;
+
+	if (check->depth >= CHECK_DEPTH) {
+		log_warning("smtpd restriction classes are nested too deeply");
+		snprintf(check->text, sizeof(check->text), "451 4.3.5 Server configuration error");
+		return CHECK_TEMPORARY;
+	}
+	check->depth++;
+	while (result == CHECK_DUNNO && next_item(&list, &item)) {
+		bool warn_only = check->warn_only;
+
+		check->warn_only = false;
+		result = run_item(check, item, &list);
+		if (warn_only)
+			result = only_warn(check, result);
+	}
+	check->depth--;
+	return result;
+}
+
+/* Say no: the reply, the log, and what an access table asks for beside it. */
+static bool say_no(struct check *check, enum check_result result)
+{
+	struct session *s = check->session;
+	char recipient[MAX_ADDRESS + 1];
+
+	if (result == CHECK_REJECT && check->if_reject[0] && check->text[0] == '5')
+		memcpy(check->text, check->if_reject, sizeof(check->text));
+	printable_copy(check_subject(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
+	log_refusal(s, "reject", check->text, check->recipient ? recipient : NULL);
+	reply(s, "%s", check->text);
+	if (strncmp(check->text, "521", 3) == 0 || strncmp(check->text, "421", 3) == 0)
+		s->closing = true;
+	return false;
+}
+
+static bool allow_list(struct check *check, enum stage stage)
+{
+	enum check_result result;
+
+	check->stage = stage;
+	check->warn_only = false;
+	result = check_list(check, slice_from(check->session->settings->restrictions[stage]));
+	return result == CHECK_OK || result == CHECK_DUNNO || say_no(check, result);
+}
+
+static bool nothing_deferred(struct check *check)
+{
+	if (!check->if_permit[0])
+		return true;
+	memcpy(check->text, check->if_permit, sizeof(check->text));
+	return say_no(check, CHECK_TEMPORARY);
+}
+
+bool restrictions_allow(struct session *s, enum stage stage)
+{
+	struct check check = { .session = s };
+
+	return allow_list(&check, stage) && nothing_deferred(&check);
+}
+
+/* A configuration that stops nobody would make this an open relay. */
+bool restrictions_closed(const char *relay, const char *recipient)
+{
+	static const char *const STOPS[] = { "reject_unauth_destination",
+		"defer_unauth_destination", "reject", "defer" };
+	const char *const lists[] = { relay, recipient };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct slice rest = slice_from(lists[i]), item;
+		bool warned = false;
+
+		while (next_item(&rest, &item)) {
+			for (size_t j = 0; j < sizeof(STOPS) / sizeof(STOPS[0]) && !warned; j++) {
+				if (slice_equal_nocase(item, slice_from(STOPS[j])))
+					return true;
+			}
+			warned = slice_equal_nocase(item, SLICE("warn_if_reject"));
+		}
+	}
+	return false;
+}
+
+bool restrictions_allow_recipient(struct session *s, struct recipient *recipient)
+{
+	struct check check = { .session = s, .recipient = recipient };
+	enum stage first = s->settings->delay_reject ? STAGE_CLIENT : STAGE_RELAY;
+
+	if (s->settings->open_relay) {
+		snprintf(check.text, sizeof(check.text), "451 4.3.5 Server configuration error");
+		log_warning("neither smtpd_relay_restrictions nor smtpd_recipient_restrictions "
+			    "refuses anybody");
+		return say_no(&check, CHECK_TEMPORARY);
+	}
+
+	for (enum stage stage = first; stage <= STAGE_RECIPIENT; stage++) {
+		if (!allow_list(&check, stage))
+			return false;
+	}
+	if (s->settings->reject_unlisted) {
+		enum check_result result =
+			reject_unlisted_recipient(&check, NULL, (struct slice){ 0 });
+
+		if (result != CHECK_DUNNO)
+			return say_no(&check, result);
+	}
+	return nothing_deferred(&check);
+}
+
+bool restrictions_check(const char *list, const char *classes, char *error, size_t error_size)
+{
+	struct slice rest = slice_from(list), item, argument;
+	uint64_t number;
+
+	while (next_item(&rest, &item)) {
+		const struct restriction *restriction = restriction_find(item);
+
+		if (!restriction && !list_names(classes, item)) {
+			snprintf(
+				error, error_size, "unknown restriction \"%.*s\"", SLICE_ARG(item));
+			return false;
+		}
+		if (!restriction || restriction->argument == ARGUMENT_NONE)
+			continue;
+		if (!next_item(&rest, &argument)) {
+			snprintf(error, error_size, "%s needs an argument", restriction->name);
+			return false;
+		}
+		if (restriction->argument == ARGUMENT_TABLE
+				? slice_find(argument, ':') <= 0
+				: !slice_to_u64(argument, 60, &number)) {
+			snprintf(error, error_size, "%s: bad argument \"%.*s\"", restriction->name,
+				SLICE_ARG(argument));
+			return false;
+		}
+	}
+	return true;
+}

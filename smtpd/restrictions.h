@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: ISC
+/*
+ * smtpd_*_restrictions: lists of names that say yes, no or nothing, in order, until one has spoken. The names stand in a table
+ * (restrictions.c); those that look something up are in access.c.
+ */
+#ifndef SMTPD_RESTRICTIONS_H
+#define SMTPD_RESTRICTIONS_H
+
+#include "smtpd/session.h"
+
+/* A recipient under judgement, with what directoryd said of it (asked at most once). */
+struct recipient {
+	struct slice address;
+	bool has_domain; /* as the client wrote it */
+	bool asked;
+	enum directory_status status;
+	enum domain_class class;
+	struct slice reason;
+};
+
+/* Ask the list of one stage. False: refused, the reply is given and logged. */
+bool restrictions_allow(struct session *session, enum stage stage);
+/* At RCPT: the lists put off to here (smtpd_delay_reject), relay, recipient, and whether the recipient exists. */
+bool restrictions_allow_recipient(struct session *session, struct recipient *recipient);
+
+/*
+ * For `postern check`: is every name of the list known, and are arguments where they belong? `classes` is
+ * smtpd_restriction_classes. False with `error` filled.
+ */
+bool restrictions_check(const char *list, const char *classes, char *error, size_t error_size);
+
+/* Does one of the two lists refuse foreign destinations at all? If not, every recipient gets 451 (settings->open_relay). */
+bool restrictions_closed(const char *relay, const char *recipient);
+
+/* --- between restrictions.c and access.c --- */
+
+/* What a restriction said. Zero: it could not tell, the client gets the 4xx reply in the check. */
+enum check_result { CHECK_TEMPORARY, CHECK_DUNNO, CHECK_OK, CHECK_REJECT };
+/* Whom a restriction is about. */
+enum subject {
+	ABOUT_CLIENT,
+	ABOUT_HELO,
+	ABOUT_SENDER,
+	ABOUT_RECIPIENT,
+	ABOUT_DATA,
+	ABOUT_END_OF_DATA,
+	SUBJECTS
+};
+
+enum { CHECK_DEPTH = 16 /* restriction classes and access results within each other */ };
+
+/* One command being judged. */
+struct check {
+	struct session *session;
+	struct recipient *recipient; /* NULL but at RCPT and VRFY */
+	enum stage stage;
+	unsigned depth;
+	bool warn_only; /* warn_if_reject stands in front */
+	char text[SESSION_TEXT]; /* the refusal, when the result is one */
+	char if_permit
+		[SESSION_TEXT]; /* defer_if_permit: the refusal should all else say yes; empty: none */
+	char if_reject[SESSION_TEXT];
+};
+
+struct restriction {
+	const char *name;
+	enum { ARGUMENT_NONE, ARGUMENT_TABLE, ARGUMENT_NUMBER } argument;
+	enum check_result (*run)(
+		struct check *check, const struct restriction *restriction, struct slice argument);
+	enum subject subject;
+};
+
+/* Compose "554 5.7.1 <subject>: Sender address rejected: text". */
+enum check_result check_refuse(struct check *check, enum check_result result, const char *code,
+	enum subject subject, const char *format, ...) PRINTF_LIKE(5, 6);
+/* The subject in the words of the client, for lookups. Empty: there is none. */
+struct slice check_subject(const struct check *check, enum subject subject);
+/* Run a list: a parameter's value, a class or the result of an access table. */
+enum check_result check_list(struct check *check, struct slice list);
+/* Ask directoryd about the recipient, once. */
+void check_ask(struct check *check);
+enum check_result check_access(
+	struct check *check, const struct restriction *restriction, struct slice argument);
+
+#endif

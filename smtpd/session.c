@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: ISC
+/* One client from greeting to goodbye. See session.h. */
+#include "smtpd/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "service/figures.h"
+#include "service/front.h"
+#include "service/log.h"
+#include "smtpd/restrictions.h"
+
+enum { STRESS_TIMEOUT = 10 * 1000 /* ms a client may be quiet while others wait */ };
+
+bool session_open(struct session *s, const struct session_settings *settings,
+	const struct session_io *io, void *context)
+{
+	*s = (struct session){ .settings = settings, .io = io, .context = context };
+	s->input_size = (size_t)settings->line_limit + SESSION_INPUT;
+	s->input = malloc(s->input_size);
+	s->output = malloc(SESSION_OUTPUT);
+	s->chunk = malloc(MAX_CHUNK);
+	arena_init(&s->command_memory, SESSION_COMMAND_MEMORY + 8 * (size_t)settings->line_limit);
+	arena_init(&s->recipient_memory, SESSION_RECIPIENT_MEMORY);
+	if (s->input && s->output && s->chunk)
+		return true;
+	session_free(s);
+	return false;
+}
+
+void session_free(struct session *s)
+{
+	free(s->input);
+	free(s->output);
+	free(s->chunk);
+	free(s->transaction.recipients);
+	arena_free(&s->command_memory);
+	arena_free(&s->recipient_memory);
+	buffer_free(&s->text);
+	*s = (struct session){ 0 };
+}
+
+enum session_state session_state(const struct session *s)
+{
+	const struct transaction *t = &s->transaction;
+
+	if (t->bdat)
+		return STATE_BDAT;
+	if (t->active)
+		return t->recipient_count ? STATE_RCPT : STATE_MAIL;
+	return s->helo[0] ? STATE_HELO : STATE_START;
+}
+
+static bool is_loopback(const char *address)
+{
+	return network_match("127.0.0.0/8 [::1]", address);
+}
+
+/* Nothing of the client before may be seen by this one. */
+static void forget_client(struct session *s)
+{
+	s->input_start = s->input_end = s->input_scanned = s->output_length = 0;
+	s->esmtp = s->denied = s->closing = false;
+	s->loss = LOSS_NONE;
+	s->helo[0] = s->denial[0] = '\0';
+	s->where = "CONNECT";
+	s->errors = s->junk = s->overshoot = 0;
+	s->commands = 0;
+	memset(s->counts, 0, sizeof(s->counts));
+}
+
+void session_begin(struct session *s, const struct session_client *client)
+{
+	bool loopback = client->local || is_loopback(client->address);
+
+	forget_client(s);
+	s->client = *client;
+	s->trusted = client->local || network_match(s->settings->networks, client->address);
+	s->timeout = s->settings->timeout;
+	if (client->stress && s->timeout > STRESS_TIMEOUT)
+		s->timeout = STRESS_TIMEOUT;
+	snprintf(s->name, sizeof(s->name), "%s[%s]", loopback ? "localhost" : "unknown",
+		client->address);
+	figures_add(FIGURE_sessions, 1);
+	if (client->local)
+		log_info("connect from %s, uid=%u", s->name, (unsigned)client->uid);
+	else
+		log_info("connect from %s", s->name);
+	if (!s->settings->delay_reject && !restrictions_allow(s, STAGE_CLIENT))
+		s->denied = true; /* the refusal is the greeting */
+	else
+		reply(s, "220 %s", s->settings->banner);
+}
+
+void session_finish(struct session *s)
+{
+	output_flush(s);
+	s->in_error = s->loss != LOSS_GONE && (input_pending(s) || !s->counts[COMMAND_QUIT].good);
+	transaction_reset(s);
+	session_log_disconnect(s);
+}
+
+void session_serve(struct session *s, const struct session_client *client)
+{
+	session_begin(s, client);
+	while (session_step(s))
+		continue;
+	session_finish(s);
+}

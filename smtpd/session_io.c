@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: ISC
+/* Blocking reads and writes with deadlines. See session_io.h. */
+#include "smtpd/session_io.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ipc/channel.h"
+
+enum {
+	LINGER_TIME =
+		200, /* ms a client gets to read the last reply of a session that ends in an error */
+	LINGER_BYTES = 256 * 1024 /* of its input that are read and dropped meanwhile */
+};
+
+static bool wait_until(int fd, short events, int64_t deadline)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+
+	for (;;) {
+		int64_t left = deadline - loop_monotonic();
+		int n;
+
+		if (left <= 0) {
+			errno = ETIMEDOUT;
+			return false;
+		}
+		n = poll(&poll_fd, 1, left > 3600000 ? 3600000 : (int)left);
+		if (n > 0)
+			return true;
+		if (n < 0 && errno != EINTR)
+			return false;
+	}
+}
+
+/* Poll first: a session reads when it has answered, so there is nearly never anything yet. */
+static ssize_t socket_read(void *context, void *data, size_t size, int64_t deadline)
+{
+	const struct session_sockets *sockets = context;
+
+	for (;;) {
+		ssize_t n;
+
+		if (!wait_until(sockets->client, POLLIN, deadline))
+			return -1;
+		n = read(sockets->client, data, size);
+		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+			return n;
+	}
+}
+
+static bool socket_write(void *context, const void *data, size_t length, int64_t deadline)
+{
+	const struct session_sockets *sockets = context;
+	const char *at = data;
+
+	while (length) {
+		ssize_t n = send(sockets->client, at, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n > 0) {
+			at += n;
+			length -= (size_t)n;
+		} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			return false;
+		} else if (!wait_until(sockets->client, POLLOUT, deadline)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool peer_send(
+	void *context, enum session_peer peer, const struct message *message, int64_t deadline)
+{
+	const struct session_sockets *sockets = context;
+
+	return channel_sync_send(sockets->peers[peer], message, deadline);
+}
+
+static bool peer_receive(
+	void *context, enum session_peer peer, struct message *message, int64_t deadline)
+{
+	struct session_sockets *sockets = context;
+
+	if (!channel_sync_receive(sockets->peers[peer], message, &sockets->space[peer], deadline))
+		return false;
+	message_close_fds(message);
+	return true;
+}
+
+static int64_t socket_now(void *context)
+{
+	return loop_monotonic();
+}
+
+static void socket_sleep(void *context, int64_t milliseconds)
+{
+	struct timespec time = { .tv_sec = milliseconds / 1000,
+		.tv_nsec = milliseconds % 1000 * 1000000 };
+
+	while (nanosleep(&time, &time) < 0 && errno == EINTR)
+		continue;
+}
+
+const struct session_io SESSION_SOCKETS = { socket_read, socket_write, peer_send, peer_receive,
+	socket_now, socket_sleep };
+
+void session_sockets_close_client(struct session_sockets *sockets, bool in_error)
+{
+	int64_t deadline = loop_monotonic() + LINGER_TIME;
+	char dropped[8192];
+	size_t left = LINGER_BYTES;
+
+	/* Closing a socket with unread input resets the connection, and the client may lose the reply that says why. */
+	if (in_error && shutdown(sockets->client, SHUT_WR) == 0) {
+		while (left > sizeof(dropped)) {
+			ssize_t n = socket_read(sockets, dropped, sizeof(dropped), deadline);
+
+			if (n <= 0)
+				break;
+			left -= (size_t)n;
+		}
+	}
+	close(sockets->client);
+	sockets->client = -1;
+}

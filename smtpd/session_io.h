@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: ISC
+/* A session's surroundings as descriptors: the client's socket and the channels to its peers. */
+#ifndef SMTPD_SESSION_IO_H
+#define SMTPD_SESSION_IO_H
+
+#include "smtpd/session.h"
+
+struct session_sockets {
+	int client;
+	int peers[TO_FRONT + 1];
+	struct buffer space[TO_FRONT + 1]; /* the packet last received of each */
+};
+
+/* Context: a struct session_sockets. Time is loop_monotonic. */
+extern const struct session_io SESSION_SOCKETS;
+
+/* Close the client's socket so that what was written last still reaches it, though it may have sent what nobody read. */
+void session_sockets_close_client(struct session_sockets *sockets, bool in_error);
+
+#endif

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: ISC
+/*
+ * smtpd-session - keeps SMTP session processes ready for the fronts.
+ *
+ * A front says how many sessions it wants; for each the spawner takes a connection to directoryd and one to cleanup from its
+ * stock (asked of master beforehand, so that a fork waits for nobody), forks, and sends the front the other end of the new
+ * session's channel. A session serves max_use clients one after the other, holds no file and can reach nobody but its three
+ * peers. It ends when its front closes the channel, when a peer is lost, or when it is used up.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/vector.h"
+#include "service/figures.h"
+#include "service/log.h"
+#include "service/spawner.h"
+#include "smtpd/session_io.h"
+#include "smtpd/smtpd_session_cell.h"
+
+enum {
+	SESSIONS_MOST = 1000, /* whatever maxproc says */
+	STOCK_SPARE = 4, /* connections of each kind kept beyond what is wanted now */
+	STOCK_MOST = 64, /* in stock and asked for */
+	STOCK_RETRY = 100, /* ms */
+	FRONTS_MOST = 64,
+	SESSION_WAIT = 3600000, /* ms: a session that waits for a client asks again so often */
+	END_GRACE = 2000 /* ms */
+};
+
+/* Connections to one kind of peer, ready for the next session. */
+struct stock {
+	struct pool *pool;
+	enum service_id service;
+	int fds[STOCK_MOST];
+	unsigned count, asked;
+};
+
+struct front_peer {
+	struct channel channel;
+	struct pool *pool;
+	unsigned wanted;
+};
+
+struct pool {
+	struct service *service;
+	struct spawner *spawner;
+	struct session_settings settings;
+	unsigned max_use, limit;
+	struct stock directory, cleanup;
+	struct front_peer *fronts[FRONTS_MOST];
+	unsigned front_count;
+	struct timer retry;
+	struct deferred work;
+};
+
+/* What one session gets through the fork. */
+struct session_seed {
+	struct pool *pool;
+	int front, directory, cleanup;
+};
+
+/* ---- In the session -------------------------------------------------------------------------------------------------- */
+
+static bool take_client(const struct message *message, struct session_client *client)
+{
+	const struct message_session_client *from = &message->session_client;
+
+	*client = (struct session_client){ .port = from->client_port,
+		.local = from->local,
+		.uid = from->uid,
+		.stress = from->stress };
+	return message->type == MESSAGE_SESSION_CLIENT && message->fd_count == 1 &&
+	       slice_to_string(from->client_address, client->address, sizeof(client->address)) &&
+	       slice_to_string(
+		       from->local_address, client->local_address, sizeof(client->local_address)) &&
+	       slice_to_string(from->entry, client->entry, sizeof(client->entry));
+}
+
+/* Wait for the next client; false: the front has no more for us. */
+static bool next_client(
+	struct session_sockets *sockets, struct session_client *client, uint32_t *serial)
+{
+	struct message message;
+	bool got;
+
+	do
+		got = channel_sync_receive(sockets->peers[TO_FRONT], &message,
+			&sockets->space[TO_FRONT], loop_monotonic() + SESSION_WAIT);
+	while (!got && errno == ETIMEDOUT);
+	if (!got)
+		return false;
+	if (!take_client(&message, client)) {
+		message_close_fds(&message);
+		return false;
+	}
+	sockets->client = message_take_fd(&message, 0);
+	*serial = message.session_client.serial;
+	return true;
+}
+
+static int session_run(struct service *service, int channel_fd, void *argument)
+{
+	const struct session_seed *seed = argument;
+	const struct pool *pool = seed->pool;
+	struct session_sockets sockets = { .client = -1,
+		.peers = { [TO_DIRECTORY] = seed->directory,
+			[TO_CLEANUP] = seed->cleanup,
+			[TO_FRONT] = seed->front } };
+	struct message done = { .type = MESSAGE_SESSION_DONE };
+	struct session_client client;
+	struct session session;
+	uint32_t serial;
+	bool last = false;
+
+	if (!session_open(&session, &pool->settings, &SESSION_SOCKETS, &sockets))
+		return EX_OSERR;
+	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
+		session_serve(&session, &client);
+		session_sockets_close_client(&sockets, session.in_error);
+		last = used >= pool->max_use || session.peer_lost;
+		done.session_done.serial = serial;
+		done.session_done.last = last;
+		if (!channel_sync_send(
+			    seed->front, &done, loop_monotonic() + pool->settings.ipc_timeout))
+			break;
+	}
+	session_free(&session);
+	return EX_OK;
+}
+
+/* ---- The stock of connections ---------------------------------------------------------------------------------------- */
+
+static unsigned wanted_in_all(const struct pool *pool)
+{
+	unsigned wanted = 0, running = spawner_count(pool->spawner);
+
+	for (unsigned i = 0; i < pool->front_count; i++)
+		wanted += pool->fronts[i]->wanted;
+	return wanted < pool->limit - running ? wanted : pool->limit - running;
+}
+
+static void stock_connected(struct service *service, void *context, int fd, const char *reason)
+{
+	struct stock *stock = context;
+
+	stock->asked--;
+	if (fd >= 0 && stock->count < STOCK_MOST) {
+		stock->fds[stock->count++] = fd;
+		loop_defer(service_loop(service), &stock->pool->work);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	log_debug("no connection to %s: %s", service_id_name(stock->service), reason ? reason : "");
+	if (!stock->pool->retry.place)
+		loop_timer_start(service_loop(service), &stock->pool->retry, STOCK_RETRY);
+}
+
+static void stock_fill(struct stock *stock)
+{
+	struct pool *pool = stock->pool;
+	unsigned target = wanted_in_all(pool) + STOCK_SPARE;
+
+	if (target > STOCK_MOST)
+		target = STOCK_MOST;
+	if (pool->retry.place || service_draining(pool->service))
+		return;
+	while (stock->count + stock->asked < target) {
+		stock->asked++;
+		service_connect(pool->service, stock->service, stock_connected, stock);
+		if (pool->retry.place)
+			return;
+	}
+}
+
+/* A connection from the stock that is still alive; -1 when there is none. */
+static int stock_take(struct stock *stock)
+{
+	while (stock->count) {
+		struct pollfd look = { .fd = stock->fds[--stock->count], .events = POLLIN };
+
+		if (poll(&look, 1, 0) == 0)
+			return look.fd;
+		close(look.fd);
+	}
+	return -1;
+}
+
+static void stock_drop(struct stock *stock)
+{
+	while (stock->count)
+		close(stock->fds[--stock->count]);
+}
+
+/* ---- Sessions --------------------------------------------------------------------------------------------------------- */
+
+static bool tell_front(struct front_peer *front, pid_t pid, int fd)
+{
+	struct message message = { .type = MESSAGE_POOL_SESSION, .fd_count = 1, .fds = { fd } };
+
+	message.pool_session.pid = (uint32_t)pid;
+	return channel_send(&front->channel, &message);
+}
+
+static bool take_peers(struct pool *pool, struct session_seed *seed)
+{
+	seed->directory = stock_take(&pool->directory);
+	if (seed->directory < 0)
+		return false;
+	seed->cleanup = stock_take(&pool->cleanup);
+	if (seed->cleanup >= 0)
+		return true;
+	/* Back to the place it came from. */
+	pool->directory.fds[pool->directory.count++] = seed->directory;
+	return false;
+}
+
+static bool start_session(struct pool *pool, struct front_peer *front)
+{
+	struct session_seed seed = { .pool = pool };
+	int ends[2], keep[3];
+	struct session_start start = {
+		.keep = keep, .keep_count = 3, .run = session_run, .argument = &seed
+	};
+	struct session_child *child = NULL;
+
+	if (!take_peers(pool, &seed))
+		return false;
+	if (channel_pair(ends)) {
+		keep[0] = seed.front = ends[1];
+		keep[1] = seed.directory;
+		keep[2] = seed.cleanup;
+		child = spawner_start(pool->spawner, &start, NULL);
+		if (child)
+			tell_front(front, child->pid, ends[0]);
+		else
+			log_warning("cannot start a session: %s", strerror(errno));
+		close(ends[0]);
+		close(ends[1]);
+	}
+	close(seed.directory);
+	close(seed.cleanup);
+	return child != NULL;
+}
+
+/* Start what is wanted as far as the stock allows, and see to the stock. Runs at the end of a turn, once for all requests. */
+static void pool_work(struct deferred *deferred)
+{
+	struct pool *pool = deferred->context;
+
+	for (unsigned i = 0; i < pool->front_count; i++) {
+		struct front_peer *front = pool->fronts[i];
+
+		while (front->wanted && spawner_count(pool->spawner) < pool->limit &&
+			start_session(pool, front))
+			front->wanted--;
+	}
+	stock_fill(&pool->directory);
+	stock_fill(&pool->cleanup);
+	figures_set(FIGURE_sessions_now, spawner_count(pool->spawner));
+}
+
+static void pool_retry(struct timer *timer)
+{
+	struct pool *pool = timer->context;
+
+	pool_work(&pool->work);
+}
+
+static void maybe_end(struct pool *pool)
+{
+	if (service_draining(pool->service) && spawner_count(pool->spawner) == 0)
+		service_end(pool->service, EX_OK);
+}
+
+static void session_ended(void *context, struct session_child *child, int status)
+{
+	struct pool *pool = context;
+
+	loop_defer(service_loop(pool->service), &pool->work);
+	maybe_end(pool);
+}
+
+/* Sessions have nothing to say to their spawner. */
+static void session_said(struct channel *channel, struct message *message)
+{
+	log_warning("a session sent %s", message_name(message->type));
+}
+
+/* ---- Fronts ----------------------------------------------------------------------------------------------------------- */
+
+static void front_received(struct channel *channel, struct message *message)
+{
+	struct front_peer *front = channel->context;
+
+	if (message->type != MESSAGE_POOL_WANT) {
+		log_warning("smtpd sent %s", message_name(message->type));
+		return;
+	}
+	front->wanted =
+		message->pool_want.count < SESSIONS_MOST ? message->pool_want.count : SESSIONS_MOST;
+	loop_defer(service_loop(front->pool->service), &front->pool->work);
+}
+
+static void front_gone(struct channel *channel, const char *why)
+{
+	struct front_peer *front = channel->context;
+	struct pool *pool = front->pool;
+
+	for (unsigned i = 0; i < pool->front_count; i++) {
+		if (pool->fronts[i] == front)
+			pool->fronts[i] = pool->fronts[--pool->front_count];
+	}
+	free(front);
+}
+
+static void pool_peer(struct service *service, void *context, int fd, const struct peer *peer)
+{
+	struct pool *pool = context;
+	struct front_peer *front =
+		pool->front_count < FRONTS_MOST ? calloc(1, sizeof(*front)) : NULL;
+
+	if (!front || service_draining(service)) {
+		free(front);
+		close(fd);
+		return;
+	}
+	front->pool = pool;
+	if (!channel_open(&front->channel, service_loop(service), fd, front_received, front_gone,
+		    front)) {
+		free(front);
+		return;
+	}
+	pool->fronts[pool->front_count++] = front;
+}
+
+/* The fronts notice that their spawner is gone, turn to the new one, and let our sessions go when their clients have. */
+static void pool_drain(struct service *service, void *context, bool fast)
+{
+	struct pool *pool = context;
+
+	while (pool->front_count) {
+		struct front_peer *front = pool->fronts[--pool->front_count];
+
+		channel_close(&front->channel);
+		free(front);
+	}
+	stock_drop(&pool->directory);
+	stock_drop(&pool->cleanup);
+	if (fast)
+		spawner_end_all(pool->spawner, END_GRACE);
+	maybe_end(pool);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_hooks HOOKS = { .peer = pool_peer, .drain = pool_drain };
+	struct service *service = service_start("smtpd-session", argc, argv);
+	struct config *config = config_open(service_snapshot(service));
+	struct pool pool = { .service = service, .max_use = 1 };
+	char host[256] = "localhost";
+
+	if (!config) {
+		log_error("the configuration snapshot is not of this build");
+		return EX_CONFIG;
+	}
+	gethostname(host, sizeof(host) - 1);
+	session_settings_load(&pool.settings, config, host);
+	pool.max_use = (unsigned)config_int(config, PARAM_max_use);
+	pool.limit = service_max_sessions(service);
+	if (pool.limit == 0 || pool.limit > SESSIONS_MOST)
+		pool.limit = SESSIONS_MOST;
+	pool.directory = (struct stock){ .pool = &pool, .service = SERVICE_DIRECTORY };
+	pool.cleanup = (struct stock){ .pool = &pool, .service = SERVICE_CLEANUP };
+	pool.retry = (struct timer){ .fire = pool_retry, .context = &pool };
+	pool.work = (struct deferred){ .run = pool_work, .context = &pool };
+	service_enter(service, &CELL_SMTPD_SESSION);
+	pool.spawner = spawner_open(
+		service, &CELL_SMTPD_SESSION, pool.limit, session_said, session_ended, &pool);
+	if (!pool.spawner)
+		return EX_OSERR;
+	loop_defer(service_loop(service), &pool.work);
+	return service_run(service, &HOOKS, &pool);
+}

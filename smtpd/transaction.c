@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: ISC
+/*
+ * The mail transaction between session and cleanup. Cleanup hears of a message when its first 64 KB are full or at its end:
+ * then envelope, content and end follow each other without waiting, and a message that fails early never bothers it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "service/figures.h"
+#include "service/front.h"
+#include "service/log.h"
+#include "smtpd/restrictions.h"
+#include "smtpd/session.h"
+
+enum { RECIPIENTS_KEPT = 64 /* room for so many is kept from one transaction to the next */ };
+
+static bool send_cleanup(struct session *s, struct message *message)
+{
+	if (!s->peer_lost && s->io->send(s->context, TO_CLEANUP, message,
+				     s->io->now(s->context) + s->settings->ipc_timeout))
+		return true;
+	s->peer_lost = true;
+	return false;
+}
+
+static bool send_end(struct session *s, bool fail)
+{
+	struct message message = { .type = MESSAGE_CLEANUP_END };
+
+	message.cleanup_end.serial = s->serial;
+	message.cleanup_end.fail = fail;
+	return send_cleanup(s, &message);
+}
+
+void transaction_reset(struct session *s)
+{
+	struct transaction *t = &s->transaction;
+	struct slice *recipients = t->recipients;
+	uint32_t room = t->recipient_room;
+
+	/* A failure is noted in peer_lost; there is nobody else to tell. */
+	if (t->begun && !send_end(s, true))
+		log_warning("cleanup is lost");
+	if (room > RECIPIENTS_KEPT) {
+		free(recipients);
+		recipients = NULL;
+		room = 0;
+	}
+	memset(t, 0, sizeof(*t));
+	t->recipients = recipients;
+	t->recipient_room = room;
+	arena_reset(&s->recipient_memory);
+}
+
+bool transaction_add_recipient(struct session *s, struct slice address)
+{
+	struct transaction *t = &s->transaction;
+	struct slice copy;
+
+	if (t->recipient_count == t->recipient_room) {
+		uint32_t room = t->recipient_room ? t->recipient_room * 2 : RECIPIENTS_KEPT;
+		struct slice *more = reallocarray(t->recipients, room, sizeof(*more));
+
+		if (!more)
+			return false;
+		t->recipients = more;
+		t->recipient_room = room;
+	}
+	copy = arena_slice(&s->recipient_memory, address);
+	if (!copy.data)
+		return false;
+	t->recipients[t->recipient_count++] = copy;
+	return true;
+}
+
+/* Whose messages cleanup completes (Date, Message-ID): local_header_rewrite_clients. */
+static bool is_local_client(const struct session *s)
+{
+	struct slice rest = slice_from(s->settings->rewrite_clients), word;
+
+	if (s->client.local)
+		return true;
+	while (slice_word(&rest, ", \t\r\n", &word)) {
+		if (slice_equal_nocase(word, SLICE("permit_mynetworks")) && s->trusted)
+			return true;
+		if (slice_equal_nocase(word, SLICE("permit_inet_interfaces")) &&
+			(network_match("127.0.0.0/8 [::1]", s->client.address) ||
+				strcmp(s->client.address, s->client.local_address) == 0))
+			return true;
+	}
+	return false;
+}
+
+static const char *protocol_name(const struct session *s)
+{
+	return !s->esmtp ? "SMTP" : s->transaction.utf8 ? "UTF8SMTP" : "ESMTP";
+}
+
+static bool send_begin(struct session *s)
+{
+	struct message message = { .type = MESSAGE_CLEANUP_BEGIN };
+	struct message_cleanup_begin *begin = &message.cleanup_begin;
+	const struct transaction *t = &s->transaction;
+	ptrdiff_t bracket = slice_find(slice_from(s->name), '[');
+
+	*begin = (struct message_cleanup_begin){ .serial = ++s->serial,
+		.sender = slice_from(t->sender),
+		.flags = (t->eight_bit ? CLEANUP_8BIT : 0) | (t->utf8 ? CLEANUP_SMTPUTF8 : 0) |
+			 (is_local_client(s) ? CLEANUP_LOCAL : 0),
+		.envid = slice_from(""),
+		.protocol = slice_from(protocol_name(s)),
+		.client_name = slice_head(slice_from(s->name), (size_t)bracket),
+		.client_address = slice_from(s->client.address),
+		.helo = slice_from(s->helo),
+		.login = slice_from(""),
+		.size_hint = t->size };
+	if (!send_cleanup(s, &message))
+		return false;
+	s->transaction.begun = true;
+	return true;
+}
+
+static bool send_recipients(struct session *s)
+{
+	for (uint32_t i = 0; i < s->transaction.recipient_count; i++) {
+		struct message message = { .type = MESSAGE_CLEANUP_RECIPIENT };
+
+		message.cleanup_recipient.serial = s->serial;
+		message.cleanup_recipient.address = s->transaction.recipients[i];
+		message.cleanup_recipient.orcpt = slice_from("");
+		if (!send_cleanup(s, &message))
+			return false;
+	}
+	return true;
+}
+
+bool transaction_push(struct session *s)
+{
+	struct message message = { .type = MESSAGE_CLEANUP_CONTENT };
+	struct content *content = &s->transaction.content;
+
+	if (s->transaction.discard) {
+		content->chunk_length = 0;
+		return true;
+	}
+	if (!s->transaction.begun && (!send_begin(s) || !send_recipients(s)))
+		return false;
+	if (!content->chunk_length)
+		return true;
+	message.cleanup_content.serial = s->serial;
+	message.cleanup_content.chunk = slice_of(s->chunk, content->chunk_length);
+	content->chunk_length = 0;
+	return send_cleanup(s, &message);
+}
+
+bool session_ask(struct session *s, enum session_peer peer, const struct message *question,
+	uint32_t serial, enum message_type wanted, struct message *answer)
+{
+	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
+
+	if (s->peer_lost || !s->io->send(s->context, peer, question, deadline))
+		goto lost;
+	/* Every answer begins with its question's serial; one that comes too late for an earlier question is passed over. */
+	for (;;) {
+		uint32_t got;
+
+		if (!s->io->receive(s->context, peer, answer, deadline) || answer->type != wanted)
+			goto lost;
+		got = wanted == MESSAGE_CLEANUP_RESULT ? answer->cleanup_result.serial
+		      : wanted == MESSAGE_DIRECTORY_RECIPIENT_ANSWER
+			      ? answer->directory_recipient_answer.serial
+		      : wanted == MESSAGE_DIRECTORY_LOOKUP_ANSWER
+			      ? answer->directory_lookup_answer.serial
+			      : answer->session_rate_answer.serial;
+		if (got == serial)
+			return true;
+	}
+lost:
+	if (!s->peer_lost)
+		log_warning("lost %s", peer == TO_CLEANUP     ? "cleanup"
+				       : peer == TO_DIRECTORY ? "directoryd"
+							      : "smtpd");
+	/* Without its front this session gets no more clients anyway, and can still serve the one it has. */
+	s->peer_lost = s->peer_lost || peer != TO_FRONT;
+	return false;
+}
+
+bool session_over_rate(struct session *s, enum rate_kind what)
+{
+	struct message question = { .type = MESSAGE_SESSION_RATE }, answer;
+	int64_t limit =
+		what == RATE_MESSAGE ? s->settings->message_rate : s->settings->recipient_rate;
+
+	if (!limit)
+		return false;
+	question.session_rate.serial = ++s->serial;
+	question.session_rate.what = (uint8_t)what;
+	return session_ask(
+		       s, TO_FRONT, &question, s->serial, MESSAGE_SESSION_RATE_ANSWER, &answer) &&
+	       answer.session_rate_answer.refuse;
+}
+
+static enum command_result refuse(struct session *s, const char *text)
+{
+	log_refusal(s, "reject", text, NULL);
+	figures_add(FIGURE_messages_refused, 1);
+	reply(s, "%s", text);
+	transaction_reset(s);
+	return COMMAND_ERROR;
+}
+
+static void fault_text(const struct session *s, char *text, size_t size)
+{
+	const char *host = s->settings->host;
+
+	switch (s->transaction.content.fault) {
+	case CONTENT_BARE_LF:
+		snprintf(text, size, "550 5.5.2 %s Error: bare <LF> received", host);
+		break;
+	case CONTENT_BARE_CR:
+		snprintf(text, size, "550 5.5.2 %s Error: bare <CR> received", host);
+		break;
+	case CONTENT_TOO_BIG:
+		snprintf(text, size, "552 5.3.4 Error: message file too big");
+		break;
+	default:
+		snprintf(text, size, "451 4.3.0 Error: queue file write error");
+	}
+}
+
+enum command_result transaction_refuse(struct session *s)
+{
+	char text[SESSION_TEXT];
+
+	fault_text(s, text, sizeof(text));
+	return refuse(s, text);
+}
+
+/* Ours to count and log once it is accepted. */
+static enum command_result accepted(struct session *s, const char *queue_id)
+{
+	figures_add(FIGURE_messages, 1);
+	figures_add(FIGURE_bytes_in, s->transaction.content.received);
+	reply(s, "250 2.0.0 Ok: queued as %s", queue_id);
+	s->transaction.begun = false; /* cleanup is done with it */
+	transaction_reset(s);
+	s->errors = s->junk = 0;
+	return COMMAND_GOOD;
+}
+
+static enum command_result verdict(struct session *s, const struct message_cleanup_result *result)
+{
+	char queue_id[MAX_QUEUE_ID + 1], text[SESSION_TEXT];
+
+	s->transaction.begun = false;
+	if (result->code == 250 && slice_to_string(result->queue_id, queue_id, sizeof(queue_id))) {
+		log_info("%s: client=%s", queue_id, s->name);
+		return accepted(s, queue_id);
+	}
+	if (result->code >= 400 && result->code <= 599 && result->dsn.length)
+		snprintf(text, sizeof(text), "%u %.*s %.*s", (unsigned)result->code,
+			SLICE_ARG(result->dsn), SLICE_ARG(result->reason));
+	else
+		snprintf(text, sizeof(text), "451 4.3.0 Error: queue file write error");
+	return refuse(s, text);
+}
+
+enum command_result transaction_commit(struct session *s)
+{
+	struct message end = { .type = MESSAGE_CLEANUP_END }, answer;
+
+	s->where = "END-OF-MESSAGE";
+	if (s->transaction.content.fault == CONTENT_GOOD &&
+		!restrictions_allow(s, STAGE_END_OF_DATA)) {
+		transaction_reset(s);
+		return COMMAND_ERROR;
+	}
+	if (s->transaction.content.fault == CONTENT_GOOD && !transaction_push(s))
+		s->transaction.content.fault = CONTENT_NO_PEER;
+	if (s->transaction.content.fault != CONTENT_GOOD)
+		return transaction_refuse(s);
+	if (s->transaction.discard) {
+		log_info("NOQUEUE: discarded message from %s; from=<%s>", s->name,
+			s->transaction.sender);
+		return accepted(s, "DISCARDED");
+	}
+	end.cleanup_end.serial = s->serial;
+	if (session_ask(s, TO_CLEANUP, &end, s->serial, MESSAGE_CLEANUP_RESULT, &answer))
+		return verdict(s, &answer.cleanup_result);
+	s->transaction.content.fault = CONTENT_NO_PEER;
+	s->transaction.begun = false; /* nobody is there to be told */
+	return transaction_refuse(s);
+}
+
+void log_refusal(struct session *s, const char *kind, const char *text, const char *recipient)
+{
+	const struct transaction *t = &s->transaction;
+	bool in_mail = t->active || t->sender[0] || recipient;
+
+	buffer_clear(&s->text);
+	buffer_printf(&s->text, "NOQUEUE: %s: %s from %s: %s;", kind, s->where, s->name, text);
+	if (in_mail)
+		buffer_printf(&s->text, " from=<%s>", t->sender);
+	if (recipient)
+		buffer_printf(&s->text, " to=<%s>", recipient);
+	else if (t->recipient_count)
+		buffer_printf(&s->text, " to=<%.*s>", SLICE_ARG(t->recipients[0]));
+	buffer_printf(&s->text, " proto=%s", protocol_name(s));
+	if (s->helo[0])
+		buffer_printf(&s->text, " helo=<%s>", s->helo);
+	log_info("%s", buffer_text(&s->text) ? s->text.data : "");
+}
