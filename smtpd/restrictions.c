@@ -50,7 +50,7 @@ enum check_result check_refuse(struct check *check, enum check_result result, co
 	enum subject subject, const char *format, ...)
 {
 	struct slice about = check_subject(check, subject);
-	char reason[SESSION_TEXT];
+	char reason[SESSION_TEXT / 4];
 	va_list args;
 
 	va_start(args, format);
