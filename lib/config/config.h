@@ -89,6 +89,8 @@ MUST_CHECK bool config_source_set_at(struct config_source *source, const char *n
 	const char *value, const char *file, unsigned line);
 /* All names in `text` that `$` stands before are in use: they are user-defined and not misspelled. */
 void config_source_use(struct config_source *source, const char *text);
+/* After config_warn: does anything refer to `name`? */
+bool config_source_is_used(const struct config_source *source, const char *name);
 /* Every setting (not the parents'), in the order of the file. */
 void config_source_each(const struct config_source *source,
 	void (*each)(void *context, const char *name, const char *raw, unsigned line),

@@ -31,7 +31,7 @@ static void check_reference(void *context, struct slice name, bool plain)
 		w->report, true, at->file, at->line, at->name, "$%s is not defined anywhere", key);
 }
 
-static bool is_used(const struct config_source *source, const char *name)
+bool config_source_is_used(const struct config_source *source, const char *name)
 {
 	for (; source; source = source->parent)
 		if (map_get(&source->used, slice_from(name)))
@@ -44,7 +44,7 @@ static void warn_unknown(struct warner *w)
 	const struct setting *at = w->setting;
 	const char *nearest = parameter_nearest(at->name);
 
-	if (is_used(w->source, at->name) || name_is_automatic(at->name) ||
+	if (config_source_is_used(w->source, at->name) || name_is_automatic(at->name) ||
 		parameter_of_transport(at->name) < PARAM_COUNT)
 		return;
 	if (parameter_transport_ignored(at->name) && !w->effects)
