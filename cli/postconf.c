@@ -196,7 +196,7 @@ int postconf_main_cf(const struct postconf *options)
 {
 	static struct config_report report;
 	struct config_source *source = postconf_source(options, &report);
-	struct services services = { 0 };
+	struct services services = { .any_type = true };
 
 	if (!source)
 		return 1;

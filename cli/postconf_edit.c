@@ -227,7 +227,7 @@ static bool change_entry(struct master_edit *edit, const struct service_entry *e
 static bool print_entry(
 	struct master_edit *edit, struct slice line, const char *before, struct buffer *out)
 {
-	struct services parsed = { 0 };
+	struct services parsed = { .any_type = true };
 	bool good = parse_entry(line, &parsed);
 
 	if (good) {
@@ -248,7 +248,7 @@ static bool edit_entry(void *context, struct slice text, struct buffer *out)
 
 	buffer_add(&current, text);
 	for (int i = 0; i < edit->count && !edit->failed && !gone; i++) {
-		struct services parsed = { 0 };
+		struct services parsed = { .any_type = true };
 		const char *rest;
 
 		if (!parse_entry(buffer_slice(&current), &parsed)) {
@@ -317,7 +317,7 @@ static bool apply_master(const struct postconf *options, struct request *request
 	struct master_edit edit = { options, requests, options->name_count, false };
 	struct buffer before = buffer_limited(CONFIG_FILE_MAX + 1),
 		      after = buffer_limited(CONFIG_FILE_MAX);
-	struct services services = { 0 };
+	struct services services = { .any_type = true };
 	char path[PATH_MAX];
 	bool good;
 

@@ -10,35 +10,67 @@
 const char *const POSTCONF_FIELDS[COLUMN_COUNT] = { "service", "type", "private", "unprivileged",
 	"chroot", "wakeup", "process_limit", "command" };
 
-/* Column widths of master.cf, as Postfix writes it. */
-static const int WIDTHS[COLUMN_COUNT] = { 10, 5, 7, 7, 7, 7, 7, 0 };
+/* Where the columns of master.cf begin, as Postfix writes it. */
+static const size_t STOPS[COLUMN_COUNT] = { 0, 11, 17, 25, 33, 41, 49, 57 };
+enum { FOLD_WIDTH = 80 };
 
-/* As an argument: in braces when it holds space. */
-static void add_word(struct buffer *out, const char *word)
+/* An option and its value; an argument in braces when it holds space. */
+static void word_text(char *const *words, unsigned *i, unsigned count, struct buffer *out)
 {
+	const char *word = words[*i];
+
+	buffer_clear(out);
+	if (strcmp(word, "-o") == 0 && *i + 1 < count) {
+		buffer_add_text(out, "-o ");
+		word = words[++*i];
+	}
 	buffer_printf(out, strpbrk(word, " \t") || !*word ? "{%s}" : "%s", word);
 }
 
-static void add_command(
-	const struct service_entry *entry, const char *separator, struct buffer *out)
+/* Folded, options have lines of their own, but for -v and -D that come first; other arguments are wrapped. */
+static void add_command(const struct service_entry *entry, bool fold, struct buffer *out)
 {
+	size_t start = 0;
+	bool options = true, first_line = true;
+	struct buffer text = { 0 };
+
 	buffer_add_text(out, entry->columns[COLUMN_COMMAND]);
 	for (unsigned i = 0; i < entry->word_count; i++) {
-		buffer_add_text(out, separator);
-		if (strcmp(entry->words[i], "-o") == 0 && i + 1 < entry->word_count) {
-			buffer_add_text(out, "-o ");
-			i++;
+		const char *word = entry->words[i];
+		bool generic = strcmp(word, "-v") == 0 || strcmp(word, "-D") == 0;
+		bool fresh;
+
+		options = options && word[0] == '-';
+		word_text(entry->words, &i, entry->word_count, &text);
+		fresh = options ? !generic || !first_line
+				: out->length - start + 1 + text.length >= FOLD_WIDTH;
+		if (fold && fresh) {
+			buffer_add_byte(out, '\n');
+			start = out->length;
+			buffer_add_text(out, "    ");
+			first_line = false;
+		} else {
+			buffer_add_byte(out, ' ');
 		}
-		add_word(out, entry->words[i]);
+		buffer_add(out, buffer_slice(&text));
 	}
+	buffer_free(&text);
 }
 
 void postconf_entry_text(const struct service_entry *entry, bool fold, struct buffer *out)
 {
-	for (int i = 0; i < COLUMN_COMMAND; i++)
-		buffer_printf(out, "%-*s ", WIDTHS[i], entry->columns[i]);
-	add_command(entry, fold ? "\n    " : " ", out);
-	buffer_add_byte(out, '\n');
+	struct buffer line = { 0 };
+
+	for (int i = 0; i < COLUMN_COMMAND; i++) {
+		buffer_add_text(&line, entry->columns[i]);
+		do
+			buffer_add_byte(&line, ' ');
+		while (!line.failed && line.length < STOPS[i + 1]);
+	}
+	add_command(entry, fold, &line);
+	buffer_add_byte(&line, '\n');
+	buffer_add(out, buffer_slice(&line));
+	buffer_free(&line);
 }
 
 /* A part of a pattern up to a slash. */
@@ -91,7 +123,7 @@ static void show_fields(const struct postconf *options, const struct config_sour
 	for (int i = 0; i < COLUMN_COMMAND; i++)
 		if (wanted(only, POSTCONF_FIELDS[i]))
 			print_one(options, source, entry, POSTCONF_FIELDS[i], entry->columns[i]);
-	add_command(entry, " ", &command);
+	add_command(entry, false, &command);
 	if (wanted(only, POSTCONF_FIELDS[COLUMN_COMMAND]) && buffer_text(&command))
 		print_one(options, source, entry, POSTCONF_FIELDS[COLUMN_COMMAND], command.data);
 	buffer_free(&command);
@@ -177,7 +209,7 @@ int postconf_master(const struct postconf *options)
 {
 	static struct config_report report;
 	struct config_source *source = postconf_source(options, &report);
-	struct services services = { 0 };
+	struct services services = { .any_type = true };
 	int status = 1;
 
 	if (source && services_read(options->folder, source, &services, &report)) {

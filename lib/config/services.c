@@ -12,6 +12,7 @@ struct line {
 	const char *file;
 	unsigned number;
 	unsigned default_limit;
+	bool any_type;
 	struct slice rest;
 	struct config_report *report;
 };
@@ -70,6 +71,12 @@ static bool parse_yes(const struct line *line, const struct service_entry *entry
 	return true;
 }
 
+static bool is_foreign(const char *type)
+{
+	return strcmp(type, "fifo") == 0 || strcmp(type, "pass") == 0 ||
+	       strcmp(type, "unix-dgram") == 0;
+}
+
 static bool parse_type(const struct line *line, struct service_entry *entry)
 {
 	const char *text = entry->columns[COLUMN_TYPE];
@@ -78,6 +85,8 @@ static bool parse_type(const struct line *line, struct service_entry *entry)
 		entry->type = SERVICE_INET;
 	else if (strcmp(text, "unix") == 0)
 		entry->type = SERVICE_UNIX;
+	else if (line->any_type && is_foreign(text))
+		entry->type = SERVICE_FOREIGN;
 	else
 		return complain(line, entry, "type is neither inet nor unix:", text);
 	if (entry->type == SERVICE_INET && !services_port(entry->name, 0))
@@ -315,9 +324,10 @@ bool services_parse(const char *name, struct slice text, unsigned default_limit,
 	unsigned before = report->errors, number;
 	enum line_kind kind;
 
-	*services = (struct services){ .file = strdup(name) };
+	*services = (struct services){ .file = strdup(name), .any_type = services->any_type };
 	while ((kind = line_next(&reader, &logical, &number)) != LINE_END) {
-		struct line line = { name, number, default_limit, buffer_slice(&logical), report };
+		struct line line = { name, number, default_limit, services->any_type,
+			buffer_slice(&logical), report };
 
 		if (kind == LINE_TOO_LONG)
 			config_fault_add(report, false, name, number, NULL, "longer than %d bytes",
@@ -355,7 +365,7 @@ bool services_read(const char *folder, struct config_source *source, struct serv
 	struct buffer text = buffer_limited(CONFIG_FILE_MAX + 1), path = { 0 };
 	bool good = false;
 
-	*services = (struct services){ 0 };
+	*services = (struct services){ .any_type = services->any_type };
 	buffer_printf(&path, "%s/master.cf", folder);
 	if (buffer_text(&path) && read_config_file(path.data, &text, report))
 		good = services_parse(

@@ -9,7 +9,11 @@
 #include "base/vector.h"
 #include "config/config.h"
 
-enum service_type { SERVICE_INET, SERVICE_UNIX };
+enum service_type {
+	SERVICE_INET,
+	SERVICE_UNIX,
+	SERVICE_FOREIGN /* Postfix's fifo, pass, unix-dgram */
+};
 /* Columns of a line, as written. */
 enum service_column {
 	COLUMN_NAME,
@@ -49,9 +53,10 @@ struct services {
 	struct service_entry *entries;
 	unsigned count;
 	char *file; /* for messages */
+	bool any_type; /* set by the caller: SERVICE_FOREIGN is no error (for postconf, which starts nothing) */
 };
 
-/* FOLDER/master.cf; false with faults in the report. Names that overrides refer to count as used in `source`. */
+/* FOLDER/master.cf into `services`, zero but for any_type; false with faults in the report. Names that overrides refer to count as used in `source`. */
 MUST_CHECK bool services_read(const char *folder, struct config_source *source,
 	struct services *services, struct config_report *report);
 MUST_CHECK bool services_parse(const char *name, struct slice text, unsigned default_limit,

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct config_report report;
-	struct services services;
+	struct services services = { 0 };
 	struct config_source *source;
 	char host[64];
 
