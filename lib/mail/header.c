@@ -66,6 +66,20 @@ bool header_next(struct slice *text, struct header_field *field, bool *bad)
 	return true;
 }
 
+bool header_next_lax(struct slice *text, struct header_field *field)
+{
+	bool bad;
+
+	while (!header_next(text, field, &bad)) {
+		const char *end = text->data + text->length;
+
+		if (!bad)
+			return false;
+		*text = slice_tail(*text, (size_t)(field_end(text->data, end) - text->data));
+	}
+	return true;
+}
+
 size_t header_length(struct slice message)
 {
 	struct slice rest = message;

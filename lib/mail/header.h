@@ -17,9 +17,14 @@ struct header_field {
  * begins there). The empty line itself is left in *text.
  */
 bool header_next(struct slice *text, struct header_field *field, bool *bad);
+/*
+ * For mail that is already in a mailbox: lines that are no headers are passed over, so that the headers end at the empty line
+ * and nowhere else. False at the empty line, which is left in *text, or at the end.
+ */
+bool header_next_lax(struct slice *text, struct header_field *field);
 /* Length of the header block with its empty line; the whole length when there is no body. */
 size_t header_length(struct slice message);
-/* First field of that name (case ignored). */
+/* First field of that name (case ignored); looks no further than header_next would. */
 bool header_find(struct slice headers, const char *name, struct header_field *field);
 /* Append the value unfolded: line ends removed, leading and trailing white space too. */
 bool header_unfold(struct slice value, struct buffer *out);
