@@ -209,6 +209,23 @@ bool os_copy(int in, int64_t in_offset, int out, int64_t length)
 	return true;
 }
 
+bool os_set_mtime(int fd, int64_t seconds)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = seconds } };
+
+	return !faulted(OS_WRITE, NULL) && futimens(fd, times) == 0;
+}
+
+ssize_t os_read_folder(int fd, void *entries, size_t length)
+{
+	return faulted(OS_READ, NULL) ? -1 : getdents64(fd, entries, length);
+}
+
+bool os_rewind_folder(int fd)
+{
+	return !faulted(OS_READ, NULL) && lseek(fd, 0, SEEK_SET) == 0;
+}
+
 void os_close(int *fd)
 {
 	int error = errno;

@@ -61,6 +61,11 @@ MUST_CHECK bool os_fstat(int fd, struct stat *info);
 MUST_CHECK bool os_fstatat(int dir, const char *path, struct stat *info, int flags);
 /* `length` bytes from in_offset of `in`, by the kernel (copy_file_range, sendfile where that cannot), to the position of `out`. */
 MUST_CHECK bool os_copy(int in, int64_t in_offset, int out, int64_t length);
+/* Set the modification time, seconds since 1970. */
+MUST_CHECK bool os_set_mtime(int fd, int64_t seconds);
+/* The next entries of an open folder, as getdents64; 0 at the end, -1 on error. os_rewind_folder goes back to the first. */
+ssize_t os_read_folder(int fd, void *entries, size_t length);
+MUST_CHECK bool os_rewind_folder(int fd);
 /* Close and set to -1; keeps errno. */
 void os_close(int *fd);
 
