@@ -59,9 +59,9 @@ enum store_status box_save(struct box *box)
 		       (int64_t)r->recent_uid, (int64_t)r->highest_modseq,
 		       (int64_t)r->changed_modseq, (int64_t)r->vanished_floor, (int64_t)r->messages,
 		       (int64_t)r->unseen, (int64_t)r->deleted, r->size, r->new_mtime, r->cur_mtime,
-		       (int64_t)r->new_dirty, (int64_t)r->cur_dirty, (int64_t)r->keyword_count) ?
-		STORE_OK :
-		STORE_TEMPORARY;
+		       (int64_t)r->new_dirty, (int64_t)r->cur_dirty, (int64_t)r->keyword_count)
+		       ? STORE_OK
+		       : STORE_TEMPORARY;
 }
 
 /* --- UIDVALIDITY and UIDs --- */
@@ -117,8 +117,8 @@ static bool reserve_uids(struct box *box)
 uint32_t box_next_uid(struct box *box)
 {
 	if (box->row.uid_next >= STORE_UID_MAX) {
-		(void)store_failed(box->store, "%s: no UID is left in %s", box->store->folder,
-			box->name);
+		(void)store_failed(
+			box->store, "%s: no UID is left in %s", box->store->folder, box->name);
 		return 0;
 	}
 	if (box->row.uid_next >= box->row.uid_floor && !reserve_uids(box))
@@ -126,79 +126,7 @@ uint32_t box_next_uid(struct box *box)
 	return box->row.uid_next++;
 }
 
-/* --- opening --- */
-
-/* There is a folder, and nobody has given it a row yet: in the write lock, look again, then make one. */
-static enum store_status make_row(struct box *box)
-{
-	struct store *store = box->store;
-	struct validity validity;
-	enum store_status status = store_begin(store, true);
-
-	if (status != STORE_OK)
-		return status;
-	status = row_fetch(box, store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
-	if (status != STORE_NONE) {
-		store_rollback(store);
-		return status;
-	}
-	store_validity_read(box->dir, &validity);
-	if (validity.uid_validity == 0) {
-		status = box_uid_validity(store, &validity.uid_validity);
-		/* INBOX's file has just been written with `last`. */
-		if (status == STORE_OK && strcmp(box->name, "INBOX") == 0)
-			validity.last = validity.uid_validity;
-		validity.uid_floor = 1;
-		if (status == STORE_OK && !store_validity_write(box->dir, &validity))
-			status = store_system_failed(store, STORE_VALIDITY_FILE);
-	} else {
-		status = STORE_OK;
-	}
-	if (validity.uid_floor == 0)
-		validity.uid_floor = 1;
-	if (status == STORE_OK &&
-		!store_run(store, SQL_BOX_INSERT, "tiiit", slice_from(box->name),
-			(int64_t)validity.uid_validity, (int64_t)validity.uid_floor,
-			(int64_t)validity.uid_floor, slice_from(validity.special_use)))
-		status = STORE_TEMPORARY;
-	if (status == STORE_OK)
-		status = row_fetch(box,
-			store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
-	if (status == STORE_OK)
-		return store_commit(store);
-	store_rollback(store);
-	return status == STORE_NONE ? STORE_TEMPORARY : status;
-}
-
-enum store_status box_open(struct store *store, struct slice name, struct box *box)
-{
-	char folder[STORE_NAME_MAX + 1];
-	enum store_status status;
-
-	*box = (struct box){ .store = store, .dir = -1, .cur = -1, .fresh = -1, .forwarded = -1 };
-	status = store_name_check(name, box->name, sizeof(box->name));
-	if (status != STORE_OK)
-		return status;
-	if (!store_name_to_folder(box->name, folder, sizeof(folder)))
-		return STORE_BAD_NAME;
-	box->dir = os_openat(store->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (box->dir >= 0)
-		box->cur = os_openat(box->dir, "cur", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (box->cur >= 0)
-		box->fresh = os_openat(box->dir, "new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (box->fresh < 0) {
-		status = errno == ENOENT || errno == ENOTDIR ?
-			STORE_NONE :
-			store_system_failed(store, box->name);
-	} else {
-		status = row_fetch(box, store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
-		if (status == STORE_NONE)
-			status = make_row(box);
-	}
-	if (status != STORE_OK)
-		box_close(box);
-	return status;
-}
+/* --- keywords --- */
 
 static void keywords_free(struct box *box)
 {
@@ -210,111 +138,14 @@ static void keywords_free(struct box *box)
 	box->forwarded = -1;
 }
 
-void box_close(struct box *box)
+static bool keyword_is_good(struct slice name)
 {
-	os_close(&box->fresh);
-	os_close(&box->cur);
-	os_close(&box->dir);
-	keywords_free(box);
-}
-
-enum store_status box_forget(struct store *store, int64_t id)
-{
-	static const enum statement RANGES[] = { SQL_MESSAGES_DELETE, SQL_STRUCTURES_DELETE,
-		SQL_HEADERS_DELETE };
-	int64_t first = (int64_t)((uint64_t)id << 32), last = first | UINT32_MAX;
-	bool good = true;
-
-	for (unsigned i = 0; i < sizeof(RANGES) / sizeof(RANGES[0]); i++)
-		good = good && store_run(store, RANGES[i], "ii", first, last);
-	good = good && store_run(store, SQL_EXPUNGED_PRUNE, "ii", id, INT64_MAX) &&
-		store_run(store, SQL_DOOMED_CLEAR, "i", id) &&
-		store_run(store, SQL_KEYWORDS_DELETE, "i", id) &&
-		store_run(store, SQL_BOX_DELETE, "i", id);
-	return good ? STORE_OK : STORE_TEMPORARY;
-}
-
-/* --- changes --- */
-
-enum store_status box_begin(struct box *box, bool durable)
-{
-	enum store_status status;
-	bool more = true;
-
-	while (more) {
-		status = store_begin(box->store, durable);
-		if (status != STORE_OK)
-			return status;
-		status = box_load(box);
-		if (status == STORE_OK)
-			status = box_keywords_load(box);
-		more = false;
-		if (status == STORE_OK && box_stale(box))
-			status = box_sync(box, false, &more);
-		if (status == STORE_OK && more)
-			status = box_commit(box);
-		if (status != STORE_OK) {
-			store_rollback(box->store);
-			return status;
-		}
+	for (size_t i = 0; i < name.length; i++) {
+		if ((unsigned char)name.data[i] <= ' ' || name.data[i] == 0x7f)
+			return false;
 	}
-	return STORE_OK;
+	return name.length > 0 && name.length <= STORE_KEYWORD_MAX;
 }
-
-enum store_status box_commit(struct box *box)
-{
-	enum store_status status = box_save(box);
-
-	if (status == STORE_OK)
-		return store_commit(box->store);
-	store_rollback(box->store);
-	return status;
-}
-
-void box_touch(struct box *box)
-{
-	struct stat info;
-
-	if (!os_fstat(box->cur, &info)) {
-		box->row.cur_mtime = 0; /* unknown: the next one scans */
-		return;
-	}
-	box->row.cur_mtime = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-	box->row.cur_dirty = true;
-}
-
-void box_count(struct box *box, uint8_t flags, int64_t size, int sign)
-{
-	box->row.messages += (uint32_t)sign;
-	box->row.size += sign * size;
-	if (!(flags & FLAG_SEEN))
-		box->row.unseen += (uint32_t)sign;
-	if (flags & FLAG_DELETED)
-		box->row.deleted += (uint32_t)sign;
-}
-
-enum store_status box_insert(struct box *box, uint32_t uid, uint8_t flags, uint64_t keywords,
-	int64_t size, int64_t date, struct slice name)
-{
-	if (!store_run(box->store, SQL_MESSAGE_INSERT, "iiiiiit", box_id(box, uid), (int64_t)flags,
-		    (int64_t)keywords, size, date, (int64_t)box->row.highest_modseq, name))
-		return STORE_TEMPORARY;
-	box_count(box, flags, size, 1);
-	return STORE_OK;
-}
-
-enum store_status box_remove_row(struct box *box, uint32_t uid, uint8_t flags, int64_t size)
-{
-	if (!store_run(box->store, SQL_MESSAGE_DELETE, "i", box_id(box, uid)) ||
-		!store_run(box->store, SQL_EXPUNGED_INSERT, "iii", box->row.id,
-			(int64_t)box->row.highest_modseq, (int64_t)uid))
-		return STORE_TEMPORARY;
-	box_count(box, flags, size, -1);
-	box->row.changed_modseq = box->row.highest_modseq;
-	return STORE_OK;
-}
-
-/* --- keywords --- */
 
 enum store_status box_keywords_load(struct box *box)
 {
@@ -388,12 +219,8 @@ enum store_status box_keyword(struct box *box, struct slice name, bool create, u
 	}
 	if (!create)
 		return STORE_NONE;
-	if (name.length == 0 || name.length > STORE_KEYWORD_MAX)
+	if (!keyword_is_good(name))
 		return STORE_LIMIT;
-	for (size_t i = 0; i < name.length; i++) {
-		if (name.data[i] <= ' ' || name.data[i] == 0x7f)
-			return STORE_LIMIT;
-	}
 	*bit = box->keyword_count;
 	status = keyword_add(box, name);
 	if (status == STORE_OK && *bit < STORE_LETTERS && !keywords_write(box))
@@ -401,4 +228,234 @@ enum store_status box_keyword(struct box *box, struct slice name, bool create, u
 	if (status != STORE_OK)
 		keywords_free(box); /* loaded again when next needed */
 	return status;
+}
+
+/* What letters meant before there was a row. */
+static enum store_status keywords_import(struct box *box)
+{
+	char text[STORE_LETTERS * (STORE_KEYWORD_MAX + 8)];
+	ssize_t n = os_read_file(box->dir, "dovecot-keywords", text, sizeof(text));
+	struct slice rest = slice_of(text, n > 0 ? (size_t)n : 0), line, number;
+	enum store_status status = STORE_OK;
+	uint64_t bit;
+
+	while (status == STORE_OK && slice_split(&rest, '\n', &line)) {
+		if (!slice_split(&line, ' ', &number) ||
+			!slice_to_u64(number, STORE_LETTERS - 1, &bit) ||
+			bit != box->keyword_count || !keyword_is_good(line))
+			continue;
+		status = keyword_add(box, line);
+	}
+	return status;
+}
+
+/* --- opening --- */
+
+/* There is a folder, and nobody has given it a row yet: in the write lock, look again, then make one. */
+static enum store_status make_row(struct box *box)
+{
+	struct store *store = box->store;
+	struct validity validity;
+	enum store_status status = store_begin(store, true);
+
+	if (status != STORE_OK)
+		return status;
+	status = row_fetch(box, store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
+	if (status != STORE_NONE) {
+		store_rollback(store);
+		return status;
+	}
+	store_validity_read(box->dir, &validity);
+	if (validity.uid_validity == 0) {
+		status = box_uid_validity(store, &validity.uid_validity);
+		/* INBOX's file has just been written with `last`. */
+		if (status == STORE_OK && strcmp(box->name, "INBOX") == 0)
+			validity.last = validity.uid_validity;
+		validity.uid_floor = 1;
+		if (status == STORE_OK && !store_validity_write(box->dir, &validity))
+			status = store_system_failed(store, STORE_VALIDITY_FILE);
+	} else {
+		status = STORE_OK;
+	}
+	if (validity.uid_floor == 0)
+		validity.uid_floor = 1;
+	if (status == STORE_OK &&
+		!store_run(store, SQL_BOX_INSERT, "tiiit", slice_from(box->name),
+			(int64_t)validity.uid_validity, (int64_t)validity.uid_floor,
+			(int64_t)validity.uid_floor, slice_from(validity.special_use)))
+		status = STORE_TEMPORARY;
+	if (status == STORE_OK)
+		status = row_fetch(box, store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
+	if (status == STORE_OK)
+		status = keywords_import(box);
+	if (status == STORE_OK)
+		status = box_save(box);
+	if (status == STORE_OK)
+		return store_commit(store);
+	store_rollback(store);
+	return status == STORE_NONE ? STORE_TEMPORARY : status;
+}
+
+enum store_status box_open(struct store *store, struct slice name, struct box *box)
+{
+	char folder[STORE_NAME_MAX + 1];
+	enum store_status status;
+
+	*box = (struct box){ .store = store, .dir = -1, .cur = -1, .fresh = -1, .forwarded = -1 };
+	status = store_name_check(name, box->name, sizeof(box->name));
+	if (status != STORE_OK)
+		return status;
+	if (!store_name_to_folder(box->name, folder, sizeof(folder)))
+		return STORE_BAD_NAME;
+	box->dir = os_openat(store->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (box->dir >= 0)
+		box->cur = os_openat(box->dir, "cur", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (box->cur >= 0)
+		box->fresh = os_openat(box->dir, "new", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (box->fresh < 0) {
+		status = errno == ENOENT || errno == ENOTDIR
+				 ? STORE_NONE
+				 : store_system_failed(store, box->name);
+	} else {
+		status = row_fetch(box, store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
+		if (status == STORE_NONE)
+			status = make_row(box);
+	}
+	if (status != STORE_OK)
+		box_close(box);
+	return status;
+}
+
+void box_close(struct box *box)
+{
+	os_close(&box->fresh);
+	os_close(&box->cur);
+	os_close(&box->dir);
+	keywords_free(box);
+}
+
+enum store_status box_forget(struct store *store, int64_t id)
+{
+	static const enum statement RANGES[] = { SQL_MESSAGES_DELETE, SQL_STRUCTURES_DELETE,
+		SQL_HEADERS_DELETE };
+	int64_t first = (int64_t)((uint64_t)id << 32), last = first | UINT32_MAX;
+	bool good = true;
+
+	for (unsigned i = 0; i < sizeof(RANGES) / sizeof(RANGES[0]); i++)
+		good = good && store_run(store, RANGES[i], "ii", first, last);
+	good = good && store_run(store, SQL_EXPUNGED_PRUNE, "ii", id, INT64_MAX) &&
+	       store_run(store, SQL_DOOMED_CLEAR, "i", id) &&
+	       store_run(store, SQL_KEYWORDS_DELETE, "i", id) &&
+	       store_run(store, SQL_BOX_DELETE, "i", id);
+	return good ? STORE_OK : STORE_TEMPORARY;
+}
+
+/* --- changes --- */
+
+enum store_status box_begin(struct box *box, bool durable)
+{
+	enum store_status status;
+	bool more = true;
+
+	while (more) {
+		status = store_begin(box->store, durable);
+		if (status != STORE_OK)
+			return status;
+		status = box_load(box);
+		if (status == STORE_OK)
+			status = box_keywords_load(box);
+		more = false;
+		if (status == STORE_OK && box_stale(box))
+			status = box_sync(box, false, &more);
+		if (status == STORE_OK && more)
+			status = box_commit(box);
+		if (status != STORE_OK) {
+			store_rollback(box->store);
+			return status;
+		}
+	}
+	return STORE_OK;
+}
+
+enum store_status box_join(struct box *box)
+{
+	enum store_status status = box_load(box);
+	bool more = true;
+
+	if (status == STORE_OK)
+		status = box_keywords_load(box);
+	while (status == STORE_OK && more && box_stale(box))
+		status = box_sync(box, false, &more);
+	return status;
+}
+
+enum store_status box_commit(struct box *box)
+{
+	enum store_status status = box_save(box);
+
+	if (status == STORE_OK)
+		return store_commit(box->store);
+	store_rollback(box->store);
+	return status;
+}
+
+void box_touch(struct box *box)
+{
+	struct stat info;
+
+	if (!os_fstat(box->cur, &info)) {
+		box->row.cur_mtime = 0; /* unknown: the next one scans */
+		return;
+	}
+	box->row.cur_mtime = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+	box->row.cur_dirty = true;
+}
+
+void box_count(struct box *box, uint8_t flags, int64_t size, int sign)
+{
+	box->row.messages += (uint32_t)sign;
+	box->row.size += sign * size;
+	if (!(flags & FLAG_SEEN))
+		box->row.unseen += (uint32_t)sign;
+	if (flags & FLAG_DELETED)
+		box->row.deleted += (uint32_t)sign;
+}
+
+enum store_status box_current(struct box *box, uint32_t uid, struct current *now)
+{
+	sqlite3_stmt *s = store_sql(box->store, SQL_MESSAGE_GET, "i", box_id(box, uid));
+	int result = store_step(box->store, s);
+
+	if (result <= 0)
+		return result == 0 ? STORE_NONE : STORE_TEMPORARY;
+	now->flags = (uint8_t)sqlite3_column_int(s, 0);
+	now->keywords = (uint64_t)sqlite3_column_int64(s, 1);
+	now->size = sqlite3_column_int64(s, 2);
+	now->date = sqlite3_column_int64(s, 3);
+	now->modseq = (uint64_t)sqlite3_column_int64(s, 4);
+	if (!slice_to_string(store_column(s, 5), now->name, sizeof(now->name)))
+		now->name[0] = '\0';
+	sqlite3_reset(s);
+	return STORE_OK;
+}
+
+enum store_status box_insert(struct box *box, uint32_t uid, uint8_t flags, uint64_t keywords,
+	int64_t size, int64_t date, struct slice name)
+{
+	if (!store_run(box->store, SQL_MESSAGE_INSERT, "iiiiiit", box_id(box, uid), (int64_t)flags,
+		    (int64_t)keywords, size, date, (int64_t)box->row.highest_modseq, name))
+		return STORE_TEMPORARY;
+	box_count(box, flags, size, 1);
+	return STORE_OK;
+}
+
+enum store_status box_remove_row(struct box *box, uint32_t uid, uint8_t flags, int64_t size)
+{
+	if (!store_run(box->store, SQL_MESSAGE_DELETE, "i", box_id(box, uid)) ||
+		!store_run(box->store, SQL_EXPUNGED_INSERT, "iii", box->row.id,
+			(int64_t)box->row.highest_modseq, (int64_t)uid))
+		return STORE_TEMPORARY;
+	box_count(box, flags, size, -1);
+	box->row.changed_modseq = box->row.highest_modseq;
+	return STORE_OK;
 }

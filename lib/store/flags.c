@@ -8,31 +8,6 @@
 
 #include "store/internal.h"
 
-/* What the database says of one message now. `name` holds STORE_FILE_NAME bytes. */
-struct current {
-	uint8_t flags;
-	uint64_t keywords, modseq;
-	int64_t size;
-	char name[STORE_FILE_NAME];
-};
-
-static enum store_status fetch(struct box *box, uint32_t uid, struct current *now)
-{
-	sqlite3_stmt *s = store_sql(box->store, SQL_MESSAGE_GET, "i", box_id(box, uid));
-	int result = store_step(box->store, s);
-
-	if (result <= 0)
-		return result == 0 ? STORE_NONE : STORE_TEMPORARY;
-	now->flags = (uint8_t)sqlite3_column_int(s, 0);
-	now->keywords = (uint64_t)sqlite3_column_int64(s, 1);
-	now->size = sqlite3_column_int64(s, 2);
-	now->modseq = (uint64_t)sqlite3_column_int64(s, 4);
-	if (!slice_to_string(store_column(s, 5), now->name, sizeof(now->name)))
-		now->name[0] = '\0';
-	sqlite3_reset(s);
-	return STORE_OK;
-}
-
 struct change {
 	struct mailbox *mailbox;
 	enum flag_change how;
@@ -49,8 +24,8 @@ static uint64_t combine(enum flag_change how, uint64_t old, uint64_t bits)
 }
 
 /* Renames the file. STORE_NONE: it is gone, so the next refresh will tell. */
-static enum store_status reletter(struct change *change, uint32_t uid, struct current *now,
-	uint8_t flags, uint64_t keywords)
+static enum store_status reletter(
+	struct change *change, uint32_t uid, struct current *now, uint8_t flags, uint64_t keywords)
 {
 	struct box *box = &change->mailbox->box;
 	char name[STORE_FILE_NAME], letters[40];
@@ -70,9 +45,11 @@ static enum store_status reletter(struct change *change, uint32_t uid, struct cu
 			return STORE_NONE;
 		/* Somebody else renamed it: look once at the whole folder. */
 		change->rescanned = true;
-		status = box_sync(box, true, &more);
+		do
+			status = box_sync(box, true, &more);
+		while (status == STORE_OK && more);
 		if (status == STORE_OK)
-			status = fetch(box, uid, now);
+			status = box_current(box, uid, now);
 		if (status != STORE_OK)
 			return status;
 	}
@@ -80,8 +57,8 @@ static enum store_status reletter(struct change *change, uint32_t uid, struct cu
 	return STORE_OK;
 }
 
-static void entry_update(struct message_entry *entry, uint8_t flags, uint64_t keywords,
-	uint64_t modseq)
+static void entry_update(
+	struct message_entry *entry, uint8_t flags, uint64_t keywords, uint64_t modseq)
 {
 	if (entry->flags == flags && entry->keywords == keywords && entry->modseq == modseq)
 		return;
@@ -98,7 +75,7 @@ static enum store_status change_one(struct change *change, uint32_t index)
 	struct current now;
 	uint8_t flags;
 	uint64_t keywords;
-	enum store_status status = fetch(box, entry->uid, &now);
+	enum store_status status = box_current(box, entry->uid, &now);
 
 	if (status != STORE_OK)
 		return status == STORE_NONE ? STORE_OK : status;
@@ -138,8 +115,12 @@ enum store_status mailbox_store_flags(struct mailbox *mailbox, const uint32_t *i
 	uint64_t unchanged_since, struct vector *conflicts)
 {
 	struct box *box = &mailbox->box;
-	struct change change = { .mailbox = mailbox, .how = how, .flags = flags & FLAG_SYSTEM,
-		.keywords = keywords, .unchanged_since = unchanged_since, .conflicts = conflicts };
+	struct change change = { .mailbox = mailbox,
+		.how = how,
+		.flags = flags & FLAG_SYSTEM,
+		.keywords = keywords,
+		.unchanged_since = unchanged_since,
+		.conflicts = conflicts };
 	enum store_status status = box_begin(box, true);
 	uint64_t before = box->row.highest_modseq;
 
@@ -180,7 +161,7 @@ static enum store_status remove_one(struct mailbox *mailbox, uint32_t index, boo
 	struct box *box = &mailbox->box;
 	struct message_entry *entry = &mailbox->entries[index];
 	struct current now;
-	enum store_status status = fetch(box, entry->uid, &now);
+	enum store_status status = box_current(box, entry->uid, &now);
 	int64_t id = box_id(box, entry->uid);
 
 	if (status != STORE_OK)
@@ -204,8 +185,8 @@ static enum store_status remove_one(struct mailbox *mailbox, uint32_t index, boo
 /* Nothing to delete in the cache of a mailbox that has none spares two look-ups a message. */
 static bool has_cache(struct box *box)
 {
-	sqlite3_stmt *s = store_sql(box->store, SQL_CACHE_ANY, "ii", box_id(box, 0),
-		box_id(box, UINT32_MAX));
+	sqlite3_stmt *s =
+		store_sql(box->store, SQL_CACHE_ANY, "ii", box_id(box, 0), box_id(box, UINT32_MAX));
 	bool any = true;
 
 	if (store_step(box->store, s) > 0)
@@ -279,8 +260,8 @@ static void finish_removal(struct mailbox *mailbox)
 	arena_free(&doomed.arena);
 }
 
-static enum store_status remove_messages(struct mailbox *mailbox, const uint32_t *indexes,
-	uint32_t count, bool only_deleted)
+static enum store_status remove_messages(
+	struct mailbox *mailbox, const uint32_t *indexes, uint32_t count, bool only_deleted)
 {
 	struct box *box = &mailbox->box;
 	enum store_status status = box_begin(box, true);

@@ -13,26 +13,27 @@
 #include "store/store.h"
 
 enum {
-	STORE_SCHEMA = 1,           /* PRAGMA user_version */
-	STORE_BUSY_MS = 30000,      /* longest wait for another writer */
-	STORE_DIRTY_US = 2000000,   /* a folder's mtime younger than this may hide a later change */
-	STORE_SCAN_TRIES = 3,       /* listings of a folder that changes while it is read */
-	STORE_TAKE_CHUNK = 4000,    /* messages taken over in one transaction */
+	STORE_SCHEMA = 1, /* PRAGMA user_version */
+	STORE_BUSY_MS = 30000, /* longest wait for another writer */
+	STORE_DIRTY_US = 2000000, /* a folder's mtime younger than this may hide a later change */
+	STORE_SCAN_TRIES = 3, /* listings of a folder that changes while it is read */
+	STORE_TAKE_CHUNK = 4000, /* messages taken over in one transaction */
 	STORE_MAX_MESSAGES = 4000000, /* files of one mailbox */
 	STORE_MAX_MAILBOXES = 10000,
 	STORE_MAX_SUBSCRIPTIONS = 10000,
-	STORE_NAME_MAX = 250,       /* bytes of a mailbox name on disk; NAME_MAX is 255 */
-	STORE_DEPTH_MAX = 20,       /* levels of a mailbox name */
-	STORE_KEYWORD_MAX = 128,    /* bytes of a keyword */
-	STORE_LETTERS = 26,         /* keywords that have a letter in file names */
-	STORE_UID_BLOCK = 1000,     /* UIDs reserved at a time in postern-uidvalidity */
-	STORE_UID_JUMP = 1000000,   /* a file name's U= may be so far ahead of what we know */
+	STORE_NAME_MAX = 250, /* bytes of a mailbox name on disk; NAME_MAX is 255 */
+	STORE_DEPTH_MAX = 20, /* levels of a mailbox name */
+	STORE_KEYWORD_MAX = 128, /* bytes of a keyword */
+	STORE_LETTERS = 26, /* keywords that have a letter in file names */
+	STORE_UID_BLOCK = 1000, /* UIDs reserved at a time in postern-uidvalidity */
+	STORE_UID_JUMP = 1000000, /* a file name's U= may be so far ahead of what we know */
 	STORE_VANISHED_MAX = 100000, /* expunged UIDs kept for a mailbox */
-	STORE_HEADER_CACHE = 8192,  /* longest header block that is cached */
+	STORE_HEADER_CACHE = 8192, /* longest header block that is cached */
 	STORE_STRUCTURE_CACHE = 65536, /* longest rendered structure that is cached */
-	STORE_WHOLE_READ = 32768,   /* messages up to this size are read whole for any of their parts */
-	STORE_PLAN_ROWS = 256,      /* rows fetched ahead at a time */
-	STORE_FILL_ROWS = 512,      /* cache rows collected for one transaction */
+	STORE_WHOLE_READ =
+		32768, /* messages up to this size are read whole for any of their parts */
+	STORE_PLAN_ROWS = 256, /* rows fetched ahead at a time */
+	STORE_FILL_ROWS = 512, /* cache rows collected for one transaction */
 	STORE_FILL_BYTES = 2 << 20,
 	STORE_FILE_NAME = NAME_MAX + 1,
 };
@@ -46,7 +47,8 @@ enum {
 #define STORE_TRASHED_PREFIX "..postern-trashed-"
 
 #define BOX_COLUMNS \
-	"id, uid_validity, uid_next, uid_floor, recent_uid, highest_modseq, changed_modseq, vanished_floor, messages, unseen, " \
+	"id, uid_validity, uid_next, uid_floor, recent_uid, highest_modseq, changed_modseq, " \
+	"vanished_floor, messages, unseen, " \
 	"deleted, size, new_mtime, cur_mtime, new_dirty, cur_dirty, keyword_count"
 #define MESSAGE_RANGE "id BETWEEN ?1 AND ?2"
 
@@ -62,50 +64,70 @@ enum {
 	S(VALIDITY_SET, "INSERT OR REPLACE INTO meta(key, value) VALUES('uidvalidity', ?1)") \
 	S(BOX_FIND, "SELECT " BOX_COLUMNS " FROM mailbox WHERE name=?1") \
 	S(BOX_LOAD, "SELECT " BOX_COLUMNS " FROM mailbox WHERE id=?1") \
-	S(BOX_INSERT, "INSERT INTO mailbox(name, uid_validity, uid_next, uid_floor, recent_uid, special_use) " \
-		"VALUES(?1, ?2, ?3, ?4, ?3, ?5)") \
-	S(BOX_SAVE, "UPDATE mailbox SET uid_validity=?2, uid_next=?3, uid_floor=?4, recent_uid=?5, highest_modseq=?6, " \
-		"changed_modseq=?7, vanished_floor=?8, messages=?9, unseen=?10, deleted=?11, size=?12, new_mtime=?13, " \
-		"cur_mtime=?14, new_dirty=?15, cur_dirty=?16, keyword_count=?17 WHERE id=?1") \
+	S(BOX_INSERT, "INSERT INTO mailbox(name, uid_validity, uid_next, uid_floor, recent_uid, " \
+		      "special_use) " \
+		      "VALUES(?1, ?2, ?3, ?4, ?3, ?5)") \
+	S(BOX_SAVE, "UPDATE mailbox SET uid_validity=?2, uid_next=?3, uid_floor=?4, " \
+		    "recent_uid=?5, highest_modseq=?6, " \
+		    "changed_modseq=?7, vanished_floor=?8, messages=?9, unseen=?10, deleted=?11, " \
+		    "size=?12, new_mtime=?13, " \
+		    "cur_mtime=?14, new_dirty=?15, cur_dirty=?16, keyword_count=?17 WHERE id=?1") \
 	S(BOX_RENAME, "UPDATE mailbox SET name=?2 WHERE name=?1") \
 	S(BOX_DELETE, "DELETE FROM mailbox WHERE id=?1") \
 	S(BOX_SPECIAL, "SELECT special_use FROM mailbox WHERE id=?1") \
+	S(BOX_COUNT, "SELECT count(*) FROM mailbox") \
 	S(BOX_LIST, "SELECT name, special_use, id FROM mailbox ORDER BY name") \
 	S(KEYWORDS, "SELECT bit, name FROM keyword WHERE mailbox=?1 ORDER BY bit") \
 	S(KEYWORD_INSERT, "INSERT OR IGNORE INTO keyword(mailbox, bit, name) VALUES(?1, ?2, ?3)") \
 	S(KEYWORDS_DELETE, "DELETE FROM keyword WHERE mailbox=?1") \
-	S(MESSAGES, "SELECT id, flags, keywords, size, date, modseq FROM message WHERE " MESSAGE_RANGE " ORDER BY id") \
-	S(MESSAGES_SINCE, "SELECT id, flags, keywords, size, date, modseq FROM message WHERE " MESSAGE_RANGE \
+	S(MESSAGES, \
+		"SELECT id, flags, keywords, size, date, modseq FROM message WHERE " MESSAGE_RANGE \
+		" ORDER BY id") \
+	S(MESSAGES_SINCE, \
+		"SELECT id, flags, keywords, size, date, modseq FROM message WHERE " MESSAGE_RANGE \
 		" AND modseq>?3 ORDER BY id") \
-	S(MESSAGE_FILES, "SELECT id, flags, keywords, size, name FROM message WHERE " MESSAGE_RANGE " ORDER BY id") \
-	S(MESSAGE_GET, "SELECT flags, keywords, size, date, modseq, name FROM message WHERE id=?1") \
-	S(MESSAGE_NAMES, "SELECT id, name FROM message WHERE " MESSAGE_RANGE " ORDER BY id LIMIT ?3") \
-	S(MESSAGE_INSERT, "INSERT INTO message(id, flags, keywords, size, date, modseq, name) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
-	S(MESSAGE_FLAGS, "UPDATE message SET flags=?2, keywords=?3, modseq=?4, name=?5 WHERE id=?1") \
+	S(MESSAGE_FILES, \
+		"SELECT id, flags, keywords, size, name FROM message WHERE " MESSAGE_RANGE \
+		" ORDER BY id") \
+	S(MESSAGE_GET, \
+		"SELECT flags, keywords, size, date, modseq, name FROM message WHERE id=?1") \
+	S(MESSAGE_NAMES, \
+		"SELECT id, name FROM message WHERE " MESSAGE_RANGE " ORDER BY id LIMIT ?3") \
+	S(MESSAGE_INSERT, "INSERT INTO message(id, flags, keywords, size, date, modseq, name) " \
+			  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+	S(MESSAGE_FLAGS, \
+		"UPDATE message SET flags=?2, keywords=?3, modseq=?4, name=?5 WHERE id=?1") \
 	S(MESSAGE_SIZE, "UPDATE message SET size=?2 WHERE id=?1") \
 	S(MESSAGE_DELETE, "DELETE FROM message WHERE id=?1") \
 	S(MESSAGES_DELETE, "DELETE FROM message WHERE " MESSAGE_RANGE) \
 	S(RECENT_COUNT, "SELECT count(*) FROM message WHERE " MESSAGE_RANGE) \
-	S(EXPUNGED_INSERT, "INSERT OR IGNORE INTO expunged(mailbox, modseq, uid) VALUES(?1, ?2, ?3)") \
+	S(EXPUNGED_INSERT, \
+		"INSERT OR IGNORE INTO expunged(mailbox, modseq, uid) VALUES(?1, ?2, ?3)") \
 	S(EXPUNGED_SINCE, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq>?2 ORDER BY uid") \
-	S(EXPUNGED_BOUND, "SELECT modseq FROM expunged WHERE mailbox=?1 ORDER BY modseq DESC LIMIT 1 OFFSET ?2") \
+	S(EXPUNGED_BOUND, "SELECT modseq FROM expunged WHERE mailbox=?1 ORDER BY modseq DESC " \
+			  "LIMIT 1 OFFSET ?2") \
 	S(EXPUNGED_PRUNE, "DELETE FROM expunged WHERE mailbox=?1 AND modseq<=?2") \
 	S(DOOMED_INSERT, "INSERT OR IGNORE INTO doomed(mailbox, name) VALUES(?1, ?2)") \
 	S(DOOMED_LIST, "SELECT name FROM doomed WHERE mailbox=?1") \
 	S(DOOMED_CLEAR, "DELETE FROM doomed WHERE mailbox=?1") \
-	S(STRUCTURES, "SELECT id, envelope, body, bodystructure FROM structure WHERE " MESSAGE_RANGE " ORDER BY id LIMIT ?3") \
-	S(STRUCTURE_PUT, "INSERT INTO structure(id, envelope, body, bodystructure) SELECT ?1, ?2, ?3, ?4 " \
+	S(STRUCTURES, \
+		"SELECT id, envelope, body, bodystructure FROM structure WHERE " MESSAGE_RANGE \
+		" ORDER BY id LIMIT ?3") \
+	S(STRUCTURE_PUT, \
+		"INSERT INTO structure(id, envelope, body, bodystructure) SELECT ?1, ?2, ?3, ?4 " \
 		"WHERE EXISTS (SELECT 1 FROM message WHERE id=?1) ON CONFLICT(id) DO UPDATE SET " \
-		"envelope=coalesce(excluded.envelope, envelope), body=coalesce(excluded.body, body), " \
+		"envelope=coalesce(excluded.envelope, envelope), body=coalesce(excluded.body, " \
+		"body), " \
 		"bodystructure=coalesce(excluded.bodystructure, bodystructure)") \
 	S(STRUCTURE_DELETE, "DELETE FROM structure WHERE id=?1") \
 	S(STRUCTURES_DELETE, "DELETE FROM structure WHERE " MESSAGE_RANGE) \
 	S(HEADERS, "SELECT id, headers FROM header WHERE " MESSAGE_RANGE " ORDER BY id LIMIT ?3") \
-	S(HEADER_PUT, "INSERT OR IGNORE INTO header(id, headers) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM message WHERE id=?1)") \
+	S(HEADER_PUT, "INSERT OR IGNORE INTO header(id, headers) SELECT ?1, ?2 WHERE EXISTS " \
+		      "(SELECT 1 FROM message WHERE id=?1)") \
 	S(HEADER_DELETE, "DELETE FROM header WHERE id=?1") \
 	S(HEADERS_DELETE, "DELETE FROM header WHERE " MESSAGE_RANGE) \
-	S(CACHE_ANY, "SELECT EXISTS(SELECT 1 FROM structure WHERE " MESSAGE_RANGE "), EXISTS(SELECT 1 FROM header WHERE " \
-		MESSAGE_RANGE ")")
+	S(CACHE_ANY, "SELECT EXISTS(SELECT 1 FROM structure WHERE " MESSAGE_RANGE \
+		     "), EXISTS(SELECT 1 FROM header WHERE " MESSAGE_RANGE ")")
 #define STATEMENT_ENUM(NAME, sql) SQL_##NAME,
 enum statement { STATEMENTS(STATEMENT_ENUM) SQL_COUNT };
 #undef STATEMENT_ENUM
@@ -118,11 +140,11 @@ struct store {
 	sqlite3_stmt *statements[SQL_COUNT];
 	dev_t db_device; /* of the database file we opened: another there means that the index was replaced */
 	ino_t db_inode;
-	bool writing;    /* between store_begin and its end */
-	bool durable;    /* the level of PRAGMA synchronous */
+	bool writing; /* between store_begin and its end */
+	bool durable; /* the level of PRAGMA synchronous */
 	bool damaged;
-	int pop3_lock;   /* -1: not held */
-	char host[64];   /* for file names */
+	int pop3_lock; /* -1: not held */
+	char host[64]; /* for file names */
 	uint64_t unique; /* random for this store, with `serial` the unique part of names */
 	uint32_t serial;
 	char error[400];
@@ -165,11 +187,12 @@ MUST_CHECK bool store_name_from_folder(const char *folder, char *name, size_t si
 /* --- maildir.c: files --- */
 /* A Maildir file name taken apart; slices point into it. */
 struct file_name {
-	struct slice base;    /* up to the first ',' or ':' */
-	struct slice extra;   /* fields that are not ours, with their leading commas as far as they stand in one piece */
-	int64_t size;         /* S=, -1 when absent */
+	struct slice base; /* up to the first ',' or ':' */
+	struct slice
+		extra; /* fields that are not ours, with their leading commas as far as they stand in one piece */
+	int64_t size; /* S=, -1 when absent */
 	int64_t virtual_size; /* W= */
-	uint32_t uid;         /* U=, 0 when absent */
+	uint32_t uid; /* U=, 0 when absent */
 	struct slice letters; /* behind ":2," */
 };
 struct file_name store_file_parse(struct slice name);
@@ -178,8 +201,8 @@ uint8_t store_letters_flags(struct slice letters, int forwarded, uint64_t *keywo
 /* Writes ":2,LETTERS"-less letters in order; at least 40 bytes. */
 void store_letters_write(uint8_t flags, uint64_t keywords, int forwarded, char *letters);
 /* base[,extra],S=,W=,U=uid:2,letters. False when too long. */
-MUST_CHECK bool store_file_format(char *name, struct slice base, struct slice extra, int64_t size, int64_t virtual_size,
-	uint32_t uid, const char *letters);
+MUST_CHECK bool store_file_format(char *name, struct slice base, struct slice extra, int64_t size,
+	int64_t virtual_size, uint32_t uid, const char *letters);
 /* The same name with other letters. */
 MUST_CHECK bool store_file_reletter(char *name, struct slice old, const char *letters);
 /* A new unique base. */
@@ -195,11 +218,12 @@ MUST_CHECK bool store_replace_file(int dir, const char *path, struct slice conte
 /* Removes a folder with all in it, two levels deep as a Maildir is. */
 void store_remove_tree(int dir, const char *path);
 /* Calls `each` for the names in a folder but "." and ".."; stops at false. False on error. `type` is DT_*. */
-MUST_CHECK bool store_each_file(int fd, bool (*each)(void *context, const char *name, unsigned char type), void *context);
+MUST_CHECK bool store_each_file(
+	int fd, bool (*each)(void *context, const char *name, unsigned char type), void *context);
 
 struct validity {
 	uint32_t uid_validity, uid_floor; /* 0: unknown */
-	uint32_t last;                    /* INBOX's: the highest UIDVALIDITY given out */
+	uint32_t last; /* INBOX's: the highest UIDVALIDITY given out */
 	char special_use[32];
 };
 void store_validity_read(int dir, struct validity *validity);
@@ -214,8 +238,10 @@ struct box_row {
 	uint64_t vanished_floor; /* `expunged` is whole for modseqs above this */
 	uint32_t messages, unseen, deleted;
 	int64_t size;
-	int64_t new_mtime, cur_mtime; /* nanoseconds since 1970, when last scanned or written by us */
-	bool new_dirty, cur_dirty;    /* the scan was so young that a change may hide behind the same mtime */
+	int64_t new_mtime,
+		cur_mtime; /* nanoseconds since 1970, when last scanned or written by us */
+	bool new_dirty,
+		cur_dirty; /* the scan was so young that a change may hide behind the same mtime */
 	unsigned keyword_count;
 };
 struct box {
@@ -225,8 +251,7 @@ struct box {
 	struct box_row row;
 	char *keywords[STORE_KEYWORDS + 1];
 	unsigned keyword_count; /* loaded ones */
-	int forwarded;          /* bit of $Forwarded, -1 */
-	struct box_changes *changes;
+	int forwarded; /* bit of $Forwarded, -1 */
 };
 static inline int64_t box_id(const struct box *box, uint32_t uid)
 {
@@ -246,12 +271,14 @@ enum store_status box_keywords_load(struct box *box);
 enum store_status box_keyword(struct box *box, struct slice name, bool create, unsigned *bit);
 /* Begin, load, bring up to date: what every change starts with. On any other answer than STORE_OK nothing is begun. */
 enum store_status box_begin(struct box *box, bool durable);
+/* The same for a second mailbox, inside of what box_begin began. */
+enum store_status box_join(struct box *box);
 /* Save the row and commit; rolls back on failure. */
 enum store_status box_commit(struct box *box);
 /* A fresh row's rules for counters. sign is +1 or -1. */
 void box_count(struct box *box, uint8_t flags, int64_t size, int sign);
-enum store_status box_insert(struct box *box, uint32_t uid, uint8_t flags, uint64_t keywords, int64_t size, int64_t date,
-	struct slice name);
+enum store_status box_insert(struct box *box, uint32_t uid, uint8_t flags, uint64_t keywords,
+	int64_t size, int64_t date, struct slice name);
 /* Row out, expunged in, counters; does not touch the file. */
 enum store_status box_remove_row(struct box *box, uint32_t uid, uint8_t flags, int64_t size);
 enum store_status box_uid_validity(struct store *store, uint32_t *value);
@@ -277,10 +304,18 @@ struct mailbox {
 	bool read_only;
 	struct message_entry *entries;
 	uint32_t count, capacity;
-	uint32_t uid_next;   /* all messages below are known to the view */
-	uint64_t modseq;     /* all changes up to this are in the view */
+	uint32_t uid_next; /* all messages below are known to the view */
+	uint64_t modseq; /* all changes up to this are in the view */
 	struct read_plan *plan;
 };
+/* What the database says of one message now. */
+struct current {
+	uint8_t flags;
+	uint64_t keywords, modseq;
+	int64_t size, date;
+	char name[STORE_FILE_NAME];
+};
+enum store_status box_current(struct box *box, uint32_t uid, struct current *now);
 /* Where a message's file is; STORE_NONE when it is gone. `name` holds STORE_FILE_NAME bytes. */
 enum store_status mailbox_file(struct mailbox *mailbox, uint32_t uid, char *name);
 void read_plan_free(struct read_plan **plan);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mail/crlf.h"
 #include "store/internal.h"
 
 /* --- file names --- */
@@ -158,7 +159,8 @@ void store_file_base(char *base, size_t size, const char *host, uint64_t unique,
 	int64_t now = os_now();
 
 	snprintf(base, size, "%lld.M%06lldP%ld_%u_%016llx.%s", (long long)(now / 1000000),
-		(long long)(now % 1000000), (long)getpid(), serial, (unsigned long long)unique, host);
+		(long long)(now % 1000000), (long)getpid(), serial, (unsigned long long)unique,
+		host);
 }
 
 void store_host_name(char *host, size_t size)
@@ -168,8 +170,11 @@ void store_host_name(char *host, size_t size)
 
 	if (gethostname(name, sizeof(name) - 1) != 0 || !name[0])
 		snprintf(name, sizeof(name), "localhost");
-	for (const char *p = name; *p && used + 1 < size; p++)
-		host[used++] = (char)(ascii_alnum(*p) || *p == '-' || (*p == '.' && used) ? *p : '_');
+	for (; name[used] && used + 1 < size; used++) {
+		char c = name[used];
+
+		host[used] = (char)(ascii_alnum(c) || c == '-' || (c == '.' && used) ? c : '_');
+	}
 	host[used] = '\0';
 }
 
@@ -177,18 +182,14 @@ void store_host_name(char *host, size_t size)
 
 bool store_file_sizes(int fd, int64_t *size, int64_t *virtual_size)
 {
-	char chunk[32768], last = '\0';
-	int64_t bare = 0;
+	struct crlf_state state = { 0 };
+	char chunk[32768];
 	ssize_t n;
 
-	*size = 0;
-	while ((n = os_pread(fd, chunk, sizeof(chunk), *size)) > 0) {
-		for (const char *p = chunk; (p = memchr(p, '\n', (size_t)(chunk + n - p))); p++)
-			bare += (p > chunk ? p[-1] : last) != '\r';
-		last = chunk[n - 1];
-		*size += n;
-	}
-	*virtual_size = *size + bare;
+	while ((n = os_pread(fd, chunk, sizeof(chunk), (int64_t)state.bytes)) > 0)
+		crlf_count_next(&state, slice_of(chunk, (size_t)n));
+	*size = (int64_t)state.bytes;
+	*virtual_size = (int64_t)crlf_state_size(&state);
 	return n == 0;
 }
 
@@ -269,8 +270,8 @@ bool store_replace_file(int dir, const char *path, struct slice content, bool du
 	return good && (!durable || store_sync_dir(dir, "."));
 }
 
-bool store_each_file(int fd, bool (*each)(void *context, const char *name, unsigned char type),
-	void *context)
+bool store_each_file(
+	int fd, bool (*each)(void *context, const char *name, unsigned char type), void *context)
 {
 	_Alignas(struct dirent64) char entries[32768];
 	ssize_t n;
@@ -316,7 +317,7 @@ static void remove_below(int dir, const char *path, unsigned depth)
 		depth };
 
 	if (removal.dir >= 0)
-		(void)store_each_file(removal.dir, remove_entry, &removal);
+		(void)!store_each_file(removal.dir, remove_entry, &removal);
 	os_close(&removal.dir);
 	(void)!os_unlinkat(dir, path, AT_REMOVEDIR);
 }
@@ -340,8 +341,8 @@ void store_validity_read(int dir, struct validity *validity)
 		if (!slice_split(&word, '=', &key))
 			continue;
 		if (slice_equal(key, SLICE("special"))) {
-			if (!slice_to_string(word, validity->special_use,
-				    sizeof(validity->special_use)))
+			if (!slice_to_string(
+				    word, validity->special_use, sizeof(validity->special_use)))
 				validity->special_use[0] = '\0';
 		} else if (!slice_to_u64(word, UINT32_MAX, &value)) {
 			continue;
@@ -364,8 +365,8 @@ bool store_validity_write(int dir, const struct validity *validity)
 	if (validity->last)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " last=%u", validity->last);
 	if (validity->special_use[0])
-		n += snprintf(text + n, sizeof(text) - (size_t)n, " special=%s",
-			validity->special_use);
+		n += snprintf(
+			text + n, sizeof(text) - (size_t)n, " special=%s", validity->special_use);
 	text[n++] = '\n';
 	return store_replace_file(dir, STORE_VALIDITY_FILE, slice_of(text, (size_t)n), true);
 }

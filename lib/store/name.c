@@ -102,9 +102,9 @@ bool store_name_from_folder(const char *folder, char *name, size_t size)
 	}
 	/* A folder whose name we would write differently could not be found again by its name. */
 	good = good && slice_to_string(buffer_slice(&out), name, size) &&
-		store_name_check(slice_from(name), canonical, sizeof(canonical)) == STORE_OK &&
-		strcmp(name, canonical) == 0 && strcmp(name, "INBOX") != 0 &&
-		store_name_to_folder(name, again, sizeof(again)) && strcmp(again, folder) == 0;
+	       store_name_check(slice_from(name), canonical, sizeof(canonical)) == STORE_OK &&
+	       strcmp(name, canonical) == 0 && strcmp(name, "INBOX") != 0 &&
+	       store_name_to_folder(name, again, sizeof(again)) && strcmp(again, folder) == 0;
 	buffer_free(&out);
 	return good;
 }

@@ -21,7 +21,8 @@ static const char *const SQL_TEXT[SQL_COUNT] = {
 /* Statement list of each schema version; MIGRATIONS[n] leads from version n to n + 1. */
 static const char *const MIGRATIONS[STORE_SCHEMA] = {
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, special_use TEXT,"
+	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
+	"special_use TEXT,"
 	" uid_validity INTEGER NOT NULL, uid_next INTEGER NOT NULL, uid_floor INTEGER NOT NULL,"
 	" recent_uid INTEGER NOT NULL, highest_modseq INTEGER NOT NULL DEFAULT 1,"
 	" changed_modseq INTEGER NOT NULL DEFAULT 1, vanished_floor INTEGER NOT NULL DEFAULT 0,"
@@ -32,12 +33,15 @@ static const char *const MIGRATIONS[STORE_SCHEMA] = {
 	" keyword_count INTEGER NOT NULL DEFAULT 0);"
 	"CREATE TABLE keyword(mailbox INTEGER, bit INTEGER, name TEXT NOT NULL,"
 	" PRIMARY KEY(mailbox, bit)) WITHOUT ROWID;"
-	"CREATE TABLE message(id INTEGER PRIMARY KEY, flags INTEGER NOT NULL, keywords INTEGER NOT NULL,"
-	" size INTEGER NOT NULL, date INTEGER NOT NULL, modseq INTEGER NOT NULL, name TEXT NOT NULL);"
+	"CREATE TABLE message(id INTEGER PRIMARY KEY, flags INTEGER NOT NULL, keywords INTEGER NOT "
+	"NULL,"
+	" size INTEGER NOT NULL, date INTEGER NOT NULL, modseq INTEGER NOT NULL, name TEXT NOT "
+	"NULL);"
 	"CREATE TABLE expunged(mailbox INTEGER, modseq INTEGER, uid INTEGER,"
 	" PRIMARY KEY(mailbox, modseq, uid)) WITHOUT ROWID;"
 	"CREATE TABLE doomed(mailbox INTEGER, name TEXT, PRIMARY KEY(mailbox, name)) WITHOUT ROWID;"
-	"CREATE TABLE structure(id INTEGER PRIMARY KEY, envelope BLOB, body BLOB, bodystructure BLOB);"
+	"CREATE TABLE structure(id INTEGER PRIMARY KEY, envelope BLOB, body BLOB, bodystructure "
+	"BLOB);"
 	"CREATE TABLE header(id INTEGER PRIMARY KEY, headers BLOB);",
 };
 
@@ -120,7 +124,8 @@ static int schema_version(struct store *store)
 	sqlite3_stmt *statement = NULL;
 	int version = -1;
 
-	if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+	if (sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &statement, NULL) ==
+			SQLITE_OK &&
 		sqlite3_step(statement) == SQLITE_ROW)
 		version = sqlite3_column_int(statement, 0);
 	else
@@ -201,9 +206,9 @@ static bool open_handle(struct store *store)
 	sqlite3_extended_result_codes(store->db, 0);
 	sqlite3_busy_handler(store->db, wait_for_writer, NULL);
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	return run_text(store,
-		"PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; "
-		"PRAGMA journal_size_limit=16777216; PRAGMA synchronous=NORMAL; PRAGMA trusted_schema=OFF");
+	return run_text(store, "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; "
+			       "PRAGMA journal_size_limit=16777216; PRAGMA synchronous=NORMAL; "
+			       "PRAGMA trusted_schema=OFF");
 }
 
 bool store_database_open(struct store *store)
@@ -252,7 +257,8 @@ static bool is_damaged(struct store *store)
 	bool damaged = true;
 
 	if (open_handle(&look) &&
-		sqlite3_prepare_v2(look.db, "PRAGMA quick_check(1)", -1, &check, NULL) == SQLITE_OK &&
+		sqlite3_prepare_v2(look.db, "PRAGMA quick_check(1)", -1, &check, NULL) ==
+			SQLITE_OK &&
 		sqlite3_step(check) == SQLITE_ROW)
 		damaged = strcmp((const char *)sqlite3_column_text(check, 0), "ok") != 0;
 	else if (!look.damaged)
@@ -302,21 +308,21 @@ static bool bind(sqlite3_stmt *statement, const char *types, va_list args)
 			break;
 		case 't':
 			s = va_arg(args, struct slice);
-			result = sqlite3_bind_text(statement, i, s.data ? s.data : "", (int)s.length,
-				SQLITE_STATIC);
+			result = sqlite3_bind_text(
+				statement, i, s.data ? s.data : "", (int)s.length, SQLITE_STATIC);
 			break;
 		default:
 			s = va_arg(args, struct slice);
-			result = sqlite3_bind_blob(statement, i, s.data, (int)s.length,
-				SQLITE_STATIC);
+			result = sqlite3_bind_blob(
+				statement, i, s.data, (int)s.length, SQLITE_STATIC);
 			break;
 		}
 	}
 	return result == SQLITE_OK;
 }
 
-static sqlite3_stmt *bound(struct store *store, enum statement which, const char *types,
-	va_list args)
+static sqlite3_stmt *bound(
+	struct store *store, enum statement which, const char *types, va_list args)
 {
 	sqlite3_stmt *statement = store->statements[which];
 
@@ -324,9 +330,8 @@ static sqlite3_stmt *bound(struct store *store, enum statement which, const char
 		(void)store_failed(store, "%s: the index is closed", store->folder);
 		return NULL;
 	}
-	if (!statement &&
-		sqlite3_prepare_v3(store->db, SQL_TEXT[which], -1, SQLITE_PREPARE_PERSISTENT,
-			&statement, NULL) != SQLITE_OK) {
+	if (!statement && sqlite3_prepare_v3(store->db, SQL_TEXT[which], -1,
+				  SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
 		(void)store_database_failed(store, SQL_TEXT[which]);
 		return NULL;
 	}

@@ -13,9 +13,9 @@
 
 /* A file that is there. */
 struct found {
-	struct slice name;   /* in scan.names */
+	struct slice name; /* in scan.names */
 	struct slice base;
-	uint32_t uid;        /* U= of the name */
+	uint32_t uid; /* U= of the name */
 	bool in_new, matched;
 };
 /* A message we know. */
@@ -25,21 +25,21 @@ struct known {
 	uint64_t keywords;
 	int64_t size;
 	struct slice name, base;
-	uint32_t next;       /* of the same base: index + 1 */
-	uint32_t file;       /* index + 1 of its file */
+	uint32_t next; /* of the same base: index + 1 */
+	uint32_t file; /* index + 1 of its file */
 };
 struct scan {
 	struct box *box;
 	struct arena names, known_names;
-	struct vector files;  /* of struct found */
-	struct vector known;  /* of struct known */
-	struct map by_base;   /* to index + 1 of the first known message */
-	struct vector added;  /* of uint32_t: indexes of files nobody knows */
-	uint64_t modseq;      /* of this sync's changes */
+	struct vector files; /* of struct found */
+	struct vector known; /* of struct known */
+	struct map by_base; /* to index + 1 of the first known message */
+	struct vector added; /* of uint32_t: indexes of files nobody knows */
+	uint64_t modseq; /* of this sync's changes */
 	int64_t cur_mtime, new_mtime;
-	bool backwards;       /* cur/ is older than we left it: a crash lost renames of ours */
+	bool backwards; /* cur/ is older than we left it: a crash lost renames of ours */
 	bool in_new, failed, foreign; /* while listing */
-	bool whole;           /* cur/ was read, too */
+	bool whole; /* cur/ was read, too */
 	unsigned taken;
 	uint32_t serial;
 };
@@ -123,8 +123,8 @@ static bool list_folder(struct scan *scan, int fd, bool in_new)
 static bool load_known(struct scan *scan)
 {
 	struct box *box = scan->box;
-	sqlite3_stmt *s = store_sql(box->store, SQL_MESSAGE_FILES, "ii", box_id(box, 0),
-		box_id(box, UINT32_MAX));
+	sqlite3_stmt *s = store_sql(
+		box->store, SQL_MESSAGE_FILES, "ii", box_id(box, 0), box_id(box, UINT32_MAX));
 	int result;
 
 	while ((result = store_step(box->store, s)) > 0) {
@@ -282,7 +282,8 @@ static bool adopt_rename(struct scan *scan, struct known *known, const struct fo
 {
 	struct box *box = scan->box;
 	char name[STORE_FILE_NAME], letters[40], from[STORE_FILE_NAME];
-	struct file_name parsed = store_file_parse(file->name), ours = store_file_parse(known->name);
+	struct file_name parsed = store_file_parse(file->name),
+			 ours = store_file_parse(known->name);
 	uint64_t keywords;
 	uint8_t flags = store_letters_flags(parsed.letters, box->forwarded, &keywords);
 	bool plain = !file->in_new && parsed.uid == known->uid && !scan->backwards;
@@ -388,7 +389,7 @@ static bool may_keep_uid(const struct scan *scan, const struct found *file, bool
 	if (index_is_new)
 		return file->uid <= STORE_UID_TRUSTED;
 	return file->uid >= row->uid_next && file->uid - row->uid_next < STORE_UID_JUMP &&
-		file->uid <= STORE_UID_TRUSTED;
+	       file->uid <= STORE_UID_TRUSTED;
 }
 
 static bool measure(struct scan *scan, int dir, const char *from, struct file_name *parsed,
@@ -421,8 +422,8 @@ static bool measure(struct scan *scan, int dir, const char *from, struct file_na
 }
 
 /* The name it gets; a base that another message has, or that leaves no room, is replaced. */
-static bool choose_name(struct scan *scan, const struct found *file,
-	const struct file_name *parsed, uint32_t uid, const char *letters, char *name)
+static bool choose_name(struct scan *scan, const struct found *file, const struct file_name *parsed,
+	uint32_t uid, const char *letters, char *name)
 {
 	struct store *store = scan->box->store;
 	char base[160];
@@ -474,7 +475,7 @@ static bool take_over(struct scan *scan, const struct found *file)
 	}
 	changed(scan, true);
 	return box_insert(box, uid, flags, keywords, parsed.virtual_size, date, slice_from(name)) ==
-		STORE_OK;
+	       STORE_OK;
 }
 
 /* Expunged and acknowledged, but the crash came before the file was removed. */
@@ -491,8 +492,7 @@ static bool finish_expunge(struct scan *scan)
 		if (slice_to_string(store_column(s, 0), name, sizeof(name)))
 			(void)!os_unlinkat(box->cur, name, 0);
 	}
-	return result == 0 &&
-		(!any || store_run(box->store, SQL_DOOMED_CLEAR, "i", box->row.id));
+	return result == 0 && (!any || store_run(box->store, SQL_DOOMED_CLEAR, "i", box->row.id));
 }
 
 static struct found *added_at(const struct scan *scan, uint32_t i)
@@ -511,7 +511,8 @@ static void sort_added(struct scan *scan)
 		struct found *file = added_at(scan, i);
 
 		if (file->uid && file->uid == added_at(scan, i - 1)->uid) {
-			file->uid = 0; /* a copy made by somebody: one of the two is another message */
+			file->uid =
+				0; /* a copy made by somebody: one of the two is another message */
 			twice = true;
 		}
 	}
@@ -551,8 +552,8 @@ static bool take_over_all(struct scan *scan, bool index_is_new, bool *more)
 
 static void prune_expunged(struct box *box)
 {
-	sqlite3_stmt *s = store_sql(box->store, SQL_EXPUNGED_BOUND, "ii", box->row.id,
-		(int64_t)STORE_VANISHED_MAX);
+	sqlite3_stmt *s = store_sql(
+		box->store, SQL_EXPUNGED_BOUND, "ii", box->row.id, (int64_t)STORE_VANISHED_MAX);
 	int64_t floor;
 
 	if (store_step(box->store, s) <= 0)

@@ -39,8 +39,8 @@ static struct message_entry row_entry(sqlite3_stmt *s)
 static bool load_new(struct mailbox *mailbox, uint32_t first)
 {
 	struct box *box = &mailbox->box;
-	sqlite3_stmt *s = store_sql(mailbox->store, SQL_MESSAGES, "ii", box_id(box, first),
-		box_id(box, UINT32_MAX));
+	sqlite3_stmt *s = store_sql(
+		mailbox->store, SQL_MESSAGES, "ii", box_id(box, first), box_id(box, UINT32_MAX));
 	int result;
 
 	while ((result = store_step(mailbox->store, s)) > 0) {
@@ -74,7 +74,8 @@ static void claim_recent(struct mailbox *mailbox)
 		for (uint32_t i = mailbox->count; i > 0; i--) {
 			struct message_entry *entry = &mailbox->entries[i - 1];
 
-			if (entry->recent && entry->uid < claimed && entry->uid >= mailbox->uid_next)
+			if (entry->recent && entry->uid < claimed &&
+				entry->uid >= mailbox->uid_next)
 				entry->recent = false;
 		}
 		if (mine > claimed)
@@ -85,8 +86,18 @@ static void claim_recent(struct mailbox *mailbox)
 	}
 }
 
-enum store_status mailbox_open(struct store *store, struct slice name, bool read_only,
-	struct mailbox **result)
+/* The view holds what the row told; claiming may load a newer row. */
+static void view_is_current(struct mailbox *mailbox)
+{
+	uint32_t uid_next = mailbox->box.row.uid_next;
+
+	mailbox->modseq = mailbox->box.row.highest_modseq;
+	claim_recent(mailbox);
+	mailbox->uid_next = uid_next;
+}
+
+enum store_status mailbox_open(
+	struct store *store, struct slice name, bool read_only, struct mailbox **result)
 {
 	struct mailbox *mailbox = calloc(1, sizeof(*mailbox));
 	enum store_status status;
@@ -116,11 +127,7 @@ enum store_status mailbox_open(struct store *store, struct slice name, bool read
 		mailbox_close(&mailbox);
 		return status;
 	}
-	mailbox->modseq = mailbox->box.row.highest_modseq;
-	claim_recent(mailbox);
-	mailbox->uid_next = mailbox->box.row.uid_next;
-	if (mailbox->count)
-		mailbox->uid_next = mailbox->entries[mailbox->count - 1].uid + 1;
+	view_is_current(mailbox);
 	*result = mailbox;
 	return STORE_OK;
 }
@@ -183,8 +190,8 @@ const char *const *mailbox_keywords(const struct mailbox *mailbox)
 	return (const char *const *)mailbox->box.keywords;
 }
 
-enum store_status mailbox_keyword(struct mailbox *mailbox, struct slice name, bool create,
-	unsigned *bit)
+enum store_status mailbox_keyword(
+	struct mailbox *mailbox, struct slice name, bool create, unsigned *bit)
 {
 	struct box *box = &mailbox->box;
 	enum store_status status = box_keyword(box, name, false, bit);
@@ -246,8 +253,8 @@ static void mark_expunged(struct mailbox *mailbox, uint32_t uid, bool *news)
 static bool merge_expunged(struct mailbox *mailbox, bool *news)
 {
 	struct box *box = &mailbox->box;
-	sqlite3_stmt *s = store_sql(mailbox->store, SQL_EXPUNGED_SINCE, "ii", box->row.id,
-		(int64_t)mailbox->modseq);
+	sqlite3_stmt *s = store_sql(
+		mailbox->store, SQL_EXPUNGED_SINCE, "ii", box->row.id, (int64_t)mailbox->modseq);
 	int result;
 
 	while ((result = store_step(mailbox->store, s)) > 0)
@@ -282,8 +289,8 @@ static bool merge(struct mailbox *mailbox, bool *news)
 
 	if (row->changed_modseq > mailbox->modseq &&
 		(!merge_changes(mailbox, news) ||
-			!(row->vanished_floor > mailbox->modseq ? merge_missing(mailbox, news) :
-								  merge_expunged(mailbox, news))))
+			!(row->vanished_floor > mailbox->modseq ? merge_missing(mailbox, news)
+								: merge_expunged(mailbox, news))))
 		return false;
 	if (!load_new(mailbox, mailbox->uid_next))
 		return false;
@@ -309,10 +316,7 @@ enum store_status mailbox_refresh(struct mailbox *mailbox, bool *news)
 	(void)store_run(store, SQL_ROLLBACK, "");
 	if (status != STORE_OK)
 		return status;
-	mailbox->modseq = mailbox->box.row.highest_modseq;
-	claim_recent(mailbox);
-	if (mailbox->count && mailbox->entries[mailbox->count - 1].uid >= mailbox->uid_next)
-		mailbox->uid_next = mailbox->entries[mailbox->count - 1].uid + 1;
+	view_is_current(mailbox);
 	read_plan_stale(mailbox);
 	return STORE_OK;
 }
