@@ -1,5 +1,8 @@
 # cleanup and pickup.
-PROGRAMS += cleanup
+PROGRAMS += cleanup pickup
 cleanup_SOURCES := cleanup/cleanup.c cleanup/transaction.c cleanup/headers.c cleanup/expand.c cleanup/sync.c
+pickup_SOURCES := cleanup/pickup.c cleanup/drop.c cleanup/maildrop.c cleanup/submission.c
 test_cleanup_headers_SOURCES := cleanup/headers.c
+test_submission_SOURCES := cleanup/maildrop.c cleanup/submission.c
 fuzz_cleanup_headers_SOURCES := cleanup/headers.c
+fuzz_maildrop_SOURCES := cleanup/maildrop.c cleanup/submission.c

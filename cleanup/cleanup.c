@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup/cleanup_cell.h"
+#include "config/place.h"
 #include "mail/date.h"
 #include "os/os.h"
 #include "service/log.h"
@@ -161,6 +162,7 @@ static bool open_all(struct cleanup *c)
 		log_error("configuration snapshot cannot be read");
 		return false;
 	}
+	config_place(c->service, c->config);
 	load_settings(c);
 	if (!queue_open(
 		    &c->queue, service_path(c->service, CELL_QUEUE), false, error, sizeof(error))) {

@@ -159,7 +159,8 @@ enum {
 /* --- public sockets: the command-line tools. --- */
 /* sendmail -> pickup; then SUBMIT_RECIPIENT*, SUBMIT_CONTENT*, SUBMIT_END; answer CLEANUP_RESULT. */
 #define FIELDS_SUBMIT_BEGIN(F) \
-	F(TEXT, sender, MAX_ADDRESS) F(TEXT, full_name, 256) F(TEXT, envid, 128) F(U8, notify, 0)
+	F(TEXT, sender, MAX_ADDRESS) F(TEXT, full_name, 256) F(TEXT, envid, 128) F(U8, notify, 0) \
+	F(U32, flags, 0) /* of enum cleanup_flag: 8BIT, SMTPUTF8, RET_HEADERS */
 #define FIELDS_SUBMIT_RECIPIENT(F) F(TEXT, address, MAX_ADDRESS)
 #define FIELDS_SUBMIT_CONTENT(F)   F(BYTES, chunk, MAX_CHUNK)
 #define FIELDS_SUBMIT_END(F)       F(U8, fail, 0)
