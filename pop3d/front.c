@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: ISC
+/* The AUTHORIZATION state of POP3, one struct a client, all in one loop. See front.h. */
+#include "pop3d/front.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/base64.h"
+#include "service/figures.h"
+#include "service/log.h"
+
+struct pop3_client {
+	struct pop3_client *next, **at;
+	struct pop3_front *front;
+	struct login_client login;
+	struct watch watch;
+	struct timer timeout, pause;
+	struct buffer input;
+	char user[MAX_LOGIN + 1];
+	unsigned failures;
+	bool in_exchange; /* the next line is a SASL response */
+	bool closing;
+	char attempted[MAX_LOGIN + 1];
+};
+
+static void client_free(struct pop3_client *client)
+{
+	struct pop3_front *front = client->front;
+
+	login_cancel(front->login, &client->login);
+	loop_timer_stop(&client->timeout);
+	loop_timer_stop(&client->pause);
+	loop_unwatch(&client->watch);
+	if (client->watch.fd >= 0)
+		close(client->watch.fd);
+	front_release(front->clients, client->login.peer.address);
+	*client->at = client->next;
+	if (client->next)
+		client->next->at = client->at;
+	buffer_free(&client->input);
+	free(client);
+	front->count--;
+	if (front->draining && front->count == 0)
+		service_end(front->service, EX_OK);
+}
+
+/* Replies are short and the socket is fresh: what does not go at once means a client that does not read, and is dropped. */
+static void reply(struct pop3_client *client, const char *format, ...) PRINTF_LIKE(2, 3);
+static void reply(struct pop3_client *client, const char *format, ...)
+{
+	char line[MAX_SASL * 2];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line) - 2, format, args);
+	va_end(args);
+	if (length < 0 || (size_t)length >= sizeof(line) - 2) {
+		client->closing = true;
+		return;
+	}
+	line[length] = '\r';
+	line[length + 1] = '\n';
+	if (send(client->watch.fd, line, (size_t)length + 2, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+		length + 2)
+		client->closing = true;
+}
+
+static void log_end(struct pop3_client *client, const char *why)
+{
+	log_info("pop3-login: %s (auth failed, %u attempts): user=<%s>, method=%s, rip=%s, lip=%s",
+		why, client->failures, client->attempted, client->login.mechanism,
+		client->login.peer.address, client->login.peer.local_address);
+}
+
+static void capa(struct pop3_client *client, struct slice arguments)
+{
+	reply(client, "+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-"
+		      "CODE\r\nUSER\r\nSASL PLAIN LOGIN\r\n"
+		      "IMPLEMENTATION Postern\r\n.");
+}
+
+static void quit(struct pop3_client *client, struct slice arguments)
+{
+	reply(client, "+OK Logging out");
+	client->closing = true;
+}
+
+static bool refuse_plaintext(struct pop3_client *client)
+{
+	if (!client->front->settings.no_plaintext ||
+		network_match("127.0.0.0/8 [::1]/128", client->login.peer.address))
+		return false;
+	reply(client, "-ERR [AUTH] Plaintext authentication is not allowed on this connection");
+	return true;
+}
+
+static void user(struct pop3_client *client, struct slice name)
+{
+	if (refuse_plaintext(client))
+		return;
+	if (name.length == 0 || !slice_to_string(name, client->user, sizeof(client->user)))
+		reply(client, "-ERR Bad user name");
+	else
+		reply(client, "+OK");
+}
+
+static void begin(struct pop3_client *client, const char *mechanism, struct slice initial)
+{
+	if (!login_begin(client->front->login, &client->login, mechanism, initial))
+		reply(client,
+			"-ERR [SYS/TEMP] Authentication is not available now, try again later");
+}
+
+/* USER and PASS are SASL PLAIN in other words (RFC 4616): "\0name\0password". */
+static void pass(struct pop3_client *client, struct slice password)
+{
+	char text[MAX_LOGIN + POP3_LINE_MAX + 2];
+	struct buffer plain = { .data = text, .capacity = sizeof(text), .limit = sizeof(text) };
+
+	if (client->user[0] == '\0') {
+		reply(client, "-ERR USER first");
+		return;
+	}
+	buffer_add_byte(&plain, '\0');
+	buffer_add_text(&plain, client->user);
+	buffer_add_byte(&plain, '\0');
+	buffer_add(&plain, password);
+	memcpy(client->attempted, client->user, sizeof(client->attempted));
+	client->user[0] = '\0';
+	if (slice_find(password, '\0') >= 0)
+		reply(client, "-ERR Bad password");
+	else
+		begin(client, "PLAIN", buffer_slice(&plain));
+	explicit_bzero(text, sizeof(text));
+}
+
+static void auth(struct pop3_client *client, struct slice arguments)
+{
+	struct slice mechanism, rest = arguments;
+	struct buffer initial = buffer_limited(MAX_SASL);
+	char name[33];
+
+	if (!slice_word(&rest, " ", &mechanism)) {
+		reply(client, "+OK\r\nPLAIN\r\nLOGIN\r\n.");
+		return;
+	}
+	if (refuse_plaintext(client))
+		return;
+	rest = slice_trim(rest);
+	if (!slice_to_string(mechanism, name, sizeof(name))) {
+		reply(client, "-ERR Unknown mechanism");
+	} else if (rest.length && !slice_equal(rest, SLICE("=")) &&
+		   !base64_decode(rest, &initial)) {
+		reply(client, "-ERR Bad base64");
+	} else {
+		snprintf(client->attempted, sizeof(client->attempted), "%s", "");
+		begin(client, name,
+			rest.length ? slice_of(initial.data ? initial.data : "", initial.length)
+				    : slice_of(NULL, 0));
+	}
+	if (initial.data)
+		explicit_bzero(initial.data, initial.length);
+	buffer_free(&initial);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct pop3_client *client, struct slice arguments);
+} COMMANDS[] = { { "CAPA", capa }, { "USER", user }, { "PASS", pass }, { "AUTH", auth },
+	{ "QUIT", quit } };
+
+static void command(struct pop3_client *client, struct slice line)
+{
+	ptrdiff_t space = slice_find(line, ' ');
+	struct slice name = space < 0 ? line : slice_head(line, (size_t)space);
+	struct slice arguments =
+		space < 0 ? slice_tail(line, line.length) : slice_tail(line, (size_t)space + 1);
+
+	for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++) {
+		if (slice_equal_nocase(name, slice_from(COMMANDS[i].name))) {
+			COMMANDS[i].run(client, arguments);
+			return;
+		}
+	}
+	if (++client->failures > client->front->settings.max_failures + 10)
+		client->closing = true;
+	reply(client, "-ERR Unknown command, or not before login");
+}
+
+static void response(struct pop3_client *client, struct slice line)
+{
+	struct buffer raw = buffer_limited(MAX_SASL);
+
+	client->in_exchange = false;
+	if (slice_equal(line, SLICE("*"))) {
+		login_cancel(client->front->login, &client->login);
+		reply(client, "-ERR Authentication cancelled");
+	} else if (!base64_decode(line, &raw)) {
+		login_cancel(client->front->login, &client->login);
+		reply(client, "-ERR Bad base64");
+	} else {
+		login_continue(client->front->login, &client->login,
+			slice_of(raw.data ? raw.data : "", raw.length));
+	}
+	if (raw.data)
+		explicit_bzero(raw.data, raw.length);
+	buffer_free(&raw);
+}
+
+/* A client may speak when nothing of it is in the hands of authd or the spawner, and no failure delay runs. */
+static bool may_speak(const struct pop3_client *client)
+{
+	return !client->closing && !client->pause.place &&
+	       (client->login.state == LOGIN_NONE ||
+		       (client->login.state == LOGIN_AUTHENTICATING && client->in_exchange));
+}
+
+/* Handles one line; false when there is none yet. */
+static bool one_line(struct pop3_client *client)
+{
+	ptrdiff_t end = slice_find(buffer_slice(&client->input), '\n');
+	size_t most = client->in_exchange ? POP3_RESPONSE_MAX : POP3_LINE_MAX;
+	struct slice line;
+
+	if (end < 0 && client->input.length <= POP3_RESPONSE_MAX)
+		return false;
+	line = slice_head(buffer_slice(&client->input), end < 0 ? 0 : (size_t)end);
+	if (line.length && line.data[line.length - 1] == '\r')
+		line.length--;
+	/* AUTH may bring its initial response along. */
+	if (!client->in_exchange && slice_starts_nocase(line, SLICE("AUTH ")))
+		most = POP3_RESPONSE_MAX;
+	if (end < 0 || line.length > most) {
+		reply(client, "-ERR Line too long");
+		client->closing = true;
+		return false;
+	}
+	if (client->in_exchange)
+		response(client, line);
+	else
+		command(client, line);
+	explicit_bzero(client->input.data, (size_t)end + 1);
+	buffer_consume(&client->input, (size_t)end + 1);
+	return true;
+}
+
+/* Ends with the client freed when it is closing. */
+static void serve(struct pop3_client *client)
+{
+	while (may_speak(client) && one_line(client))
+		continue;
+	if (client->closing && client->login.state != LOGIN_SERVED)
+		client_free(client);
+}
+
+static void readable(struct watch *watch, uint32_t events)
+{
+	struct pop3_client *client = watch->context;
+	char *to =
+		client->input.length < POP3_INPUT_MAX ? buffer_reserve(&client->input, 4096) : NULL;
+	ssize_t n;
+
+	if (!to) {
+		/* It sends on and on while it may not: the rest waits in the socket. */
+		loop_rewatch(watch, 0);
+		return;
+	}
+	n = recv(watch->fd, to, 4096, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		if (client->failures)
+			log_end(client, "Disconnected");
+		client_free(client);
+		return;
+	}
+	client->input.length += (size_t)n;
+	serve(client);
+}
+
+static void timed_out(struct timer *timer)
+{
+	struct pop3_client *client = timer->context;
+
+	reply(client, "-ERR Disconnected for inactivity");
+	if (client->failures)
+		log_end(client, "Disconnected: Inactivity");
+	client_free(client);
+}
+
+static void pause_over(struct timer *timer)
+{
+	struct pop3_client *client = timer->context;
+
+	loop_rewatch(&client->watch, EPOLLIN);
+	serve(client);
+}
+
+static void challenge(struct login_client *login, struct slice raw)
+{
+	struct pop3_client *client = login->context;
+	struct buffer text = buffer_limited(MAX_SASL * 2);
+
+	client->in_exchange = true;
+	if (!base64_encode(raw, &text))
+		client->closing = true;
+	else
+		reply(client, "+ %.*s", (int)text.length, text.data ? text.data : "");
+	buffer_free(&text);
+	loop_rewatch(&client->watch, EPOLLIN);
+	serve(client);
+}
+
+static void accepted(struct login_client *login, struct slice final)
+{
+	struct pop3_client *client = login->context;
+
+	loop_unwatch(&client->watch);
+	loop_timer_stop(&client->timeout);
+	login->fd = client->watch.fd;
+	login_hand_over(client->front->login, login, slice_from(""), buffer_slice(&client->input));
+}
+
+static void failed(struct login_client *login, enum auth_status status, const char *reason)
+{
+	struct pop3_client *client = login->context;
+
+	client->in_exchange = false;
+	if (status == AUTH_TEMPORARY) {
+		reply(client, "-ERR [SYS/TEMP] Temporary authentication failure");
+	} else if (status == AUTH_NO_MECHANISM) {
+		reply(client, "-ERR Unknown mechanism");
+	} else {
+		client->failures++;
+		reply(client, "-ERR [AUTH] Authentication failed");
+	}
+	if (client->failures >= client->front->settings.max_failures) {
+		log_end(client, "Aborted login");
+		client->closing = true;
+	}
+	/* Guessing costs time; the reply has gone, the next command waits. */
+	client->pause = (struct timer){ .fire = pause_over, .context = client };
+	loop_timer_start(service_loop(client->front->service), &client->pause,
+		status == AUTH_FAILED ? client->front->settings.failure_delay * client->failures
+				      : 1);
+}
+
+static void served(struct login_client *login)
+{
+	struct pop3_client *client = login->context;
+
+	log_info("pop3-login: Login: user=<%s>, method=%s, rip=%s, lip=%s, mpid=%lld", login->login,
+		login->mechanism, login->peer.address, login->peer.local_address,
+		(long long)login->pid);
+	close(client->watch.fd);
+	client->watch.fd = -1;
+	buffer_free(&client->input);
+}
+
+static void refused(struct login_client *login, const char *reason)
+{
+	struct pop3_client *client = login->context;
+
+	log_warning("pop3-login: user=<%s>, rip=%s: %s", login->login, login->peer.address, reason);
+	reply(client, "-ERR [SYS/TEMP] Mailbox is not available now, try again later");
+	client_free(client);
+}
+
+static void ended(struct login_client *login)
+{
+	client_free(login->context);
+}
+
+const struct login_hooks POP3_LOGIN_HOOKS = { .challenge = challenge,
+	.accepted = accepted,
+	.failed = failed,
+	.served = served,
+	.refused = refused,
+	.ended = ended };
+
+static void turn_away(int fd, const char *text)
+{
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("refused client does not read");
+	close(fd);
+}
+
+void pop3_accepted(
+	void *context, int fd, const struct front_client *peer, enum front_refusal refusal)
+{
+	struct pop3_front *front = context;
+	struct pop3_client *client;
+
+	figures_add(refusal == FRONT_ACCEPTED ? FIGURE_connections : FIGURE_connections_refused, 1);
+	if (refusal != FRONT_ACCEPTED) {
+		turn_away(fd, "-ERR [SYS/TEMP] Too many connections\r\n");
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (client)
+		client->watch = (struct watch){
+			.fd = fd, .events = EPOLLIN, .ready = readable, .context = client
+		};
+	if (!client || !loop_watch(service_loop(front->service), &client->watch)) {
+		turn_away(fd, "-ERR [SYS/TEMP] Try again later\r\n");
+		front_release(front->clients, peer->address);
+		free(client);
+		return;
+	}
+	client->front = front;
+	client->input = buffer_limited(POP3_INPUT_MAX + 4096);
+	client->login = (struct login_client){ .fd = fd, .peer = *peer, .context = client };
+	client->next = front->first;
+	client->at = &front->first;
+	if (client->next)
+		client->next->at = &client->next;
+	front->first = client;
+	front->count++;
+	client->timeout = (struct timer){ .fire = timed_out, .context = client };
+	loop_timer_start(
+		service_loop(front->service), &client->timeout, front->settings.login_timeout);
+	reply(client, "+OK %s Postern ready.", front->settings.host);
+	if (client->closing)
+		client_free(client);
+}
+
+void pop3_close_all(struct pop3_front *front)
+{
+	for (struct pop3_client *client = front->first, *next; client; client = next) {
+		next = client->next;
+		if (client->login.state == LOGIN_SERVED ||
+			client->login.state == LOGIN_HANDING_OVER)
+			continue;
+		reply(client, "-ERR [SYS/TEMP] Server is shutting down");
+		client_free(client);
+	}
+}

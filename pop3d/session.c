@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: ISC
+/* The POP3 session's input, output and life. See session.h. */
+#include "pop3d/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+
+#include "service/log.h"
+
+static volatile sig_atomic_t told_to_end;
+
+static void on_term(int signal_number)
+{
+	told_to_end = 1;
+}
+
+/* Wait for the client; false at the deadline, at its end, or when the suite stops. */
+static bool wait_client(struct pop3_session *session, short events)
+{
+	int64_t deadline = loop_monotonic() + session->timeout;
+	struct pollfd fds[2] = { { .fd = session->client, .events = events },
+		{ .fd = session->channel, .events = 0 } };
+
+	while (!told_to_end) {
+		int64_t left = deadline - loop_monotonic();
+		int n = left <= 0 ? 0 : poll(fds, 2, (int)(left > 3600000 ? 3600000 : left));
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n == 0 && deadline <= loop_monotonic())
+			return false;
+		if (n > 0 && fds[1].revents)
+			return false; /* without its spawner a session is nobody's */
+		if (n > 0 && fds[0].revents)
+			return true;
+	}
+	return false;
+}
+
+void pop3_flush(struct pop3_session *session)
+{
+	size_t done = 0;
+
+	while (!session->gone && done < session->out.length) {
+		ssize_t n = send(session->client, session->out.data + done,
+			session->out.length - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno == EAGAIN || errno == EINTR)
+			session->gone = errno == EAGAIN && !wait_client(session, POLLOUT);
+		else
+			session->gone = true;
+	}
+	if (session->out.failed)
+		session->gone = true;
+	buffer_clear(&session->out);
+}
+
+void pop3_reply(struct pop3_session *session, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buffer_vprintf(&session->out, format, args);
+	va_end(args);
+	buffer_add_text(&session->out, "\r\n");
+	if (session->out.length >= POP3_OUT_FLUSH)
+		pop3_flush(session);
+}
+
+/* More input; pending replies go out first (RFC 2449 6.6: a client may send on without waiting). */
+static bool fill(struct pop3_session *session)
+{
+	char *to;
+	ssize_t n;
+
+	pop3_flush(session);
+	if (session->gone)
+		return false;
+	to = buffer_reserve(&session->in, POP3_COMMAND_MAX);
+	if (!to || !wait_client(session, POLLIN))
+		return false;
+	n = recv(session->client, to, POP3_COMMAND_MAX, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (n <= 0) {
+		session->gone = true;
+		return false;
+	}
+	session->in.length += (size_t)n;
+	return true;
+}
+
+static bool next_line(struct pop3_session *session, struct slice *line)
+{
+	ptrdiff_t end;
+
+	while ((end = slice_find(buffer_slice(&session->in), '\n')) < 0) {
+		if (session->in.length > POP3_COMMAND_MAX) {
+			pop3_reply(session, "-ERR Line too long");
+			return false;
+		}
+		if (!fill(session))
+			return false;
+	}
+	*line = slice_head(buffer_slice(&session->in), (size_t)end);
+	return true;
+}
+
+static void serve_lines(struct pop3_session *session)
+{
+	struct slice line;
+
+	while (!session->quit && !session->gone && next_line(session, &line)) {
+		size_t whole = line.length + 1;
+
+		if (line.length && line.data[line.length - 1] == '\r')
+			line.length--;
+		if (line.length > POP3_COMMAND_MAX) {
+			pop3_reply(session, "-ERR Line too long");
+			return;
+		}
+		pop3_command(session, line);
+		buffer_consume(&session->in, whole);
+	}
+}
+
+int pop3_serve(struct pop3_session *session)
+{
+	struct sigaction action = { .sa_handler = on_term };
+
+	sigaction(SIGTERM, &action, NULL);
+	serve_lines(session);
+	if (!session->quit && !session->gone)
+		pop3_reply(session, told_to_end ? "-ERR [SYS/TEMP] Server is shutting down"
+						: "-ERR Disconnected for inactivity");
+	pop3_flush(session);
+	log_info("Disconnected: %s top=%u, retr=%u/%llu, del=%u/%u, size=%llu",
+		session->quit ? "Logged out" : "Connection closed", session->topped,
+		session->retrieved, (unsigned long long)session->retrieved_bytes, session->deleted,
+		session->count, (unsigned long long)session->total_bytes);
+	return EX_OK;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: ISC
+/*
+ * A POP3 session after login: TRANSACTION and UPDATE (RFC 1939 5 and 6), for one client, in blocking style. It sees the mailbox as it
+ * was at login; QUIT removes all marked messages in one transaction, or none.
+ */
+#ifndef POP3D_SESSION_H
+#define POP3D_SESSION_H
+
+#include "service/mailbox_spawner.h"
+#include "store/store.h"
+
+enum { POP3_COMMAND_MAX = 512, POP3_OUT_FLUSH = 64 * 1024 };
+
+struct pop3_session {
+	int client;
+	int channel; /* to the spawner */
+	int64_t timeout; /* ms */
+	struct buffer in, out;
+	struct store *store;
+	struct mailbox *mailbox;
+	const struct message_entry *entries;
+	uint32_t count, uid_validity;
+	uint8_t *marks; /* enum pop3_mark for each message */
+	uint32_t deleted, retrieved, topped;
+	uint64_t retrieved_bytes, total_bytes, deleted_bytes;
+	uint32_t last_number;
+	bool quit, gone;
+};
+enum pop3_mark { POP3_DELETED = 1, POP3_SEEN = 2 };
+
+/* Serve until the client has gone; the exit status of the process. */
+int pop3_serve(struct pop3_session *session);
+/* One command line without its line end (commands.c). */
+void pop3_command(struct pop3_session *session, struct slice line);
+/* Append to the reply; written when large, and before the session waits. */
+void pop3_reply(struct pop3_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Write what has gathered; sets `gone` when the client does not take it in time. */
+void pop3_flush(struct pop3_session *session);
+
+#endif
