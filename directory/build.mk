@@ -1,4 +1,9 @@
-# accounts.db is written by the commands, too.
-postern_SOURCES += directory/accounts.c directory/accounts_list.c auth/credentials.c
-test_accounts_SOURCES := directory/accounts.c directory/accounts_list.c
+# directoryd. accounts.db is written by the commands, too.
+ACCOUNTS := directory/accounts.c directory/accounts_list.c
+ANSWER := directory/answer.c directory/classify.c directory/expand.c directory/resolve.c directory/names.c $(ACCOUNTS)
+PROGRAMS += directoryd
+directoryd_SOURCES := directory/directoryd.c $(ANSWER)
+postern_SOURCES += $(ACCOUNTS) auth/credentials.c
+test_accounts_SOURCES := $(ACCOUNTS)
 test_credentials_SOURCES := auth/credentials.c
+test_answer_SOURCES := $(ANSWER)

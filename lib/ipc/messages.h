@@ -110,8 +110,10 @@ enum {
 #define FIELDS_DIRECTORY_MAILBOX(F) F(U32, serial, 0) F(TEXT, login, MAX_LOGIN)
 #define FIELDS_DIRECTORY_MAILBOX_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) F(TEXT, mailbox, MAX_PATH_TEXT) F(I64, quota, 0)
-/* Look `key` up in the table list that parameter `parameter` names (access maps and the like). */
-#define FIELDS_DIRECTORY_LOOKUP(F) F(U32, serial, 0) F(TEXT, tables, 1024) F(TEXT, key, MAX_ADDRESS)
+/* Look `key` up in `tables`, which must stand in the configuration (access maps and the like). */
+#define FIELDS_DIRECTORY_LOOKUP(F) \
+	F(U32, serial, 0) F(TEXT, tables, 1024) F(TEXT, key, MAX_ADDRESS) \
+	F(U8, part, 0)           /* the key is a part of the one in question: pattern tables do not get it */
 #define FIELDS_DIRECTORY_LOOKUP_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) F(TEXT, value, MAX_REASON)
 

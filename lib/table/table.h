@@ -40,6 +40,9 @@ struct table_list *table_list_open(
 void table_list_close(struct table_list **list);
 MUST_CHECK enum table_status table_list_lookup(
 	struct table_list *list, struct slice key, struct buffer *value);
+/* Likewise for a key that is only a part of the one in question: pattern tables do not get it. */
+MUST_CHECK enum table_status table_list_lookup_part(
+	struct table_list *list, struct slice key, struct buffer *value);
 bool table_list_changed(const struct table_list *list);
 unsigned table_list_count(const struct table_list *list);
 

@@ -111,6 +111,12 @@ enum table_status table_list_lookup(struct table_list *list, struct slice key, s
 	return lookup(list, key, false, value);
 }
 
+enum table_status table_list_lookup_part(
+	struct table_list *list, struct slice key, struct buffer *value)
+{
+	return lookup(list, key, true, value);
+}
+
 /* --- addresses --- */
 
 enum table_status table_lookup_address(struct table_list *list, struct slice address,

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: ISC
+/*
+ * directoryd - answers "who is this address and where does it go?" for smtpd, cleanup, qmgr and the spawners of sessions.
+ *
+ * One process, one loop, no waiting: everything is opened before it is confined, each answer takes some microseconds. Of
+ * tables that change it knows by their descriptors; then it ends, and master starts one that opens the new ones.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "config/config.h"
+#include "directory/answer.h"
+#include "directory/directoryd_cell.h"
+#include "service/figures.h"
+#include "service/log.h"
+#include "service/service.h"
+
+enum {
+	CHECK_TABLES = 1000, /* ms between looks at the tables */
+	MAX_CLASS_DEPTH = 4, /* restriction classes in restriction classes */
+	MAX_LOOKUP_TABLES = 64 * 1024, /* bytes of their specs */
+	MAX_PEERS = 4000
+};
+
+struct directoryd {
+	struct service *service;
+	struct config *config;
+	struct directory *directory;
+	struct buffer lookup_tables, accounts;
+	struct timer check;
+	struct deferred turn_end;
+	bool in_turn;
+	unsigned peers;
+};
+
+struct peer_channel {
+	struct channel channel;
+	struct directoryd *daemon;
+};
+
+/* --- the settings --- */
+
+struct restriction_reader {
+	struct directoryd *daemon;
+	unsigned depth;
+	bool is_map; /* the item before was check_..._access or another that takes a table */
+};
+
+static bool takes_table(struct slice word)
+{
+	return slice_starts(word, SLICE("check_")) && slice_ends_nocase(word, SLICE("_access"));
+}
+
+static bool read_restriction(void *context, struct slice item)
+{
+	struct restriction_reader *reader = context, inner = *reader;
+	const char *class;
+	char name[128];
+
+	/* "{ check_sender_access hash:/x, reject }" groups an action with its arguments. */
+	if (item.length > 2 && item.data[0] == '{' && item.data[item.length - 1] == '}') {
+		char *text = slice_dup(slice_of(item.data + 1, item.length - 2));
+
+		inner.depth++;
+		if (text && inner.depth <= MAX_CLASS_DEPTH)
+			(void)config_each(text, read_restriction, &inner);
+		free(text);
+	} else if (slice_find(item, ':') > 0) {
+		if (reader->is_map) {
+			buffer_add(&reader->daemon->lookup_tables, item);
+			buffer_add_text(&reader->daemon->lookup_tables, ", ");
+		}
+	} else if (reader->depth < MAX_CLASS_DEPTH && slice_to_string(item, name, sizeof(name)) &&
+		   parameter_of(name) == PARAM_COUNT &&
+		   (class = config_lookup(reader->daemon->config, name))) {
+		inner.depth++;
+		inner.is_map = false;
+		(void)config_each(class, read_restriction, &inner);
+	}
+	reader->is_map = takes_table(item) || (reader->is_map && slice_find(item, ':') > 0);
+	return true;
+}
+
+/* All tables that restrictions name: only these may be asked through DIRECTORY_LOOKUP. */
+static void collect_lookup_tables(struct directoryd *daemon)
+{
+	static const enum parameter LISTS[] = { PARAM_smtpd_client_restrictions,
+		PARAM_smtpd_helo_restrictions, PARAM_smtpd_sender_restrictions,
+		PARAM_smtpd_relay_restrictions, PARAM_smtpd_recipient_restrictions,
+		PARAM_smtpd_data_restrictions, PARAM_smtpd_end_of_data_restrictions };
+
+	daemon->lookup_tables = buffer_limited(MAX_LOOKUP_TABLES);
+	for (size_t i = 0; i < sizeof(LISTS) / sizeof(LISTS[0]); i++) {
+		struct restriction_reader reader = { .daemon = daemon };
+
+		(void)config_each(config_text(daemon->config, LISTS[i]), read_restriction, &reader);
+	}
+}
+
+#define TEXT(name) .name = config_text(config, PARAM_##name)
+
+static bool open_directory(struct directoryd *daemon)
+{
+	const struct config *config = daemon->config;
+	char error[600];
+	struct directory_settings settings = {
+		TEXT(myorigin),
+		TEXT(recipient_delimiter),
+		TEXT(mydestination),
+		TEXT(virtual_alias_domains),
+		TEXT(virtual_mailbox_domains),
+		TEXT(relay_domains),
+		TEXT(virtual_alias_maps),
+		TEXT(virtual_mailbox_maps),
+		TEXT(local_recipient_maps),
+		TEXT(relay_recipient_maps),
+		TEXT(transport_maps),
+		TEXT(local_transport),
+		TEXT(virtual_transport),
+		TEXT(relay_transport),
+		TEXT(default_transport),
+		TEXT(relayhost),
+		TEXT(parent_domain_matches_subdomains),
+		.folder = config_text(config, PARAM_config_directory),
+		.virtual_mailbox_limit = config_int(config, PARAM_virtual_mailbox_limit),
+		.recursion_limit =
+			(unsigned)config_int(config, PARAM_virtual_alias_recursion_limit),
+		.expansion_limit =
+			(unsigned)config_int(config, PARAM_virtual_alias_expansion_limit),
+		.append_at_myorigin = config_bool(config, PARAM_append_at_myorigin),
+	};
+
+	collect_lookup_tables(daemon);
+	buffer_printf(&daemon->accounts, "%s/directory/accounts.db",
+		service_path(daemon->service, CELL_DATA));
+	settings.accounts = buffer_text(&daemon->accounts);
+	settings.lookup_tables = buffer_text(&daemon->lookup_tables);
+	if (!settings.accounts || !settings.lookup_tables) {
+		log_error("too many tables in restrictions");
+		return false;
+	}
+	daemon->directory = directory_open(&settings, error, sizeof(error));
+	if (!daemon->directory)
+		log_error("cannot open tables: %s", error);
+	return daemon->directory != NULL;
+}
+
+/* --- peers --- */
+
+static void end_turn(struct deferred *deferred)
+{
+	((struct directoryd *)deferred->context)->in_turn = false;
+}
+
+static void begin_turn(struct directoryd *daemon)
+{
+	if (daemon->in_turn)
+		return;
+	daemon->in_turn = true;
+	directory_turn(daemon->directory, loop_now(service_loop(daemon->service)));
+	loop_defer(service_loop(daemon->service), &daemon->turn_end);
+}
+
+static void send_answer(void *context, const struct message *answer)
+{
+	channel_send(context, answer);
+}
+
+static void forget_peer(struct peer_channel *peer)
+{
+	struct directoryd *daemon = peer->daemon;
+
+	free(peer);
+	daemon->peers--;
+}
+
+static void peer_closed(struct channel *channel, const char *why)
+{
+	forget_peer(channel->context);
+}
+
+static void receive(struct channel *channel, struct message *question)
+{
+	struct peer_channel *peer = channel->context;
+
+	begin_turn(peer->daemon);
+	figures_add(FIGURE_lookups, 1);
+	if (directory_answer(peer->daemon->directory, question, send_answer, channel))
+		return;
+	log_warning("a peer sent %s, which is no question", message_name(question->type));
+	channel_close(channel);
+	forget_peer(peer);
+}
+
+static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
+{
+	struct directoryd *daemon = context;
+	struct peer_channel *peer = daemon->peers < MAX_PEERS ? calloc(1, sizeof(*peer)) : NULL;
+
+	if (!peer) {
+		log_warning("no room for another connection from %s", service_id_name(who->from));
+		close(fd);
+		return;
+	}
+	peer->daemon = daemon;
+	daemon->peers++;
+	if (!channel_open(&peer->channel, service_loop(service), fd, receive, peer_closed, peer))
+		forget_peer(peer);
+}
+
+/* --- changes --- */
+
+static void check_tables(struct timer *timer)
+{
+	struct directoryd *daemon = timer->context;
+	const char *changed = directory_changed(daemon->directory);
+
+	if (!changed) {
+		loop_timer_start(service_loop(daemon->service), timer, CHECK_TABLES);
+		return;
+	}
+	/* Answers are given in the turn of their question: what is in hand now is done when the loop ends. */
+	log_info("table %s has changed -- restarting", changed);
+	service_end(daemon->service, EX_OK);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_hooks hooks = { .peer = take_peer };
+	static struct directoryd daemon;
+
+	daemon.service = service_start("directoryd", argc, argv);
+	daemon.config = config_open(service_snapshot(daemon.service));
+	if (!daemon.config) {
+		log_error("the configuration snapshot cannot be read");
+		return EX_SOFTWARE;
+	}
+	/* In a chroot the data is where it always is below the instance. */
+	if (strcmp(service_path(daemon.service, CELL_INSTANCE), "/") != 0)
+		service_set_path(daemon.service, CELL_DATA,
+			config_text(daemon.config, PARAM_data_directory));
+	if (!open_directory(&daemon))
+		return EX_CONFIG;
+	service_enter(daemon.service, &CELL_DIRECTORYD);
+	daemon.turn_end = (struct deferred){ .run = end_turn, .context = &daemon };
+	daemon.check = (struct timer){ .fire = check_tables, .context = &daemon };
+	loop_timer_start(service_loop(daemon.service), &daemon.check, CHECK_TABLES);
+	return service_run(daemon.service, &hooks, &daemon);
+}
