@@ -29,7 +29,6 @@ struct virtual
 	struct link notices;
 	int mail_dir;
 	unsigned clients;
-	struct timer idle;
 	bool draining;
 };
 
@@ -247,9 +246,9 @@ static void client_free(struct client *client)
 	end_delivery(client);
 	arena_free(&client->arena);
 	virtual->clients--;
-	if (virtual->clients == 0 && !virtual->draining)
-		loop_timer_start(service_loop(virtual->service), &virtual->idle,
-			config_time(virtual->config, PARAM_max_idle));
+	/* qmgr let go of this agent; the next delivery beyond the others' capacity gets a fresh process. */
+	if (virtual->clients == 0)
+		service_end(virtual->service, 0);
 	free(client);
 }
 
@@ -287,17 +286,8 @@ static void peer(struct service *service, void *context, int fd, const struct pe
 	client->fd = -1;
 	arena_init(&client->arena, DELIVERY_MEMORY);
 	virtual->clients++;
-	loop_timer_stop(&virtual->idle);
 	if (!channel_open(&client->channel, service_loop(service), fd, receive, closed, client))
 		client_free(client);
-}
-
-/* Nothing came for long: the next delivery gets a fresh process. */
-static void idle(struct timer *timer)
-{
-	struct virtual *virtual = timer->context;
-
-	service_end(virtual->service, 0);
 }
 
 /* A delivery in hand is finished before this runs; what qmgr sent behind it is given to another agent. */
@@ -333,7 +323,6 @@ int main(int argc, char **argv)
 		return 78;
 	}
 	service_enter(virtual.service, &CELL_VIRTUAL);
-	virtual.idle = (struct timer){ .fire = idle, .context = &virtual };
 	link_open(&virtual.notices, virtual.service, SERVICE_IMAPD_SESSION, no_answers, NULL, NULL,
 		&virtual);
 	return service_run(virtual.service, &HOOKS, &virtual);
