@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: ISC
+/* See smtp_world.h. */
+#include "tests/unit/smtp_world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void must(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "smtp_world: %s\n", what);
+	abort();
+}
+
+static ssize_t world_read(void *context, void *data, size_t size, int64_t deadline)
+{
+	struct world *w = context;
+	size_t left = w->in.length - w->in_at, n = left < size ? left : size;
+
+	must(size > 0, "a read without room");
+	must(deadline >= w->now, "a deadline in the past");
+	must(w->session.output_length == 0, "waiting for input with replies unsent");
+	if (w->step && n > w->step)
+		n = w->step;
+	if (n == 0 && w->stalls) {
+		w->now = deadline;
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	if (n)
+		memcpy(data, w->in.data + w->in_at, n);
+	w->in_at += n;
+	return (ssize_t)n;
+}
+
+static bool world_write(void *context, const void *data, size_t length, int64_t deadline)
+{
+	struct world *w = context;
+
+	must(length > 0, "an empty write");
+	w->writes++;
+	return buffer_append(&w->out, data, length);
+}
+
+static void copy(struct slice from, char *to, size_t size)
+{
+	must(slice_to_string(from, to, size), "a field that is no text");
+}
+
+static void cleanup_takes(struct world *w, const struct message *m)
+{
+	switch (m->type) {
+	case MESSAGE_CLEANUP_BEGIN:
+		must(!w->begun, "BEGIN within a message");
+		w->begun = true;
+		w->ended = false;
+		w->begins++;
+		w->recipients = 0;
+		w->serial = m->cleanup_begin.serial;
+		w->flags = m->cleanup_begin.flags;
+		copy(m->cleanup_begin.sender, w->sender, sizeof(w->sender));
+		copy(m->cleanup_begin.protocol, w->protocol, sizeof(w->protocol));
+		copy(m->cleanup_begin.client_name, w->name, sizeof(w->name));
+		copy(m->cleanup_begin.client_address, w->address, sizeof(w->address));
+		copy(m->cleanup_begin.helo, w->helo, sizeof(w->helo));
+		buffer_clear(&w->content);
+		break;
+	case MESSAGE_CLEANUP_RECIPIENT:
+		must(w->begun && m->cleanup_recipient.serial == w->serial,
+			"a recipient of no message");
+		must(w->content.length == 0, "a recipient behind content");
+		copy(m->cleanup_recipient.address, w->last_recipient, sizeof(w->last_recipient));
+		w->recipients++;
+		break;
+	case MESSAGE_CLEANUP_CONTENT:
+		must(w->begun && m->cleanup_content.serial == w->serial, "content of no message");
+		must(w->recipients > 0, "content without recipients");
+		must(slice_find(m->cleanup_content.chunk, '\r') < 0, "a CR in content");
+		must(buffer_add(&w->content, m->cleanup_content.chunk), "content over the limit");
+		break;
+	case MESSAGE_CLEANUP_END:
+		must(w->begun && m->cleanup_end.serial == w->serial, "END of no message");
+		w->begun = false;
+		w->failed += m->cleanup_end.fail;
+		w->ended = !m->cleanup_end.fail;
+		must(!w->ended || w->content.length == 0 ||
+				w->content.data[w->content.length - 1] == '\n',
+			"content without a last line end");
+		break;
+	default:
+		must(false, "cleanup got something else");
+	}
+}
+
+static bool world_send_peer(
+	void *context, enum session_peer peer, const struct message *message, int64_t deadline)
+{
+	static struct buffer encoded;
+	struct world *w = context;
+
+	buffer_clear(&encoded);
+	must(message_encode(message, &encoded), "a message that does not encode");
+	errno = EPIPE;
+	if (peer == TO_CLEANUP) {
+		if (w->cleanup_dead)
+			return false;
+		cleanup_takes(w, message);
+		return true;
+	}
+	w->asked = message->type;
+	if (peer == TO_FRONT) {
+		must(message->type == MESSAGE_SESSION_RATE, "the front got something else");
+		w->asked_serial = message->session_rate.serial;
+		w->rates[message->session_rate.what & 3]++;
+		return true;
+	}
+	if (w->directory_dead)
+		return false;
+	if (message->type == MESSAGE_DIRECTORY_RECIPIENT) {
+		w->asked_serial = message->directory_recipient.serial;
+		copy(message->directory_recipient.recipient, w->question, sizeof(w->question));
+	} else {
+		must(message->type == MESSAGE_DIRECTORY_LOOKUP, "the directory got something else");
+		w->asked_serial = message->directory_lookup.serial;
+		copy(message->directory_lookup.key, w->question, sizeof(w->question));
+		copy(message->directory_lookup.tables, w->tables, sizeof(w->tables));
+		w->lookups++;
+	}
+	return true;
+}
+
+static void answer_recipient(struct world *w, struct message_directory_recipient_answer *answer)
+{
+	struct slice question = slice_from(w->question);
+	ptrdiff_t at = slice_find_last(question, '@');
+	struct slice local = slice_head(question, at < 0 ? 0 : (size_t)at),
+		     domain = slice_tail(question, (size_t)at + 1);
+
+	*answer = (struct message_directory_recipient_answer){ .serial = w->asked_serial,
+		.reason = slice_from("") };
+	if (slice_equal_nocase(domain, SLICE("example.test"))) {
+		answer->domain_class = DOMAIN_VIRTUAL_MAILBOX;
+		answer->status = slice_equal_nocase(local, SLICE("one")) ||
+						 slice_equal_nocase(local, SLICE("two")) ||
+						 slice_equal_nocase(local, SLICE("postmaster"))
+					 ? DIRECTORY_FOUND
+				 : slice_equal_nocase(local, SLICE("later")) ? DIRECTORY_TEMPORARY
+									     : DIRECTORY_NOT_FOUND;
+	} else {
+		answer->domain_class = DOMAIN_OTHER;
+		answer->status = DIRECTORY_NOT_OURS;
+	}
+}
+
+static void answer_lookup(struct world *w, struct message_directory_lookup_answer *answer)
+{
+	*answer = (struct message_directory_lookup_answer){
+		.serial = w->asked_serial, .status = DIRECTORY_NOT_FOUND, .value = slice_from("")
+	};
+	for (const struct world_entry *e = w->entries; e && e->key; e++) {
+		if (strcmp(e->key, w->question) != 0)
+			continue;
+		answer->status = e->value ? DIRECTORY_FOUND : DIRECTORY_TEMPORARY;
+		answer->value = slice_from(e->value);
+		return;
+	}
+}
+
+static bool answer_cleanup(struct world *w, struct message_cleanup_result *result)
+{
+	if (!w->ended)
+		return false;
+	w->ended = false;
+	w->delivered += w->cleanup_code == 250;
+	*result = (struct message_cleanup_result){ .serial = w->serial,
+		.code = (uint16_t)w->cleanup_code,
+		.dsn = slice_from(w->cleanup_code < 500 ? "4.3.0" : "5.7.1"),
+		.reason = slice_from("Error: not today"),
+		.queue_id = w->cleanup_code == 250 ? slice_from("4QTEST") : slice_from("") };
+	return true;
+}
+
+static bool world_receive(
+	void *context, enum session_peer peer, struct message *message, int64_t deadline)
+{
+	struct world *w = context;
+
+	*message = (struct message){ 0 };
+	errno = EPIPE;
+	if (peer == TO_CLEANUP) {
+		message->type = MESSAGE_CLEANUP_RESULT;
+		return !w->cleanup_dead && answer_cleanup(w, &message->cleanup_result);
+	}
+	if (peer == TO_FRONT) {
+		message->type = MESSAGE_SESSION_RATE_ANSWER;
+		message->session_rate_answer.serial = w->asked_serial;
+		message->session_rate_answer.refuse = w->over_rate;
+		return true;
+	}
+	if (w->directory_dead)
+		return false;
+	if (w->asked == MESSAGE_DIRECTORY_RECIPIENT) {
+		message->type = MESSAGE_DIRECTORY_RECIPIENT_ANSWER;
+		answer_recipient(w, &message->directory_recipient_answer);
+	} else {
+		message->type = MESSAGE_DIRECTORY_LOOKUP_ANSWER;
+		answer_lookup(w, &message->directory_lookup_answer);
+	}
+	return true;
+}
+
+static int64_t world_now(void *context)
+{
+	return ((struct world *)context)->now;
+}
+
+static void world_sleep(void *context, int64_t milliseconds)
+{
+	struct world *w = context;
+
+	must(w->session.output_length == 0, "asleep with replies unsent");
+	w->now += milliseconds;
+	w->slept += milliseconds;
+}
+
+static const struct session_io WORLD_IO = { world_read, world_write, world_send_peer, world_receive,
+	world_now, world_sleep };
+
+static const char *no_class(void *context, const char *name)
+{
+	return NULL;
+}
+
+void world_open(struct world *w)
+{
+	*w = (struct world){ .cleanup_code = 250 };
+	w->settings = (struct session_settings){ .host = "mail.example.test",
+		.banner = "mail.example.test ESMTP Postern",
+		.origin = "example.test",
+		.networks = "127.0.0.0/8 [::1]",
+		.rewrite_clients = "permit_inet_interfaces",
+		.restriction_classes = "",
+		.restrictions = { "", "", "",
+			"permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
+			"", "", "" },
+		.lookup = no_class,
+		.size_limit = 1000000,
+		.line_limit = 2048,
+		.command_limit = 100000,
+		.timeout = 300000,
+		.error_sleep = 1000,
+		.ipc_timeout = 3600000,
+		.soft_errors = 10,
+		.hard_errors = 20,
+		.junk_commands = 100,
+		.recipients = 1000,
+		.recipient_overshoot = 1000,
+		.keywords = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
+			    EHLO_SMTPUTF8 | EHLO_CHUNKING,
+		.delay_reject = true,
+		.reject_unlisted = true };
+	for (unsigned i = 0; i <= DOMAIN_OTHER; i++)
+		w->settings.unknown_code[i] = 550;
+}
+
+void world_connect(struct world *w, const char *address)
+{
+	if (!w->session.settings)
+		must(session_open(&w->session, &w->settings, &WORLD_IO, w), "out of memory");
+	snprintf(w->client.address, sizeof(w->client.address), "%s", address);
+	snprintf(w->client.local_address, sizeof(w->client.local_address), "192.0.2.25");
+	snprintf(w->client.entry, sizeof(w->client.entry), "smtp");
+	session_begin(&w->session, &w->client);
+	buffer_clear(&w->out);
+	output_flush(&w->session);
+}
+
+void world_close(struct world *w)
+{
+	if (w->session.settings)
+		session_free(&w->session);
+	buffer_free(&w->in);
+	buffer_free(&w->out);
+	buffer_free(&w->content);
+}
+
+static bool world_has_input(const struct world *w)
+{
+	return w->in_at < w->in.length || input_pending(&w->session);
+}
+
+const char *world_send(struct world *w, const void *data, size_t length)
+{
+	buffer_clear(&w->out);
+	buffer_consume(&w->in, w->in_at);
+	w->in_at = 0;
+	must(buffer_append(&w->in, data, length), "input over the limit");
+	while (world_has_input(w) && session_step(&w->session))
+		continue;
+	output_flush(&w->session);
+	return buffer_text(&w->out);
+}
+
+const char *world_say(struct world *w, const char *text)
+{
+	return world_send(w, text, strlen(text));
+}
+
+unsigned world_code(const struct world *w)
+{
+	struct slice text = slice_trim(buffer_slice(&w->out));
+	ptrdiff_t line = slice_find_last(text, '\n');
+	uint64_t code = 0;
+
+	return slice_to_u64(
+		       slice_head(slice_tail(text, line < 0 ? 0 : (size_t)line + 1), 3), 999, &code)
+		       ? (unsigned)code
+		       : 0;
+}
+
+void world_run(struct world *w, const void *input, size_t length, size_t step)
+{
+	must(buffer_append(&w->in, input, length), "input over the limit");
+	w->step = step;
+	while (session_step(&w->session))
+		continue;
+	session_finish(&w->session);
+}

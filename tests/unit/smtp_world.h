@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: ISC
+/*
+ * An SMTP session in memory: what the client sends, what it gets, a directory, a cleanup and a clock. For the unit tests and
+ * the fuzz targets. What a real peer would not stand for ends the process at once.
+ */
+#ifndef TESTS_SMTP_WORLD_H
+#define TESTS_SMTP_WORLD_H
+
+#include "smtpd/session.h"
+
+struct world_entry {
+	const char *key, *value; /* value NULL: the lookup fails for the time being */
+};
+
+struct world {
+	struct session_settings settings;
+	struct session session;
+	struct session_client client;
+
+	struct buffer in; /* from the client, read from in_at on */
+	size_t in_at, step; /* bytes given at one read; 0 all */
+	bool stalls; /* at the end of `in`: nothing more comes, instead of end of file */
+	struct buffer out;
+	unsigned writes;
+	int64_t now, slept;
+
+	/* cleanup */
+	uint32_t serial;
+	bool begun, ended;
+	unsigned recipients, begins, failed, delivered;
+	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513],
+		last_recipient[MAX_ADDRESS + 1];
+	uint32_t flags;
+	struct buffer content; /* of the message in hand, or of the last one */
+	unsigned cleanup_code; /* 250 by default */
+	bool cleanup_dead;
+
+	/* directory: local parts "one" and "two" at example.test exist, "later" cannot be told, other names do not exist */
+	enum message_type asked;
+	uint32_t asked_serial;
+	char question[MAX_ADDRESS + 1], tables[1025];
+	bool directory_dead;
+	const struct world_entry *entries; /* what lookups find; key NULL ends */
+	unsigned lookups;
+
+	/* front */
+	bool over_rate;
+	unsigned rates[4];
+};
+
+void world_open(struct world *world);
+/* Settings may be changed between world_open and this. */
+void world_connect(struct world *world, const char *address);
+void world_close(struct world *world);
+/* Give input and serve commands until all of it is used or the session ends. Returns the replies since the last call. */
+const char *world_say(struct world *world, const char *text);
+const char *world_send(struct world *world, const void *data, size_t length);
+/* The first digits of the last reply line of the last world_say: 250. */
+unsigned world_code(const struct world *world);
+/* Serve the whole of `input` in reads of `step` bytes to the end of the connection. */
+void world_run(struct world *world, const void *input, size_t length, size_t step);
+
+#endif
