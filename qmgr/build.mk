@@ -2,3 +2,5 @@ PROGRAMS += qmgr showq
 qmgr_SOURCES := qmgr/qmgr.c qmgr/intake.c qmgr/message.c qmgr/resolve.c qmgr/schedule.c qmgr/deliver.c qmgr/notify.c \
 	qmgr/control.c
 showq_SOURCES := qmgr/showq.c
+test_schedule_SOURCES := qmgr/schedule.c
+test_queue_text_SOURCES := cli/queue_text.c
