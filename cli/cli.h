@@ -18,6 +18,8 @@
  * the one postern was built for. Lives as long as the process.
  */
 const char *cli_folder(const char *option);
+/* Run the command that argv[0] names; EX_UNAVAILABLE when there is none. */
+int cli_run(int argc, char **argv);
 /* "NAME: fatal: text" on standard error, NAME being the command's. */
 void cli_complain(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -29,6 +29,16 @@ static const struct command *command_of(const char *name)
 	return NULL;
 }
 
+int cli_run(int argc, char **argv)
+{
+	const struct command *command = command_of(argv[0]);
+
+	if (command)
+		return command->run(argc, argv);
+	cli_complain(argv[0], "there is no such command");
+	return EX_UNAVAILABLE;
+}
+
 static void usage(FILE *out)
 {
 	fputs("usage: postern [-c FOLDER] COMMAND [ARGUMENT ...]\n\ncommands:\n", out);
