@@ -1,3 +1,3 @@
-#PROGRAMS += virtual
+PROGRAMS += virtual
 virtual_SOURCES := local/virtual.c local/delivery.c
 test_delivery_SOURCES := local/delivery.c
