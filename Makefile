@@ -46,7 +46,6 @@ LIB_SOURCES := $(wildcard lib/*/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libpostern.a
 
-.DEFAULT_GOAL := all
 PROGRAMS :=
 LINKS :=
 include $(wildcard */build.mk)

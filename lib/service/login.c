@@ -22,6 +22,11 @@ static struct slice serial_key(const uint32_t *serial)
 	return slice_of(serial, sizeof(*serial));
 }
 
+struct login_client *login_find(struct login *login, uint32_t serial)
+{
+	return map_get(&login->clients, serial_key(&serial));
+}
+
 static struct login_client *client_of(struct login *login, uint32_t serial, enum login_state state)
 {
 	struct login_client *client = map_get(&login->clients, serial_key(&serial));
@@ -138,8 +143,9 @@ static void handed_over(struct login *login, struct message_handover_answer *ans
 		return;
 	if (answer->status == AUTH_OK) {
 		client->state = LOGIN_SERVED;
+		/* A sleeper that is woken was counted when it came. */
+		figures_add(FIGURE_logins, client->pid == 0);
 		client->pid = answer->pid;
-		figures_add(FIGURE_logins, 1);
 		login->hooks->served(client);
 		return;
 	}

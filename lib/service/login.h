@@ -72,6 +72,8 @@ void login_hand_over(
 	struct login *login, struct login_client *client, struct slice tag, struct slice input);
 /* To the spawner, as RESUME; false when there is none now. */
 bool login_tell_spawner(struct login *login, const struct message *message);
+/* Who has that serial; NULL when nobody has. For what only one protocol's spawner says. */
+struct login_client *login_find(struct login *login, uint32_t serial);
 /* Count a client under a serial of its own although it never logged in here (a sleeper that came by HIBERNATE). */
 bool login_adopt(struct login *login, struct login_client *client);
 

@@ -40,7 +40,7 @@ struct mailbox_spawner {
 	struct map requests; /* by question serial, of struct record */
 	uint32_t next_question;
 	struct peer_channel *peers;
-	bool draining;
+	bool draining, fast;
 };
 
 static void record_free(struct record *record)
@@ -72,11 +72,21 @@ static void refuse(struct record *record, const char *reason)
 	record_free(record);
 }
 
+static bool is_front(enum service_id id)
+{
+	return id == SERVICE_IMAPD || id == SERVICE_POP3D || id == SERVICE_MANAGESIEVED;
+}
+
+/* A front that drains too may still have clients who log in, or who sleep: none of them is dropped for a reload. */
 static void maybe_end(struct mailbox_spawner *spawner)
 {
-	if (spawner->draining && spawner_count(spawner->children) == 0 &&
-		spawner->requests.count == 0)
-		service_end(spawner->service, EX_OK);
+	if (!spawner->draining || spawner_count(spawner->children) || spawner->requests.count)
+		return;
+	for (struct peer_channel *peer = spawner->peers; peer && !spawner->fast; peer = peer->next) {
+		if (is_front(peer->who.from))
+			return;
+	}
+	service_end(spawner->service, EX_OK);
 }
 
 /* "domain/user": relative, no empty part, none that begins with a dot, nothing unprintable. */
@@ -290,7 +300,7 @@ static void take_handover(
 			sizeof(session->client_address)) ||
 		!slice_to_string(handover->local_address, session->local_address,
 			sizeof(session->local_address)) ||
-		!auth || spawner->draining || !put_request(record)) {
+		!auth || spawner->fast || !put_request(record)) {
 		refuse(record, "try again");
 		return;
 	}
@@ -298,11 +308,6 @@ static void take_handover(
 	question.auth_redeem.service = slice_from(spawner->config->protocol);
 	question.auth_redeem.ticket = handover->ticket;
 	channel_send(auth, &question);
-}
-
-static bool is_front(enum service_id id)
-{
-	return id == SERVICE_IMAPD || id == SERVICE_POP3D || id == SERVICE_MANAGESIEVED;
 }
 
 static void peer_receive(struct channel *channel, struct message *message)
@@ -342,13 +347,17 @@ static bool forget_front_in_request(void *context, struct slice key, void *value
 static void peer_closed(struct channel *channel, const char *why)
 {
 	struct peer_channel *peer = channel->context, **at = &peer->spawner->peers;
+	struct mailbox_spawner *spawner = peer->spawner;
 
-	spawner_each(peer->spawner->children, forget_front_of, channel);
-	map_each(&peer->spawner->requests, forget_front_in_request, channel);
+	spawner_each(spawner->children, forget_front_of, channel);
+	map_each(&spawner->requests, forget_front_in_request, channel);
+	if (spawner->config->peer_gone)
+		spawner->config->peer_gone(spawner->context, channel, &peer->who);
 	while (*at != peer)
 		at = &(*at)->next;
 	*at = peer->next;
 	free(peer);
+	maybe_end(spawner);
 }
 
 void mailbox_spawner_peer(struct mailbox_spawner *spawner, int fd, const struct peer *who)
@@ -424,6 +433,7 @@ struct mailbox_spawner *mailbox_spawner_open(
 void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast)
 {
 	spawner->draining = true;
+	spawner->fast = spawner->fast || fast;
 	if (fast)
 		spawner_end_all(spawner->children, 1000);
 	maybe_end(spawner);

@@ -39,7 +39,10 @@ struct mailbox_spawner_config {
 	void (*front_says)(void *context, struct channel *front, struct message *message);
 	void (*peer_says)(void *context, struct channel *peer, const struct peer *who,
 		struct message *message);
-	/* Before the fork (after redeeming), and when a session has ended (SESSION_ENDED is sent to the front by this module). */
+	/* A front or another peer has gone, and with it all that it held. May be NULL, too. */
+	void (*peer_gone)(void *context, struct channel *peer, const struct peer *who);
+	/* Before the fork (after redeeming), and when a session has ended (SESSION_ENDED is sent by this module
+	 * to session->front, which the daemon may have set to NULL). */
 	void (*started)(void *context, struct mailbox_session *session);
 	void (*ended)(void *context, struct mailbox_session *session);
 };
@@ -48,7 +51,7 @@ struct mailbox_spawner;
 /* Opens the links to authd and directoryd; peers come through mailbox_spawner_peer as hooks.peer. NULL: see the log. */
 struct mailbox_spawner *mailbox_spawner_open(
 	struct service *service, const struct mailbox_spawner_config *config, void *context);
-/* service_hooks.peer with the mailbox_spawner as context; likewise drain. */
+/* service_hooks.peer with the mailbox_spawner as context; likewise drain: it goes on serving its fronts until they have gone. */
 void mailbox_spawner_peer(struct mailbox_spawner *spawner, int fd, const struct peer *peer);
 void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast);
 /*

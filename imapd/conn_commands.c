@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: ISC
+/* The commands before login. See front.h. */
+#include "imapd/front.h"
+
+#include "base/base64.h"
+#include "service/log.h"
+
+enum { CONN_ID_FIELDS = 30 };
+
+const char *conn_capabilities(const struct conn *conn)
+{
+	return conn->plaintext ? "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN"
+			       : "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE LOGINDISABLED";
+}
+
+static void bad(struct conn *conn, const char *why)
+{
+	conn->pre->bad++;
+	conn_say(conn, conn->pre->tag[0] ? conn->pre->tag : "*");
+	conn_say(conn, " BAD ");
+	conn_say(conn, why);
+	conn_say(conn, ".\r\n");
+}
+
+static void run_capability(struct conn *conn, struct parser *p)
+{
+	if (!parse_end(p))
+		return;
+	conn_say(conn, "* CAPABILITY ");
+	conn_say(conn, conn_capabilities(conn));
+	conn_say(conn, "\r\n");
+	conn_reply(conn, "OK Pre-login capabilities listed, post-login capabilities have more.");
+}
+
+static void run_noop(struct conn *conn, struct parser *p)
+{
+	if (parse_end(p))
+		conn_reply(conn, "OK NOOP completed.");
+}
+
+static void run_logout(struct conn *conn, struct parser *p)
+{
+	if (!parse_end(p))
+		return;
+	conn_say(conn, "* BYE Logging out\r\n");
+	conn_reply(conn, "OK Logout completed.");
+}
+
+static void run_id(struct conn *conn, struct parser *p)
+{
+	struct slice name, value;
+	unsigned fields = 0;
+
+	if (!parse_space(p))
+		return;
+	if (!parse_next_is(p, '(')) {
+		if (!parse_nstring(p, &value) || !parse_end(p))
+			return;
+	} else {
+		if (!parse_enter(p))
+			return;
+		while (!parse_next_is(p, ')')) {
+			if ((fields && !parse_space(p)) || !parse_string(p, &name) ||
+				!parse_space(p) || !parse_nstring(p, &value))
+				return;
+			if (++fields > CONN_ID_FIELDS) {
+				parse_fail(p, "Too many fields");
+				return;
+			}
+		}
+		if (!parse_leave(p) || !parse_end(p))
+			return;
+	}
+	conn_say(conn, "* ID (\"name\" \"Postern\")\r\n");
+	conn_reply(conn, "OK ID completed.");
+}
+
+static bool refuse_plaintext(struct conn *conn)
+{
+	if (conn->plaintext)
+		return false;
+	conn_reply(conn, "NO [PRIVACYREQUIRED] Plaintext authentication is not allowed on insecure "
+			 "connections.");
+	return true;
+}
+
+static void run_login(struct conn *conn, struct parser *p)
+{
+	struct slice user, password;
+
+	if (!parse_space(p) || !parse_astring(p, &user) || !parse_space(p) ||
+		!parse_astring(p, &password) || !parse_end(p))
+		return;
+	if (!refuse_plaintext(conn))
+		conn_login(conn, user, password);
+}
+
+static void run_authenticate(struct conn *conn, struct parser *p)
+{
+	struct buffer initial = buffer_limited(CONN_INPUT_LIMIT);
+	struct slice mechanism, text = { 0 }, response = { 0 };
+
+	if (!parse_space(p) || !parse_atom(p, &mechanism))
+		return;
+	if (p->rest.length) {
+		if (!parse_space(p))
+			return;
+		text = p->rest;
+		/* "=" is an initial response of no bytes (RFC 4959 3). */
+		if (!slice_equal(text, SLICE("=")) &&
+			(text.length == 0 || !base64_decode(text, &initial))) {
+			parse_fail(p, "Invalid base64");
+			return;
+		}
+		response = initial.data ? buffer_slice(&initial) : SLICE("");
+	}
+	if (!refuse_plaintext(conn))
+		conn_authenticate(conn, mechanism, response);
+	if (initial.data)
+		explicit_bzero(initial.data, initial.capacity);
+	buffer_free(&initial);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct conn *conn, struct parser *p);
+} COMMANDS[] = {
+	{ "CAPABILITY", run_capability },
+	{ "NOOP", run_noop },
+	{ "LOGOUT", run_logout },
+	{ "ID", run_id },
+	{ "LOGIN", run_login },
+	{ "AUTHENTICATE", run_authenticate },
+};
+
+/* Tag and name off the front. */
+static bool parse_head(struct conn *conn, struct parser *p, struct slice *name)
+{
+	struct slice tag;
+
+	conn->pre->tag[0] = '\0';
+	if (!parse_tag(p, &tag))
+		return false;
+	if (!slice_to_string(tag, conn->pre->tag, sizeof(conn->pre->tag)))
+		return parse_fail(p, "Tag is too long");
+	return parse_space(p) && parse_atom(p, name);
+}
+
+bool conn_command(struct conn *conn, struct slice command)
+{
+	struct parser p = {
+		.rest = command, .arena = &conn->pre->arena, .depth = PARSE_MAX_DEPTH - 2
+	};
+	struct slice name;
+
+	if (!parse_head(conn, &p, &name)) {
+		bad(conn, p.error ? p.error : "Missing command");
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++) {
+		if (!slice_equal_nocase(name, slice_from(COMMANDS[i].name)))
+			continue;
+		COMMANDS[i].run(conn, &p);
+		if (p.error)
+			bad(conn, p.error);
+		return !p.error && COMMANDS[i].run == run_logout;
+	}
+	bad(conn, "Unknown command, or not allowed before login");
+	return false;
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: ISC
+/*
+ * The IMAP session spawner beside what it shares with POP3's (service/mailbox_spawner.h): who sleeps, and who is told of changes.
+ *
+ *	session_main.c  main, peers, drain
+ *	hub.c           accounts with their sessions and sleepers; notices; hibernation
+ *	session_child.c what a session process does
+ */
+#ifndef IMAPD_SPAWN_H
+#define IMAPD_SPAWN_H
+
+#include "base/map.h"
+#include "config/config.h"
+#include "imapd/session.h"
+#include "service/mailbox_spawner.h"
+
+enum { SPAWN_TICKET = 24 /* random bytes of a resume ticket */ };
+
+/* One mailbox owner who has sessions or sleepers here. */
+struct account {
+	char *path; /* below the mail directory; the key */
+	char *login;
+	int64_t quota;
+	struct live *sessions;
+	struct asleep *sleepers;
+};
+/* A running session; the context of its mailbox_session. */
+struct live {
+	struct hub *hub;
+	struct account *account;
+	struct mailbox_session *session;
+	uint32_t notices; /* sent to it */
+	bool asleep; /* it hibernated and is about to end */
+	char *watches; /* mailbox, or NULL */
+	struct live *next;
+};
+struct asleep {
+	struct account *account;
+	struct channel *front;
+	uint32_t serial; /* the front's */
+	bool woken;
+	unsigned char ticket[SPAWN_TICKET];
+	struct asleep *next;
+	char mailbox[];
+};
+
+struct hub {
+	struct service *service;
+	struct mailbox_spawner *spawner;
+	struct map accounts; /* path -> struct account */
+	struct map tickets; /* ticket -> struct asleep */
+	struct vector listeners; /* of struct channel *: older spawners, who want all notices */
+	struct link newer; /* the spawner that replaces this one, once it drains */
+	bool replaced;
+	struct session_settings settings;
+};
+
+/* --- hub.c: the hooks of mailbox_spawner_config; context is struct hub --- */
+void hub_started(void *context, struct mailbox_session *session);
+void hub_ended(void *context, struct mailbox_session *session);
+void hub_child_says(void *context, struct mailbox_session *session, struct message *message);
+void hub_front_says(void *context, struct channel *front, struct message *message);
+void hub_peer_gone(void *context, struct channel *peer, const struct peer *who);
+void hub_peer_says(
+	void *context, struct channel *peer, const struct peer *who, struct message *message);
+/* Something changed. `from`: the peer that said so, or NULL; `sender`: the session, or NULL. They are not told. */
+void hub_notice(struct hub *hub, struct slice path, struct slice mailbox,
+	const struct channel *from, const struct live *sender);
+
+/* --- session_child.c --- */
+extern const struct session_settings
+	*session_child_settings; /* set before the first session is started */
+int session_child(struct service *service, int channel_fd, struct mailbox_session *session);
+
+#endif
