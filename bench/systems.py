@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: ISC
+"""The systems that are measured: each sets itself up in its own folder, runs on loopback ports of its own, and ends by its own pid."""
+import os
+import pathlib
+import pwd
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOMAIN = "example.test"
+PASSWORD = "one-secret"
+
+
+def wait_port(port, timeout=20):
+    import socket
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"nobody listens on port {port}")
+
+
+def run(*command, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise SystemExit(f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def count(folder):
+    try:
+        with os.scandir(folder) as entries:
+            return sum(1 for _ in entries)
+    except FileNotFoundError:
+        return 0
+
+
+def below(pid):
+    """pid and all its descendants."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                parents[int(entry)] = int(pathlib.Path(f"/proc/{entry}/stat").read_text().rpartition(") ")[2].split()[1])
+            except OSError:
+                pass
+    found, new = {pid}, {pid}
+    while new:
+        new = {child for child, parent in parents.items() if parent in new} - found
+        found |= new
+    return found
+
+
+class System:
+    imap_port = pop3_port = None
+
+    def __init__(self, folder, base):
+        self.folder = pathlib.Path(folder) / self.name
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o755)
+        self.smtp_port = base
+
+    def delivered(self):
+        return count(self.maildir / "new") + count(self.maildir / "cur")
+
+    def idle(self):
+        """True when nothing is left to deliver."""
+        return True
+
+    def processes(self):
+        return []
+
+
+class Floor(System):
+    name = "floor"
+
+    def start(self):
+        self.maildir = self.folder / "Maildir"
+        for sub in ("queue", "Maildir/tmp", "Maildir/new", "Maildir/cur"):
+            (self.folder / sub).mkdir(parents=True)
+        self.process = subprocess.Popen([str(ROOT / "build/bench/floor"), str(self.smtp_port), str(self.folder)])
+        wait_port(self.smtp_port)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    def processes(self):
+        return below(self.process.pid)
+
+
+class Postern(System):
+    name = "postern"
+
+    def __init__(self, folder, base):
+        super().__init__(folder, base)
+        self.base = base - 25
+        self.imap_port, self.pop3_port = self.base + 143, self.base + 110
+
+    def start(self):
+        self.bin = ROOT / "build/release/bin"
+        self.instance = self.folder / "instance"
+        run(self.bin / "postern", "init", self.instance, "--domain", DOMAIN, "--user", f"one:{PASSWORD}", "--user", f"two:{PASSWORD}",
+            "--port-base", self.base)
+        run(self.bin / "postern", "-c", self.instance / "etc", "start")
+        self.maildir = self.instance / "mail" / DOMAIN / "one"
+        wait_port(self.smtp_port)
+
+    def idle(self):
+        return not any(count(self.instance / "queue" / sub) for sub in ("incoming", "active"))
+
+    def stop(self):
+        run(self.bin / "postern", "-c", self.instance / "etc", "stop")
+
+    def processes(self):
+        return below(int((self.instance / "run/master.pid").read_text()))
+
+
+POSTFIX_MAIN = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/maillog
+maillog_file_prefixes = {folder}
+mail_owner = postfix
+setgid_group = postdrop
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = bench.example.test
+mydestination =
+mynetworks = 127.0.0.0/8
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+default_database_type = hash
+alias_maps =
+local_recipient_maps =
+virtual_mailbox_domains = {domain}
+virtual_mailbox_base = {folder}/mail
+virtual_mailbox_maps = inline:{{ one@{domain}=one/ two@{domain}=two/ }}
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = 1
+virtual_transport = {transport}
+{extra}
+"""
+
+POSTFIX_MASTER = """
+127.0.0.1:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix(System):
+    name = "postfix-virtual"
+    transport, extra = "virtual", ""
+
+    def configure(self):
+        user = pwd.getpwnam("nobody")
+        etc = self.folder / "etc"
+        for sub in ("etc", "queue", "data", "mail"):
+            (self.folder / sub).mkdir()
+        os.chown(self.folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
+        os.chown(self.folder / "mail", user.pw_uid, user.pw_gid)
+        (etc / "main.cf").write_text(POSTFIX_MAIN.format(folder=self.folder, domain=DOMAIN, uid=user.pw_uid, gid=user.pw_gid,
+                                                         transport=self.transport, extra=self.extra.format(folder=self.folder)))
+        (etc / "master.cf").write_text(POSTFIX_MASTER.format(port=self.smtp_port))
+        for name in ("dynamicmaps.cf", "postfix-files"):
+            if os.path.exists(f"/etc/postfix/{name}"):
+                (etc / name).write_bytes(pathlib.Path(f"/etc/postfix/{name}").read_bytes())
+        return etc
+
+    def start(self):
+        self.etc = self.configure()
+        self.maildir = self.folder / "mail/one"
+        run("postfix", "-c", self.etc, "start")
+        wait_port(self.smtp_port)
+
+    def idle(self):
+        return not any(any(files) for sub in ("incoming", "active", "maildrop")
+                       for _, _, files in os.walk(self.folder / "queue" / sub))
+
+    def stop(self):
+        run("postfix", "-c", self.etc, "stop")
+
+    def processes(self):
+        return below(int((self.folder / "queue/pid/master.pid").read_text()))
+
+
+DOVECOT = """
+protocols = imap pop3 lmtp
+base_dir = {folder}/dovecot-run
+state_dir = {folder}/dovecot-state
+log_path = {folder}/dovecot.log
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:{folder}/mail/%n
+mail_fsync = always
+first_valid_uid = 1
+default_login_user = dovenull
+default_internal_user = dovecot
+default_client_limit = 20000
+default_process_limit = 20000
+mail_max_userip_connections = 0
+passdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/mail/%n
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+}}
+service lmtp {{
+  process_min_avail = 4
+  unix_listener {folder}/queue/public/lmtp-dovecot {{
+    mode = 0666
+  }}
+}}
+protocol lmtp {{
+  auth_username_format = %n
+}}
+auth_username_format = %n
+"""
+
+
+class PostfixDovecot(Postfix):
+    name = "postfix-dovecot"
+    transport = "lmtp:unix:public/lmtp-dovecot"
+
+    def __init__(self, folder, base):
+        super().__init__(folder, base)
+        self.imap_port, self.pop3_port = base + 1, base + 2
+
+    def start(self):
+        user = pwd.getpwnam("nobody")
+        self.etc = self.configure()
+        self.maildir = self.folder / "mail/one"
+        hashed = run("doveadm", "-c", "/dev/null", "pw", "-s", "SHA512-CRYPT", "-r", "5000", "-p", PASSWORD).strip()
+        (self.folder / "users").write_text(f"one:{hashed}\ntwo:{hashed}\n")
+        (self.folder / "users").chmod(0o644)
+        (self.folder / "dovecot.conf").write_text(
+            DOVECOT.format(folder=self.folder, uid=user.pw_uid, gid=user.pw_gid, imap=self.imap_port, pop3=self.pop3_port))
+        run("postfix", "-c", self.etc, "start")
+        self.dovecot = subprocess.Popen(["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_port(self.smtp_port)
+        wait_port(self.imap_port)
+
+    def stop(self):
+        super().stop()
+        self.dovecot.send_signal(signal.SIGTERM)
+        self.dovecot.wait(20)
+
+    def processes(self):
+        return super().processes() | below(self.dovecot.pid)
