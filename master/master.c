@@ -136,16 +136,17 @@ static void open_figures(struct master *master)
 
 static void raise_limits(void)
 {
-	struct rlimit limit;
+	enum { WANTED = 1 << 18 };
+	struct rlimit limit, more = { WANTED, WANTED };
 
-	/* Fronts hold many clients; each daemon lowers its own limit in its cell. */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		if (geteuid() == 0 && limit.rlim_max < 1 << 18)
-			limit.rlim_max = 1 << 18;
-		limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			log_warning("descriptor limit: %s", strerror(errno));
-	}
+	/* Fronts hold many clients; each daemon lowers its own limit in its cell. Who may not have more takes what there is. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	if (limit.rlim_max < WANTED && setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("descriptor limit: %s", strerror(errno));
 }
 
 /* One line for `postern reload`, which waits for the number to grow. */

@@ -113,7 +113,6 @@ int main(int argc, char **argv)
 {
 	static const struct mailbox_spawner_config config = { .protocol = "pop3",
 		.log_format = "postern/pop3(%s)",
-		.cell = &CELL_POP3D_SESSION,
 		.run = run,
 		.child_says = child_says,
 		.started = started };

@@ -379,8 +379,7 @@ int main(int argc, char **argv)
 	pool.retry = (struct timer){ .fire = pool_retry, .context = &pool };
 	pool.work = (struct deferred){ .run = pool_work, .context = &pool };
 	service_enter(service, &CELL_SMTPD_SESSION);
-	pool.spawner = spawner_open(
-		service, &CELL_SMTPD_SESSION, pool.limit, session_said, session_ended, &pool);
+	pool.spawner = spawner_open(service, pool.limit, session_said, session_ended, &pool);
 	if (!pool.spawner)
 		return EX_OSERR;
 	loop_defer(service_loop(service), &pool.work);

@@ -34,6 +34,7 @@ struct service {
 	unsigned max_sessions, figures_slot;
 	struct cell_bases bases;
 	const struct cell *cell;
+	struct cell_session *session_cell; /* of spawners */
 	struct loop *loop;
 	struct channel control;
 	struct vector requests; /* of struct connect_request */

@@ -418,8 +418,8 @@ struct mailbox_spawner *mailbox_spawner_open(
 		.config = config,
 		.context = context,
 		.requests = { .limit = REQUESTS_MAX } };
-	spawner->children = spawner_open(service, config->cell, service_max_sessions(service),
-		child_receive, child_ended, spawner);
+	spawner->children = spawner_open(
+		service, service_max_sessions(service), child_receive, child_ended, spawner);
 	if (!spawner->children) {
 		free(spawner);
 		return NULL;

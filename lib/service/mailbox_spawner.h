@@ -31,7 +31,6 @@ struct mailbox_session {
 struct mailbox_spawner_config {
 	const char *protocol; /* as the front told authd: "imap" */
 	const char *log_format; /* printf format with one %s for the login: "postern/imap(%s)" */
-	const struct cell *cell;
 	int (*run)(struct service *service, int channel_fd,
 		struct mailbox_session *session); /* in the child */
 	/* In the parent; each may be NULL. A message of a child, of a front (other than HANDOVER), of any other peer. */

@@ -163,6 +163,12 @@ void service_enter(struct service *service, const struct cell *cell)
 	char error[300];
 
 	service->cell = cell;
+	/* What children will be confined by is made now: it takes calls that the cell does not allow. */
+	if (cell->calls & CELL_CALLS_LOCK_IN) {
+		service->session_cell = cell_session_new(cell, error, sizeof(error));
+		if (!service->session_cell)
+			give_up(EX_OSERR, "session cell", error);
+	}
 	if (!cell_enter(cell, &service->bases, service->uid, service->gid, service->best_effort,
 		    warn_text, error, sizeof(error)))
 		give_up(EX_NOPERM, "cell", error);

@@ -66,12 +66,10 @@ static void reap(struct watch *watch, uint32_t events)
 		child_gone(spawner, pid, status);
 }
 
-struct spawner *spawner_open(struct service *service, const struct cell *cell, unsigned limit,
-	channel_receive receive,
+struct spawner *spawner_open(struct service *service, unsigned limit, channel_receive receive,
 	void (*ended)(void *context, struct session_child *child, int status), void *context)
 {
 	struct spawner *spawner = calloc(1, sizeof(*spawner));
-	char error[300];
 	sigset_t set;
 
 	if (!spawner)
@@ -82,9 +80,10 @@ struct spawner *spawner_open(struct service *service, const struct cell *cell, u
 		.ended = ended,
 		.context = context,
 		.children = vector_of(sizeof(struct session_child *), limit) };
-	spawner->cell = cell_session_new(cell, error, sizeof(error));
+	spawner->cell = service->session_cell;
 	if (!spawner->cell) {
-		log_error("sessions cannot be confined: %s", error);
+		log_error("sessions cannot be confined: service_enter comes first, with "
+			  "CELL_CALLS_LOCK_IN");
 		free(spawner);
 		return NULL;
 	}

@@ -27,9 +27,8 @@ struct session_start {
 	int (*run)(struct service *service, int channel_fd, void *argument);
 	void *argument;
 };
-/* `receive` gets what children say; `ended` runs when one has gone (its channel is closed, status as of waitpid). */
-struct spawner *spawner_open(struct service *service, const struct cell *cell, unsigned limit,
-	channel_receive receive,
+/* After service_enter with a cell that has CELL_CALLS_LOCK_IN. `receive` gets what children say; `ended` runs when one has gone (its channel is closed, status as of waitpid). */
+struct spawner *spawner_open(struct service *service, unsigned limit, channel_receive receive,
 	void (*ended)(void *context, struct session_child *child, int status), void *context);
 /* NULL with errno EAGAIN when `limit` children run. */
 struct session_child *spawner_start(
