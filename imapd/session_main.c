@@ -77,7 +77,6 @@ int main(int argc, char **argv)
 	char log_format[160];
 	struct mailbox_spawner_config how = { .protocol = "imap",
 		.log_format = log_format,
-		.cell = &cell,
 		.run = session_child,
 		.child_says = hub_child_says,
 		.front_says = hub_front_says,
