@@ -83,7 +83,8 @@ enum store_status box_uid_validity(struct store *store, uint32_t *value)
 		last = sqlite3_column_int64(statement, 0);
 		sqlite3_reset(statement);
 	}
-	store_validity_read(store->root, &inbox);
+	if (!store_validity_read(store->root, &inbox))
+		return store_system_failed(store, STORE_VALIDITY_FILE);
 	if (last < inbox.last)
 		last = inbox.last;
 	if (last < inbox.uid_validity)
@@ -102,11 +103,11 @@ enum store_status box_uid_validity(struct store *store, uint32_t *value)
 static bool reserve_uids(struct box *box)
 {
 	struct validity validity;
+	bool known = store_validity_read(box->dir, &validity);
 
-	store_validity_read(box->dir, &validity);
 	validity.uid_validity = box->row.uid_validity;
 	validity.uid_floor = box->row.uid_next + STORE_UID_BLOCK;
-	if (!store_validity_write(box->dir, &validity)) {
+	if (!known || !store_validity_write(box->dir, &validity)) {
 		(void)store_system_failed(box->store, STORE_VALIDITY_FILE);
 		return false;
 	}
@@ -230,22 +231,36 @@ enum store_status box_keyword(struct box *box, struct slice name, bool create, u
 	return status;
 }
 
+/* One line of dovecot-keywords; numbers that were left out get a name, so that the letters behind them keep their meaning. */
+static enum store_status keyword_import(struct box *box, struct slice line)
+{
+	struct slice number;
+	char filler[32];
+	uint64_t bit;
+	enum store_status status = STORE_OK;
+
+	if (!slice_split(&line, ' ', &number) || !slice_to_u64(number, STORE_LETTERS - 1, &bit) ||
+		bit < box->keyword_count || !keyword_is_good(line))
+		return STORE_OK;
+	while (status == STORE_OK && box->keyword_count < bit) {
+		snprintf(filler, sizeof(filler), "keyword-%u", box->keyword_count);
+		status = keyword_add(box, slice_from(filler));
+	}
+	return status == STORE_OK ? keyword_add(box, line) : status;
+}
+
 /* What letters meant before there was a row. */
 static enum store_status keywords_import(struct box *box)
 {
 	char text[STORE_LETTERS * (STORE_KEYWORD_MAX + 8)];
 	ssize_t n = os_read_file(box->dir, "dovecot-keywords", text, sizeof(text));
-	struct slice rest = slice_of(text, n > 0 ? (size_t)n : 0), line, number;
+	struct slice rest = slice_of(text, n > 0 ? (size_t)n : 0), line;
 	enum store_status status = STORE_OK;
-	uint64_t bit;
 
-	while (status == STORE_OK && slice_split(&rest, '\n', &line)) {
-		if (!slice_split(&line, ' ', &number) ||
-			!slice_to_u64(number, STORE_LETTERS - 1, &bit) ||
-			bit != box->keyword_count || !keyword_is_good(line))
-			continue;
-		status = keyword_add(box, line);
-	}
+	if (n < 0 && errno != ENOENT && errno != EMSGSIZE)
+		return store_system_failed(box->store, "dovecot-keywords");
+	while (status == STORE_OK && slice_split(&rest, '\n', &line))
+		status = keyword_import(box, line);
 	return status;
 }
 
@@ -265,8 +280,9 @@ static enum store_status make_row(struct box *box)
 		store_rollback(store);
 		return status;
 	}
-	store_validity_read(box->dir, &validity);
-	if (validity.uid_validity == 0) {
+	if (!store_validity_read(box->dir, &validity)) {
+		status = store_system_failed(store, STORE_VALIDITY_FILE);
+	} else if (validity.uid_validity == 0) {
 		status = box_uid_validity(store, &validity.uid_validity);
 		/* INBOX's file has just been written with `last`. */
 		if (status == STORE_OK && strcmp(box->name, "INBOX") == 0)

@@ -109,6 +109,8 @@ enum {
 	S(EXPUNGED_PRUNE, "DELETE FROM expunged WHERE mailbox=?1 AND modseq<=?2") \
 	S(DOOMED_INSERT, "INSERT OR IGNORE INTO doomed(mailbox, name) VALUES(?1, ?2)") \
 	S(DOOMED_LIST, "SELECT name FROM doomed WHERE mailbox=?1") \
+	S(DOOMED_BOXES, \
+		"SELECT DISTINCT m.name FROM doomed d JOIN mailbox m ON m.id=d.mailbox LIMIT 1") \
 	S(DOOMED_CLEAR, "DELETE FROM doomed WHERE mailbox=?1") \
 	S(STRUCTURES, \
 		"SELECT id, envelope, body, bodystructure FROM structure WHERE " MESSAGE_RANGE \
@@ -226,7 +228,8 @@ struct validity {
 	uint32_t last; /* INBOX's: the highest UIDVALIDITY given out */
 	char special_use[32];
 };
-void store_validity_read(int dir, struct validity *validity);
+/* All zero when there is no file. False when it cannot be read: then nothing is known, and it must not be written. */
+MUST_CHECK bool store_validity_read(int dir, struct validity *validity);
 MUST_CHECK bool store_validity_write(int dir, const struct validity *validity);
 
 /* --- box.c: one mailbox's row and folder --- */

@@ -329,7 +329,7 @@ void store_remove_tree(int dir, const char *path)
 
 /* --- postern-uidvalidity: "uidvalidity=N uidnext=N [last=N] [special=\Sent]" --- */
 
-void store_validity_read(int dir, struct validity *validity)
+bool store_validity_read(int dir, struct validity *validity)
 {
 	char text[256];
 	ssize_t n = os_read_file(dir, STORE_VALIDITY_FILE, text, sizeof(text));
@@ -337,6 +337,8 @@ void store_validity_read(int dir, struct validity *validity)
 	uint64_t value;
 
 	*validity = (struct validity){ 0 };
+	if (n < 0)
+		return errno == ENOENT;
 	while (slice_word(&rest, " \n", &word)) {
 		if (!slice_split(&word, '=', &key))
 			continue;
@@ -354,6 +356,7 @@ void store_validity_read(int dir, struct validity *validity)
 			validity->last = (uint32_t)value;
 		}
 	}
+	return true;
 }
 
 bool store_validity_write(int dir, const struct validity *validity)

@@ -134,6 +134,33 @@ static enum store_status refresh_all(struct store *store, unsigned *mailboxes, u
 	return status;
 }
 
+/* Removals that were acknowledged are known to the old index alone as long as the files are there. */
+static void finish_removals(const char *folder)
+{
+	char name[STORE_NAME_MAX + 1], last[STORE_NAME_MAX + 1] = "";
+	struct store *store;
+	struct box box;
+
+	if (store_open(folder, false, 0, &store) != STORE_OK)
+		return;
+	for (;;) {
+		sqlite3_stmt *s = store_sql(store, SQL_DOOMED_BOXES, "");
+		bool any = store_step(store, s) > 0 &&
+			   slice_to_string(store_column(s, 0), name, sizeof(name));
+
+		if (s)
+			sqlite3_reset(s);
+		/* The same one twice: it cannot be done. */
+		if (!any || strcmp(name, last) == 0 ||
+			box_open(store, slice_from(name), &box) != STORE_OK)
+			break;
+		memcpy(last, name, sizeof(last));
+		(void)box_refresh(&box, true);
+		box_close(&box);
+	}
+	store_close(&store);
+}
+
 enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigned *messages)
 {
 	struct store look = { .pop3_lock = -1 }, *store;
@@ -141,6 +168,7 @@ enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigne
 	bool gone;
 
 	*mailboxes = *messages = 0;
+	finish_removals(folder);
 	look.folder = slice_dup(slice_from(folder));
 	look.root = os_openat(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0);
 	gone = look.folder && look.root >= 0 && store_database_discard(&look, true);

@@ -16,33 +16,40 @@
 enum store_status {
 	STORE_TEMPORARY = 0, /* disk, database, busy: try later */
 	STORE_OK,
-	STORE_NONE,          /* no such mailbox, message */
+	STORE_NONE, /* no such mailbox, message */
 	STORE_EXISTS,
-	STORE_BAD_NAME,      /* cannot be a mailbox */
+	STORE_BAD_NAME, /* cannot be a mailbox */
 	STORE_OVER_QUOTA,
-	STORE_LIMIT,         /* too many keywords, mailboxes */
-	STORE_IN_USE,        /* INBOX cannot be deleted, has children ... */
-	STORE_LOCKED         /* POP3's session lock is held */
+	STORE_LIMIT, /* too many keywords, mailboxes */
+	STORE_IN_USE, /* INBOX cannot be deleted, has children ... */
+	STORE_LOCKED /* POP3's session lock is held */
 };
 
 struct store;
 struct mailbox;
 
 /* System flags as bits. */
-enum message_flag { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16, FLAG_SYSTEM = 31 };
+enum message_flag {
+	FLAG_SEEN = 1,
+	FLAG_ANSWERED = 2,
+	FLAG_FLAGGED = 4,
+	FLAG_DELETED = 8,
+	FLAG_DRAFT = 16,
+	FLAG_SYSTEM = 31
+};
 enum { STORE_KEYWORDS = 62 }; /* of one mailbox, bits of struct message_entry.keywords */
 
 /* One message of the session's view, in UID order. */
 struct message_entry {
 	uint32_t uid;
-	uint32_t size;       /* octets with CR LF line ends, RFC822.SIZE (messages are below 4 GiB) */
+	uint32_t size; /* octets with CR LF line ends, RFC822.SIZE (messages are below 4 GiB) */
 	int64_t internal_date; /* seconds since 1970 */
 	uint64_t modseq;
-	uint64_t keywords;   /* bit k is keyword k of the mailbox */
-	uint8_t flags;       /* enum message_flag */
-	bool recent;         /* RFC 3501 2.3.2, for this session */
-	bool expunged;       /* gone from the store, still in this session's numbering until mailbox_forget_expunged */
-	bool changed;        /* flags or keywords differ from what this session was last told */
+	uint64_t keywords; /* bit k is keyword k of the mailbox */
+	uint8_t flags; /* enum message_flag */
+	bool recent; /* RFC 3501 2.3.2, for this session */
+	bool expunged; /* gone from the store, still in this session's numbering until mailbox_forget_expunged */
+	bool changed; /* flags or keywords differ from what this session was last told */
 };
 
 /* --- the store of one user --- */
@@ -55,13 +62,15 @@ enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigne
 
 struct mailbox_info {
 	struct slice name;
-	bool exists;          /* false: only subscribed, or only a parent of others (\NonExistent) */
+	bool exists; /* false: only subscribed, or only a parent of others (\NonExistent) */
 	bool subscribed, has_children;
 	struct slice special_use; /* "\\Sent", or empty */
 };
 /* All mailboxes and subscriptions, ordered by name; slices in `arena`. */
-enum store_status store_list(struct store *store, struct arena *arena, struct vector *infos /* of struct mailbox_info */);
-enum store_status store_create(struct store *store, struct slice name, struct slice special_use /* or empty */);
+enum store_status store_list(struct store *store, struct arena *arena,
+	struct vector *infos /* of struct mailbox_info */);
+enum store_status store_create(
+	struct store *store, struct slice name, struct slice special_use /* or empty */);
 enum store_status store_delete(struct store *store, struct slice name);
 /* With children; INBOX: its messages move into the new mailbox (RFC 3501 6.3.5). */
 enum store_status store_rename(struct store *store, struct slice from, struct slice to);
@@ -73,11 +82,13 @@ struct mailbox_counts {
 	int64_t size; /* octets of all messages, STATUS=SIZE */
 };
 /* STATUS without selecting; brings the index up to date first. */
-enum store_status store_status(struct store *store, struct slice name, struct mailbox_counts *counts);
+enum store_status store_status(
+	struct store *store, struct slice name, struct mailbox_counts *counts);
 
 /* --- one selected mailbox --- */
 /* The session's view: numbers stay as they are until mailbox_forget_expunged. */
-enum store_status mailbox_open(struct store *store, struct slice name, bool read_only, struct mailbox **mailbox);
+enum store_status mailbox_open(
+	struct store *store, struct slice name, bool read_only, struct mailbox **mailbox);
 void mailbox_close(struct mailbox **mailbox);
 void mailbox_counts(const struct mailbox *mailbox, struct mailbox_counts *counts);
 /* The view: message number n is entry n - 1. */
@@ -87,12 +98,14 @@ uint32_t mailbox_find_uid(const struct mailbox *mailbox, uint32_t uid);
 /* Keyword names, NULL-ended, index = bit. */
 const char *const *mailbox_keywords(const struct mailbox *mailbox);
 /* Bit number of a keyword; made when `create`. STORE_LIMIT when there is no room. */
-enum store_status mailbox_keyword(struct mailbox *mailbox, struct slice name, bool create, unsigned *bit);
+enum store_status mailbox_keyword(
+	struct mailbox *mailbox, struct slice name, bool create, unsigned *bit);
 /* Take over what others did: new entries at the end, `expunged`, `changed`, modseq. True in *news when there was anything. */
 enum store_status mailbox_refresh(struct mailbox *mailbox, bool *news);
 /* Drop the entries marked expunged from the view (after the client was told); `each` gets their numbers as EXPUNGE wants
  * them (counting down the gaps already made); NULL: nobody wants to know. */
-void mailbox_forget_expunged(struct mailbox *mailbox, void (*each)(void *context, uint32_t number, uint32_t uid), void *context);
+void mailbox_forget_expunged(struct mailbox *mailbox,
+	void (*each)(void *context, uint32_t number, uint32_t uid), void *context);
 void mailbox_clear_changed(struct mailbox *mailbox, uint32_t index);
 
 enum flag_change { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
@@ -100,25 +113,29 @@ enum flag_change { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
  * Change flags of the entries at `indexes`, in one transaction. With unchanged_since (0: none) messages with a higher modseq are
  * left alone and their indexes collected in `conflicts` (of uint32_t). Entries changed have `changed` set.
  */
-enum store_status mailbox_store_flags(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count, enum flag_change change,
-	uint8_t flags, uint64_t keywords, uint64_t unchanged_since, struct vector *conflicts);
+enum store_status mailbox_store_flags(struct mailbox *mailbox, const uint32_t *indexes,
+	uint32_t count, enum flag_change change, uint8_t flags, uint64_t keywords,
+	uint64_t unchanged_since, struct vector *conflicts);
 /* Remove for good those of `indexes` that are \Deleted (all that are when indexes is NULL); they become `expunged` entries. */
 enum store_status mailbox_expunge(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count);
 /* As expunge, whatever the flags: for MOVE and POP3. */
 enum store_status mailbox_remove(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count);
 /* Copy (hard links) to another mailbox, all or none; the new UIDs in order, and the target's UIDVALIDITY. */
-enum store_status mailbox_copy(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count, struct slice target, bool move,
-	uint32_t *uid_validity, struct vector *uids /* of uint32_t */);
+enum store_status mailbox_copy(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count,
+	struct slice target, bool move, uint32_t *uid_validity,
+	struct vector *uids /* of uint32_t */);
 /* UIDs expunged since a modseq, for CONDSTORE's VANISHED later; of uint32_t. */
 enum store_status mailbox_vanished(struct mailbox *mailbox, uint64_t since, struct vector *uids);
 
 /* The whole message with CR LF line ends. Valid until the next call that reads from this mailbox. STORE_NONE: it is gone. */
 enum store_status mailbox_read(struct mailbox *mailbox, uint32_t index, struct slice *message);
 /* Its header block, from the cache or the file. */
-enum store_status mailbox_read_headers(struct mailbox *mailbox, uint32_t index, struct slice *headers);
+enum store_status mailbox_read_headers(
+	struct mailbox *mailbox, uint32_t index, struct slice *headers);
 /* The rendered ENVELOPE, BODY and BODYSTRUCTURE, from the cache, or made and cached. */
 enum store_part { STORE_ENVELOPE, STORE_BODY, STORE_BODYSTRUCTURE };
-enum store_status mailbox_read_cached(struct mailbox *mailbox, uint32_t index, enum store_part part, struct slice *text);
+enum store_status mailbox_read_cached(
+	struct mailbox *mailbox, uint32_t index, enum store_part part, struct slice *text);
 /* Says that entries in this range will be read in order, so that the cache is read and filled in one transaction. */
 void mailbox_plan_read(struct mailbox *mailbox, uint32_t first, uint32_t last);
 void mailbox_plan_end(struct mailbox *mailbox);
@@ -126,26 +143,30 @@ void mailbox_plan_end(struct mailbox *mailbox);
 /* --- adding messages --- */
 /* One APPEND or MULTIAPPEND: begun, filled, all committed at once or not at all. */
 struct store_append;
-enum store_status store_append_begin(struct store *store, struct slice mailbox, struct store_append **append);
+enum store_status store_append_begin(
+	struct store *store, struct slice mailbox, struct store_append **append);
 /* The next message: written to tmp/ piece by piece; any line ends come in, LF is stored. keywords by name. */
-enum store_status store_append_message(struct store_append *append, uint8_t flags, const struct slice *keywords, unsigned keyword_count,
-	int64_t internal_date, uint64_t size_hint);
+enum store_status store_append_message(struct store_append *append, uint8_t flags,
+	const struct slice *keywords, unsigned keyword_count, int64_t internal_date,
+	uint64_t size_hint);
 enum store_status store_append_data(struct store_append *append, struct slice data);
 /* fsync all, give out UIDs, rename, fsync folder. */
-enum store_status store_append_commit(struct store_append **append, uint32_t *uid_validity, struct vector *uids);
+enum store_status store_append_commit(
+	struct store_append **append, uint32_t *uid_validity, struct vector *uids);
 void store_append_abort(struct store_append **append);
 
 /* --- delivery, without the index (local/virtual) --- */
 struct delivery_source {
-	int fd;                 /* the queue file */
-	int64_t offset, size;   /* of the content, LF line ends */
-	int64_t lines;          /* LF bytes in it */
-	int64_t arrival;        /* seconds since 1970 */
-	struct slice prefix;    /* header lines to stand before it, LF: Return-Path, X-Original-To, Delivered-To */
+	int fd; /* the queue file */
+	int64_t offset, size; /* of the content, LF line ends */
+	int64_t lines; /* LF bytes in it */
+	int64_t arrival; /* seconds since 1970 */
+	struct slice
+		prefix; /* header lines to stand before it, LF: Return-Path, X-Original-To, Delivered-To */
 };
 /* Into new/ of INBOX of the user's `folder` (relative to mail_dir; made when missing): tmp/, fsync, rename, fsync folder. Durable when STORE_OK. */
-enum store_status store_deliver(int mail_dir, const char *folder, const struct delivery_source *source, int64_t quota, char *error,
-	size_t error_size);
+enum store_status store_deliver(int mail_dir, const char *folder,
+	const struct delivery_source *source, int64_t quota, char *error, size_t error_size);
 
 /* POP3's exclusive session lock on a user's INBOX; held until store_close. STORE_LOCKED when somebody else has it. */
 enum store_status store_pop3_lock(struct store *store);
