@@ -26,10 +26,11 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
 {
 	char bad[MAILDROP_NAME + 8];
 
-	log_warning("maildrop/%s: %s; kept as %s.bad", name, why, name);
 	snprintf(bad, sizeof(bad), "%s.bad", name);
-	if (!os_renameat(p->folder, name, p->folder, bad)) {
-		log_warning("maildrop/%s: cannot be renamed: %s", name, strerror(errno));
+	if (os_renameat(p->folder, name, p->folder, bad)) {
+		log_warning("maildrop/%s: %s; kept as %s", name, why, bad);
+	} else {
+		log_warning("maildrop/%s: %s; cannot be set aside: %s", name, why, strerror(errno));
 		remember(p, name);
 	}
 }
@@ -79,11 +80,31 @@ static void remove_stale(struct pickup *p, const char *name)
 		log_info("maildrop/%s: removed, its writer never finished it", name);
 }
 
+/* Links, pipes and sockets hold no mail. */
+static void remove_other(struct pickup *p, const char *name)
+{
+	if (os_unlinkat(p->folder, name, 0)) {
+		log_warning("maildrop/%s: not a file; removed", name);
+	} else {
+		log_warning("maildrop/%s: not a file, and cannot be removed: %s", name,
+			strerror(errno));
+		remember(p, name);
+	}
+}
+
 /* An open descriptor of a file that is what it should be, or -1. */
 static int open_file(struct pickup *p, const char *name, struct stat *info)
 {
-	int fd = os_openat(p->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd;
 
+	if (!os_fstatat(p->folder, name, info, AT_SYMLINK_NOFOLLOW))
+		return -1;
+	if (!S_ISREG(info->st_mode) && !S_ISDIR(info->st_mode)) {
+		remove_other(p, name);
+		return -1;
+	}
+	/* It may have become something else by now: so no link is followed, nothing blocks, and all is looked at again. */
+	fd = os_openat(p->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0 && (errno == ENOENT || errno == EMFILE || errno == ENFILE || errno == ENOMEM))
 		return -1;
 	if (fd < 0) {

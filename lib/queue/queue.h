@@ -16,7 +16,14 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
-enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_NAMES };
+enum queue_name {
+	QUEUE_INCOMING,
+	QUEUE_ACTIVE,
+	QUEUE_DEFERRED,
+	QUEUE_HOLD,
+	QUEUE_CORRUPT,
+	QUEUE_NAMES
+};
 enum { QUEUE_ID_LENGTH = 16, QUEUE_ID_SIZE = QUEUE_ID_LENGTH + 1, QUEUE_CONTENT_OFFSET = 512 };
 
 /* The folders as descriptors: everything works relative to them. */
@@ -24,7 +31,8 @@ struct queue {
 	int folder[QUEUE_NAMES];
 };
 /* Open the folders below `path` (made when missing and `create`). */
-MUST_CHECK bool queue_open(struct queue *queue, const char *path, bool create, char *error, size_t error_size);
+MUST_CHECK bool queue_open(
+	struct queue *queue, const char *path, bool create, char *error, size_t error_size);
 void queue_close(struct queue *queue);
 const char *queue_folder_name(enum queue_name name);
 /* 16 characters that sort by time: microseconds since 1970 and a random part; never the same twice in a process, and taken
@@ -38,24 +46,30 @@ struct queue_info {
 	int64_t content_size, content_lines; /* at QUEUE_CONTENT_OFFSET */
 	int64_t envelope_offset, envelope_size;
 	int64_t trailer_offset, trailer_size;
-	int64_t next_try;      /* 0: at once */
-	int64_t delay_warned;  /* when the sender was told of the delay, or 0 */
+	int64_t next_try; /* 0: at once */
+	int64_t delay_warned; /* when the sender was told of the delay, or 0 */
 	uint32_t attempts;
 	uint32_t recipient_count, recipients_done;
-	uint32_t flags;        /* enum queue_flag */
+	uint32_t flags; /* enum queue_flag */
 };
-enum queue_flag { QUEUE_FLAG_EXPIRED = 1 /* forced */, QUEUE_FLAG_8BIT = 2, QUEUE_FLAG_SMTPUTF8 = 4, QUEUE_FLAG_BOUNCE = 8, QUEUE_FLAG_LOCAL = 16,
-	QUEUE_FLAG_RET_HEADERS = 32 /* RFC 3461 4.3: bounces carry the headers only */ };
+enum queue_flag {
+	QUEUE_FLAG_EXPIRED = 1 /* forced */,
+	QUEUE_FLAG_8BIT = 2,
+	QUEUE_FLAG_SMTPUTF8 = 4,
+	QUEUE_FLAG_BOUNCE = 8,
+	QUEUE_FLAG_LOCAL = 16,
+	QUEUE_FLAG_RET_HEADERS = 32 /* RFC 3461 4.3: bounces carry the headers only */
+};
 
 struct queue_recipient {
-	struct slice address;  /* after alias expansion */
+	struct slice address; /* after alias expansion */
 	struct slice original; /* as the client gave it */
-	struct slice orcpt;    /* RFC 3461, or empty */
-	struct slice reason;   /* why the last attempt failed, or empty */
+	struct slice orcpt; /* RFC 3461, or empty */
+	struct slice reason; /* why the last attempt failed, or empty */
 	struct slice dsn;
 	uint8_t notify;
 	bool done;
-	int64_t offset;        /* of its record in the file, for queue_mark_done */
+	int64_t offset; /* of its record in the file, for queue_mark_done */
 };
 /* A whole envelope in memory; slices live in `arena`. */
 struct queue_envelope {
@@ -85,16 +99,19 @@ unsigned queue_remove_unfinished(struct queue *queue);
 /* --- reading and marking, in qmgr, showq, postcat --- */
 enum queue_check { QUEUE_CHECK_HEAD, QUEUE_CHECK_ALL /* the content's checksum too */ };
 /* False with errno EBADMSG when the file does not check out: then it belongs in corrupt/. */
-MUST_CHECK bool queue_read(int fd, enum queue_check check, struct arena *arena, struct queue_envelope *envelope);
+MUST_CHECK bool queue_read(
+	int fd, enum queue_check check, struct arena *arena, struct queue_envelope *envelope);
 /* In place, with pwrite; no sync (a mark that is lost means a duplicate, not a loss): sync once with os_fdatasync for a batch. */
 MUST_CHECK bool queue_mark_done(int fd, struct queue_envelope *envelope, uint32_t recipient);
 /* Attempts, next try, warning time, flags (in the first block, switched last), and the reasons of the recipients that are left
  * (the report: over the old one, or appended where it does not fit). No sync is needed: what is lost by a crash is only how often
  * and why it failed. */
 MUST_CHECK bool queue_update(int fd, struct queue_envelope *envelope);
-MUST_CHECK bool queue_move(struct queue *queue, const char *id, enum queue_name from, enum queue_name to);
+MUST_CHECK bool queue_move(
+	struct queue *queue, const char *id, enum queue_name from, enum queue_name to);
 /* Each file of a folder, in no order; stops when `each` returns false. Names that are no ids are passed with valid = false;
  * unfinished files and names with a leading dot are left out. */
-bool queue_each(struct queue *queue, enum queue_name name, bool (*each)(void *context, const char *id, bool valid), void *context);
+bool queue_each(struct queue *queue, enum queue_name name,
+	bool (*each)(void *context, const char *id, bool valid), void *context);
 
 #endif
