@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: ISC
+/*
+ * authd - checks who somebody is. Fronts bring SASL exchanges; a good one earns a ticket, which the spawner of the sessions
+ * redeems here itself, so that a front cannot open a mailbox by lying.
+ *
+ * The loop never hashes: the steps of exchanges run in a few threads. It is the only process that reads credentials.db.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "auth/authd_cell.h"
+#include "auth/tickets.h"
+#include "auth/workers.h"
+#include "base/buffer.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "service/figures.h"
+#include "service/log.h"
+#include "service/service.h"
+
+enum { DRAIN_LOOK = 200 /* ms */, MAX_PEERS = 4000 };
+
+/* Who may ask for which service, and who redeems its tickets (SERVICE_COUNT: nobody, there are none). */
+static const struct {
+	enum service_id front;
+	const char *service;
+	enum service_id redeemer;
+} SERVED[] = {
+	{ SERVICE_IMAPD, "imap", SERVICE_IMAPD_SESSION },
+	{ SERVICE_POP3D, "pop3", SERVICE_POP3D_SESSION },
+	{ SERVICE_MANAGESIEVED, "sieve", SERVICE_MANAGESIEVED },
+	{ SERVICE_SMTPD_SESSION, "smtp", SERVICE_COUNT },
+};
+enum { SERVED_COUNT = sizeof(SERVED) / sizeof(SERVED[0]) };
+
+struct authd {
+	struct service *service;
+	struct config *config;
+	struct credentials *connections[WORKERS_MOST];
+	unsigned worker_count;
+	struct credentials_memory *memory;
+	struct workers *workers;
+	struct tickets *tickets;
+	unsigned attempts, attempt_limit, peers;
+	uint64_t next_front;
+	int64_t failure_delay;
+	struct timer drain;
+};
+
+struct auth_peer {
+	struct channel channel;
+	struct authd *authd;
+	enum service_id from;
+	uint64_t number;
+	struct map attempts; /* serial -> struct attempt * */
+};
+
+struct attempt {
+	struct job job; /* first: finished() gets it */
+	struct authd *authd;
+	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
+	uint32_t serial;
+	bool busy; /* a worker has it */
+	bool delayed; /* refused; the answer waits */
+	struct timer delay;
+};
+
+/* --- attempts --- */
+
+static void attempt_free(struct attempt *attempt)
+{
+	loop_timer_stop(&attempt->delay);
+	attempt->authd->attempts--;
+	exchange_free(&attempt->job.exchange);
+	free(attempt);
+}
+
+/* Nobody wants to know the end: forget it, now or when the worker gives it back. */
+static void attempt_abandon(struct attempt *attempt)
+{
+	attempt->peer = NULL;
+	if (!attempt->busy)
+		attempt_free(attempt);
+}
+
+static struct slice serial_key(const uint32_t *serial)
+{
+	return slice_of(serial, sizeof(*serial));
+}
+
+static void send_result(
+	struct auth_peer *peer, uint32_t serial, enum auth_status status, const char *reason)
+{
+	struct message result = { .type = MESSAGE_AUTH_RESULT };
+
+	result.auth_result.serial = serial;
+	result.auth_result.status = status;
+	result.auth_result.reason = slice_from(reason);
+	channel_send(&peer->channel, &result);
+}
+
+static const char *reason_of(enum auth_status status)
+{
+	switch (status) {
+	case AUTH_OK:
+		return "";
+	case AUTH_FAILED:
+		return "authentication failed";
+	case AUTH_NO_MECHANISM:
+		return "no such mechanism";
+	case AUTH_BAD:
+		return "malformed authentication exchange";
+	default:
+		return "temporary authentication failure";
+	}
+}
+
+static void log_end(const struct attempt *attempt, enum auth_status status)
+{
+	const struct exchange *exchange = attempt->job.exchange;
+	static const char *const WORDS[] = { [AUTH_TEMPORARY] = "temporary failure",
+		[AUTH_OK] = "ok",
+		[AUTH_FAILED] = "failed",
+		[AUTH_NO_MECHANISM] = "no such mechanism",
+		[AUTH_BAD] = "malformed" };
+
+	log_info("auth: user=<%s> service=%s mech=%s rip=%s %s", exchange_login(exchange),
+		exchange_service(exchange), exchange_mechanism(exchange), exchange_client(exchange),
+		WORDS[status]);
+	figures_add(status == AUTH_OK ? FIGURE_logins : FIGURE_logins_failed, 1);
+}
+
+static bool has_tickets(const struct auth_peer *peer)
+{
+	for (int i = 0; i < SERVED_COUNT; i++)
+		if (SERVED[i].front == peer->from)
+			return SERVED[i].redeemer != SERVICE_COUNT;
+	return false;
+}
+
+/* Good: login and ticket. A ticket that cannot be had is a failure of ours, not of the client's. */
+static enum auth_status send_good(struct attempt *attempt)
+{
+	struct auth_peer *peer = attempt->peer;
+	struct authd *authd = attempt->authd;
+	struct message result = { .type = MESSAGE_AUTH_RESULT };
+	unsigned char ticket[TICKET_BYTES];
+	const char *login = exchange_login(attempt->job.exchange);
+
+	if (has_tickets(peer)) {
+		if (!tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
+			    peer->number, exchange_service(attempt->job.exchange), login, ticket)) {
+			send_result(
+				peer, attempt->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY));
+			return AUTH_TEMPORARY;
+		}
+		result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
+	}
+	result.auth_result.serial = attempt->serial;
+	result.auth_result.status = AUTH_OK;
+	result.auth_result.login = slice_from(login);
+	result.auth_result.final = exchange_output(attempt->job.exchange);
+	channel_send(&peer->channel, &result);
+	return AUTH_OK;
+}
+
+static void attempt_end(struct attempt *attempt, enum auth_status status)
+{
+	struct auth_peer *peer = attempt->peer;
+
+	if (status == AUTH_OK)
+		status = send_good(attempt);
+	else
+		send_result(peer, attempt->serial, status, reason_of(status));
+	log_end(attempt, status);
+	map_remove(&peer->attempts, serial_key(&attempt->serial));
+	attempt_free(attempt);
+}
+
+static void delay_over(struct timer *timer)
+{
+	attempt_end(timer->context, AUTH_FAILED);
+}
+
+static void attempt_finished(void *context, struct job *job)
+{
+	struct attempt *attempt = (struct attempt *)job;
+	struct authd *authd = context;
+	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
+	enum auth_status status;
+
+	attempt->busy = false;
+	if (!attempt->peer) {
+		attempt_free(attempt);
+		return;
+	}
+	if (!job->done) {
+		challenge.auth_challenge.serial = attempt->serial;
+		challenge.auth_challenge.challenge = exchange_output(job->exchange);
+		channel_send(&attempt->peer->channel, &challenge);
+		return;
+	}
+	status = exchange_status(job->exchange);
+	/* Who guesses waits. The attempt counts on, so that waiting guesses are bounded, too. */
+	attempt->delayed = status == AUTH_FAILED && authd->failure_delay > 0 &&
+			   loop_timer_start(service_loop(authd->service), &attempt->delay,
+				   authd->failure_delay);
+	if (!attempt->delayed)
+		attempt_end(attempt, status);
+}
+
+/* --- messages: each returns false when the peer broke the rules --- */
+
+static bool may_ask(const struct auth_peer *peer, struct slice service)
+{
+	for (int i = 0; i < SERVED_COUNT; i++)
+		if (SERVED[i].front == peer->from &&
+			slice_equal(service, slice_from(SERVED[i].service)))
+			return true;
+	return false;
+}
+
+static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin)
+{
+	struct exchange_start start = { begin->service, begin->mechanism, begin->client_address,
+		begin->local_address, begin->secured != 0 };
+	struct attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		return NULL;
+	*attempt = (struct attempt){ .authd = peer->authd, .peer = peer, .serial = begin->serial };
+	attempt->delay = (struct timer){ .fire = delay_over, .context = attempt };
+	peer->authd->attempts++;
+	attempt->job.exchange = exchange_new(&start);
+	if (attempt->job.exchange &&
+		map_put(&peer->attempts, serial_key(&attempt->serial), attempt))
+		return attempt;
+	attempt_free(attempt);
+	return NULL;
+}
+
+static bool run_step(struct attempt *attempt, bool has_input, struct slice input)
+{
+	if (!exchange_input(attempt->job.exchange, has_input, input))
+		return false;
+	attempt->busy = true;
+	workers_add(attempt->authd->workers, &attempt->job);
+	return true;
+}
+
+static bool take_begin(struct auth_peer *peer, const struct message *message)
+{
+	const struct message_auth_begin *begin = &message->auth_begin;
+	struct authd *authd = peer->authd;
+	struct attempt *attempt;
+
+	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, serial_key(&begin->serial)))
+		return false;
+	if (!exchange_mechanism_known(begin->mechanism)) {
+		send_result(peer, begin->serial, AUTH_NO_MECHANISM, reason_of(AUTH_NO_MECHANISM));
+		return true;
+	}
+	attempt = authd->attempts < authd->attempt_limit ? attempt_new(peer, begin) : NULL;
+	if (!attempt) {
+		log_warning(
+			"auth: too many exchanges in progress (auth_exchange_limit) or no memory");
+		send_result(peer, begin->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY));
+		return true;
+	}
+	return run_step(attempt, begin->has_initial != 0, begin->initial);
+}
+
+static bool take_continue(struct auth_peer *peer, const struct message *message)
+{
+	struct attempt *attempt =
+		map_get(&peer->attempts, serial_key(&message->auth_continue.serial));
+
+	/* The result may have crossed it on the way: that is no fault. */
+	if (!attempt)
+		return true;
+	return !attempt->busy && !attempt->delayed &&
+	       run_step(attempt, true, message->auth_continue.response);
+}
+
+static bool take_cancel(struct auth_peer *peer, const struct message *message)
+{
+	struct attempt *attempt =
+		map_remove(&peer->attempts, serial_key(&message->auth_cancel.serial));
+
+	if (attempt)
+		attempt_abandon(attempt);
+	return true;
+}
+
+static bool take_redeem(struct auth_peer *peer, const struct message *message)
+{
+	const struct message_auth_redeem *asked = &message->auth_redeem;
+	struct message answer = { .type = MESSAGE_AUTH_REDEEMED };
+	struct authd *authd = peer->authd;
+	char login[MAX_LOGIN + 1] = "";
+	bool may = false;
+
+	for (int i = 0; i < SERVED_COUNT; i++)
+		may = may || (SERVED[i].redeemer == peer->from &&
+				     slice_equal(asked->service, slice_from(SERVED[i].service)));
+	if (!may)
+		return false;
+	answer.auth_redeemed.serial = asked->serial;
+	answer.auth_redeemed.status = AUTH_FAILED;
+	if (tickets_redeem(authd->tickets, loop_now(service_loop(authd->service)), asked->service,
+		    asked->ticket, login, sizeof(login))) {
+		answer.auth_redeemed.status = AUTH_OK;
+		answer.auth_redeemed.login = slice_from(login);
+	} else {
+		log_warning("auth: %s came with a ticket that is not good",
+			service_id_name(peer->from));
+	}
+	channel_send(&peer->channel, &answer);
+	return true;
+}
+
+/* --- peers --- */
+
+static bool abandon_each(void *context, struct slice key, void *value)
+{
+	map_remove(context, key);
+	attempt_abandon(value);
+	return true;
+}
+
+static void forget_peer(struct auth_peer *peer)
+{
+	struct authd *authd = peer->authd;
+
+	map_each(&peer->attempts, abandon_each, &peer->attempts);
+	map_free(&peer->attempts);
+	tickets_revoke(authd->tickets, peer->number);
+	authd->peers--;
+	free(peer);
+}
+
+static void peer_closed(struct channel *channel, const char *why)
+{
+	forget_peer(channel->context);
+}
+
+static void receive(struct channel *channel, struct message *message)
+{
+	static const struct {
+		enum message_type type;
+		bool (*take)(struct auth_peer *peer, const struct message *message);
+	} TAKERS[] = {
+		{ MESSAGE_AUTH_BEGIN, take_begin },
+		{ MESSAGE_AUTH_CONTINUE, take_continue },
+		{ MESSAGE_AUTH_CANCEL, take_cancel },
+		{ MESSAGE_AUTH_REDEEM, take_redeem },
+	};
+	struct auth_peer *peer = channel->context;
+	bool good = false;
+
+	for (size_t i = 0; i < sizeof(TAKERS) / sizeof(TAKERS[0]); i++)
+		if (TAKERS[i].type == message->type)
+			good = TAKERS[i].take(peer, message);
+	if (good)
+		return;
+	log_warning("auth: %s sent %s out of place; connection closed", service_id_name(peer->from),
+		message_name(message->type));
+	channel_close(channel);
+	forget_peer(peer);
+}
+
+static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
+{
+	struct authd *authd = context;
+	struct auth_peer *peer = authd->peers < MAX_PEERS ? calloc(1, sizeof(*peer)) : NULL;
+
+	if (!peer) {
+		log_warning("no room for another connection from %s", service_id_name(who->from));
+		close(fd);
+		return;
+	}
+	peer->authd = authd;
+	peer->from = who->from;
+	peer->number = ++authd->next_front;
+	authd->peers++;
+	if (!channel_open(&peer->channel, service_loop(service), fd, receive, peer_closed, peer))
+		forget_peer(peer);
+}
+
+/* --- end --- */
+
+static void look_whether_done(struct timer *timer)
+{
+	struct authd *authd = timer->context;
+	int64_t now = loop_now(service_loop(authd->service));
+
+	tickets_expire(authd->tickets, now);
+	if (authd->attempts == 0 && tickets_count(authd->tickets) == 0)
+		service_end(authd->service, EX_OK);
+	else
+		loop_timer_start(service_loop(authd->service), timer, DRAIN_LOOK);
+}
+
+/* Whoever logs in at this moment gets to his session: exchanges are finished and tickets redeemed before the end. */
+static void drain(struct service *service, void *context, bool fast)
+{
+	struct authd *authd = context;
+
+	if (fast) {
+		service_end(service, EX_OK);
+		return;
+	}
+	authd->drain = (struct timer){ .fire = look_whether_done, .context = authd };
+	look_whether_done(&authd->drain);
+}
+
+/* --- start --- */
+
+static bool open_credentials(struct authd *authd)
+{
+	int cost = (int)config_int(authd->config, PARAM_password_hash_cost);
+	struct buffer path = { 0 };
+	char error[400] = "no memory";
+	bool done;
+
+	done = buffer_printf(
+		       &path, "%s/auth/credentials.db", service_path(authd->service, CELL_DATA)) &&
+	       buffer_text(&path);
+	authd->worker_count = (unsigned)config_int(authd->config, PARAM_auth_worker_limit);
+	for (unsigned i = 0; done && i < authd->worker_count; i++) {
+		done = credentials_open(
+			buffer_text(&path), true, &authd->connections[i], error, sizeof(error));
+		if (done && !credentials_set_dummy_cost(authd->connections[i], cost)) {
+			snprintf(error, sizeof(error),
+				"crypt(3) does not do password_hash_cost = %d", cost);
+			done = false;
+		}
+		if (done && authd->memory)
+			credentials_remember(authd->connections[i], authd->memory);
+	}
+	if (!done)
+		log_error("cannot open the password database: %s", error);
+	buffer_free(&path);
+	return done;
+}
+
+static bool open_all(struct authd *authd)
+{
+	int64_t lifetime;
+	char error[300];
+
+	authd->config = config_open(service_snapshot(authd->service));
+	if (!authd->config) {
+		log_error("the configuration snapshot cannot be read");
+		return false;
+	}
+	/* In a chroot the data is where it always is below the instance. */
+	if (strcmp(service_path(authd->service, CELL_INSTANCE), "/") != 0)
+		service_set_path(authd->service, CELL_DATA,
+			config_text(authd->config, PARAM_data_directory));
+	authd->attempt_limit = (unsigned)config_int(authd->config, PARAM_auth_exchange_limit);
+	authd->failure_delay = config_time(authd->config, PARAM_auth_failure_delay);
+	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));
+	lifetime = config_time(authd->config, PARAM_auth_cache_lifetime);
+	if (lifetime > 0)
+		authd->memory = credentials_memory_new(lifetime);
+	if (!authd->tickets || (lifetime > 0 && !authd->memory)) {
+		log_error("out of memory");
+		return false;
+	}
+	if (!exchange_library_open(config_text(authd->config, PARAM_auth_default_realm),
+		    config_text(authd->config, PARAM_myhostname), error, sizeof(error))) {
+		log_error("%s", error);
+		return false;
+	}
+	return open_credentials(authd);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_hooks hooks = { .peer = take_peer, .drain = drain };
+	static struct authd authd;
+
+	authd.service = service_start("authd", argc, argv);
+	/* Arenas of many threads would take address space, which the cell bounds. */
+	mallopt(M_ARENA_MAX, 2);
+	if (!open_all(&authd))
+		return EX_CONFIG;
+	service_enter(authd.service, &CELL_AUTHD);
+	authd.workers = workers_open(service_loop(authd.service), authd.connections,
+		authd.worker_count, attempt_finished, &authd);
+	if (!authd.workers) {
+		log_error("cannot start threads: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	return service_run(authd.service, &hooks, &authd);
+}

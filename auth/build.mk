@@ -1,0 +1,7 @@
+# authd.
+AUTH := auth/exchange.c auth/tickets.c auth/workers.c auth/credentials.c
+test_exchange_SOURCES := $(AUTH)
+test_exchange_LIBS := -lsasl2
+PROGRAMS += authd
+authd_SOURCES := auth/authd.c $(AUTH)
+authd_LIBS := -lsasl2

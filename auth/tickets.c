@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: ISC
+/* Tickets. See tickets.h. */
+#include "auth/tickets.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "os/os.h"
+
+struct ticket {
+	struct ticket *next, *previous; /* in the order of issue, which is that of expiry */
+	unsigned char secret[TICKET_BYTES];
+	int64_t until;
+	uint64_t front;
+	char service[17];
+	char login[321];
+};
+
+struct tickets {
+	struct map by_secret; /* keyed hash: a guess learns nothing from the time a lookup takes */
+	struct ticket *first, *last;
+	int64_t lifetime;
+};
+
+struct tickets *tickets_new(int64_t lifetime)
+{
+	struct tickets *tickets = calloc(1, sizeof(*tickets));
+
+	if (tickets) {
+		tickets->lifetime = lifetime;
+		tickets->by_secret.limit = TICKETS_MOST;
+	}
+	return tickets;
+}
+
+static void drop(struct tickets *tickets, struct ticket *ticket)
+{
+	*(ticket->previous ? &ticket->previous->next : &tickets->first) = ticket->next;
+	*(ticket->next ? &ticket->next->previous : &tickets->last) = ticket->previous;
+	map_remove(&tickets->by_secret, slice_of(ticket->secret, TICKET_BYTES));
+	explicit_bzero(ticket, sizeof(*ticket));
+	free(ticket);
+}
+
+void tickets_free(struct tickets **tickets)
+{
+	if (!*tickets)
+		return;
+	while ((*tickets)->first)
+		drop(*tickets, (*tickets)->first);
+	map_free(&(*tickets)->by_secret);
+	free(*tickets);
+	*tickets = NULL;
+}
+
+void tickets_expire(struct tickets *tickets, int64_t now)
+{
+	while (tickets->first && tickets->first->until <= now)
+		drop(tickets, tickets->first);
+}
+
+bool tickets_issue(struct tickets *tickets, int64_t now, uint64_t front, const char *service,
+	const char *login, unsigned char secret[TICKET_BYTES])
+{
+	struct ticket *ticket = calloc(1, sizeof(*ticket));
+
+	tickets_expire(tickets, now);
+	if (!ticket ||
+		!slice_to_string(slice_from(service), ticket->service, sizeof(ticket->service)) ||
+		!slice_to_string(slice_from(login), ticket->login, sizeof(ticket->login))) {
+		free(ticket);
+		return false;
+	}
+	os_random(ticket->secret, TICKET_BYTES);
+	ticket->until = now + tickets->lifetime;
+	ticket->front = front;
+	if (!map_put(&tickets->by_secret, slice_of(ticket->secret, TICKET_BYTES), ticket)) {
+		free(ticket);
+		return false;
+	}
+	ticket->previous = tickets->last;
+	*(tickets->last ? &tickets->last->next : &tickets->first) = ticket;
+	tickets->last = ticket;
+	memcpy(secret, ticket->secret, TICKET_BYTES);
+	return true;
+}
+
+bool tickets_redeem(struct tickets *tickets, int64_t now, struct slice service, struct slice secret,
+	char *login, size_t login_size)
+{
+	struct ticket *ticket;
+	bool good;
+
+	tickets_expire(tickets, now);
+	ticket = secret.length == TICKET_BYTES ? map_get(&tickets->by_secret, secret) : NULL;
+	if (!ticket)
+		return false;
+	good = slice_equal(service, slice_from(ticket->service)) &&
+	       slice_to_string(slice_from(ticket->login), login, login_size);
+	drop(tickets, ticket);
+	return good;
+}
+
+void tickets_revoke(struct tickets *tickets, uint64_t front)
+{
+	for (struct ticket *ticket = tickets->first, *next; ticket; ticket = next) {
+		next = ticket->next;
+		if (ticket->front == front)
+			drop(tickets, ticket);
+	}
+}
+
+unsigned tickets_count(const struct tickets *tickets)
+{
+	return (unsigned)tickets->by_secret.count;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: ISC
+/* SASL exchanges, the threads that run them, and tickets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "auth/exchange.h"
+#include "auth/tickets.h"
+#include "auth/workers.h"
+
+static char folder[64], path[128], error[300];
+static struct credentials *credentials;
+
+static int setup(void **state)
+{
+	snprintf(folder, sizeof(folder), "/tmp/postern-exchange-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(path, sizeof(path), "%s/credentials.db", folder);
+	return credentials_open(path, true, &credentials, error, sizeof(error)) &&
+			       credentials_set(credentials, "one@example.org", SLICE("secret"), 1,
+				       error, sizeof(error)) &&
+			       exchange_library_open(
+				       "example.org", "host.example.org", error, sizeof(error))
+		       ? 0
+		       : -1;
+}
+
+static int teardown(void **state)
+{
+	const char *const names[] = { "", "-wal", "-shm" };
+	char name[160];
+
+	credentials_close(&credentials);
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s%s", path, names[i]);
+		unlink(name);
+	}
+	return rmdir(folder);
+}
+
+static struct exchange *begin(const char *mechanism)
+{
+	struct exchange_start start = { .service = SLICE("imap"),
+		.mechanism = slice_from(mechanism),
+		.client_address = SLICE("192.0.2.1"),
+		.local_address = SLICE("192.0.2.2") };
+
+	return exchange_new(&start);
+}
+
+static bool step(struct exchange *exchange, struct slice input)
+{
+	assert_true(exchange_input(exchange, true, input));
+	return exchange_step(exchange, credentials);
+}
+
+static enum auth_status plain(struct slice response)
+{
+	struct exchange *exchange = begin("plain");
+	enum auth_status status;
+
+	assert_non_null(exchange);
+	assert_true(step(exchange, response));
+	status = exchange_status(exchange);
+	if (status == AUTH_OK)
+		assert_string_equal(exchange_login(exchange), "one@example.org");
+	exchange_free(&exchange);
+	return status;
+}
+
+static void plain_takes_the_right_password_only(void **state)
+{
+	assert_int_equal(plain(SLICE("\0one@example.org\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("\0One@Example.org\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("\0one\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("one@example.org\0one@example.org\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("\0one@example.org\0wrong")), AUTH_FAILED);
+	assert_int_equal(plain(SLICE("\0two@example.org\0secret")), AUTH_FAILED);
+	/* To act for another is nobody's right. */
+	assert_int_equal(plain(SLICE("two@example.org\0one@example.org\0secret")), AUTH_FAILED);
+}
+
+static void plain_refuses_what_is_malformed(void **state)
+{
+	const struct slice bad[] = { SLICE(""), SLICE("\0"), SLICE("\0\0"),
+		SLICE("\0one@example.org"), SLICE("\0one@example.org\0"), SLICE("no nul at all"),
+		SLICE("\0\0secret"), SLICE("\0one@example.org\0secret\0"),
+		SLICE("\0one@example.org\0secret\0secret") };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct exchange *exchange = begin("PLAIN");
+
+		if (step(exchange, bad[i]))
+			assert_int_not_equal(exchange_status(exchange), AUTH_OK);
+		exchange_free(&exchange);
+	}
+}
+
+static void plain_without_initial_response_gets_an_empty_challenge(void **state)
+{
+	struct exchange *exchange = begin("PLAIN");
+
+	assert_true(exchange_input(exchange, false, slice_of("", 0)));
+	assert_false(exchange_step(exchange, credentials));
+	assert_int_equal(exchange_output(exchange).length, 0);
+	assert_true(step(exchange, SLICE("\0one@example.org\0secret")));
+	assert_int_equal(exchange_status(exchange), AUTH_OK);
+	exchange_free(&exchange);
+}
+
+static void login_asks_for_name_and_password(void **state)
+{
+	struct exchange *exchange = begin("LOGIN");
+
+	assert_true(exchange_input(exchange, false, slice_of("", 0)));
+	assert_false(exchange_step(exchange, credentials));
+	assert_true(slice_equal(exchange_output(exchange), SLICE("Username:")));
+	assert_false(step(exchange, SLICE("one@example.org")));
+	assert_true(slice_equal(exchange_output(exchange), SLICE("Password:")));
+	assert_true(step(exchange, SLICE("secret")));
+	assert_int_equal(exchange_status(exchange), AUTH_OK);
+	exchange_free(&exchange);
+	exchange = begin("login");
+	assert_false(step(exchange, SLICE("one@example.org")));
+	assert_true(step(exchange, SLICE("wrong")));
+	assert_int_equal(exchange_status(exchange), AUTH_FAILED);
+	assert_string_equal(exchange_login(exchange), "one@example.org");
+	exchange_free(&exchange);
+}
+
+static void other_mechanisms_are_not_there(void **state)
+{
+	assert_true(exchange_mechanism_known(SLICE("pLain")));
+	assert_false(exchange_mechanism_known(SLICE("ANONYMOUS")));
+	assert_false(exchange_mechanism_known(SLICE("PLAIN LOGIN")));
+	assert_null(begin("CRAM-MD5"));
+	assert_null(begin(""));
+}
+
+static void exchange_that_is_over_does_not_become_good(void **state)
+{
+	struct exchange *exchange = begin("PLAIN");
+
+	assert_true(step(exchange, SLICE("\0one@example.org\0wrong")));
+	assert_int_equal(exchange_status(exchange), AUTH_FAILED);
+	for (int i = 0; i < 20; i++)
+		if (step(exchange, SLICE("\0one@example.org\0wrong")))
+			assert_int_not_equal(exchange_status(exchange), AUTH_OK);
+	exchange_free(&exchange);
+}
+
+/* --- threads --- */
+
+enum { JOBS = 40 };
+
+struct crowd {
+	struct loop *loop;
+	unsigned left, good, bad;
+};
+
+static void finished(void *context, struct job *job)
+{
+	struct crowd *crowd = context;
+
+	assert_true(job->done);
+	crowd->good += exchange_status(job->exchange) == AUTH_OK;
+	crowd->bad += exchange_status(job->exchange) == AUTH_FAILED;
+	if (--crowd->left == 0)
+		loop_stop(crowd->loop);
+}
+
+static void crowd_is_served_by_threads_without_mixing(void **state)
+{
+	struct crowd crowd = { .loop = loop_new(NULL), .left = JOBS };
+	struct credentials *connections[4];
+	struct workers *workers;
+	struct job jobs[JOBS];
+
+	for (int i = 0; i < 4; i++)
+		assert_true(credentials_open(path, false, &connections[i], error, sizeof(error)));
+	workers = workers_open(crowd.loop, connections, 4, finished, &crowd);
+	assert_non_null(workers);
+	for (int i = 0; i < JOBS; i++) {
+		jobs[i] = (struct job){ .exchange = begin("PLAIN") };
+		assert_true(exchange_input(jobs[i].exchange, true,
+			i % 2 ? SLICE("\0one@example.org\0secret")
+			      : SLICE("\0one@example.org\0wrong")));
+		workers_add(workers, &jobs[i]);
+	}
+	loop_run(crowd.loop);
+	assert_int_equal(crowd.good, JOBS / 2);
+	assert_int_equal(crowd.bad, JOBS / 2);
+	workers_close(&workers);
+	for (int i = 0; i < JOBS; i++)
+		exchange_free(&jobs[i].exchange);
+	for (int i = 0; i < 4; i++)
+		credentials_close(&connections[i]);
+	loop_free(&crowd.loop);
+}
+
+/* --- tickets --- */
+
+static void ticket_is_good_once_for_its_service(void **state)
+{
+	struct tickets *tickets = tickets_new(1000);
+	unsigned char ticket[TICKET_BYTES];
+	char login[400];
+
+	assert_true(tickets_issue(tickets, 0, 1, "imap", "one@example.org", ticket));
+	assert_true(tickets_redeem(
+		tickets, 10, SLICE("imap"), slice_of(ticket, 16), login, sizeof(login)));
+	assert_string_equal(login, "one@example.org");
+	assert_false(tickets_redeem(
+		tickets, 10, SLICE("imap"), slice_of(ticket, 16), login, sizeof(login)));
+	assert_true(tickets_issue(tickets, 0, 1, "imap", "one@example.org", ticket));
+	assert_false(tickets_redeem(
+		tickets, 10, SLICE("pop3"), slice_of(ticket, 16), login, sizeof(login)));
+	assert_false(tickets_redeem(
+		tickets, 10, SLICE("imap"), slice_of(ticket, 16), login, sizeof(login)));
+	assert_int_equal(tickets_count(tickets), 0);
+	tickets_free(&tickets);
+}
+
+static void ticket_ends_with_its_time_and_its_front(void **state)
+{
+	struct tickets *tickets = tickets_new(1000);
+	unsigned char one[TICKET_BYTES], two[TICKET_BYTES], three[TICKET_BYTES];
+	char login[400];
+
+	assert_true(tickets_issue(tickets, 0, 1, "imap", "one@example.org", one));
+	assert_true(tickets_issue(tickets, 500, 1, "imap", "two@example.org", two));
+	assert_true(tickets_issue(tickets, 500, 2, "imap", "three@example.org", three));
+	assert_false(tickets_redeem(
+		tickets, 1000, SLICE("imap"), slice_of(one, 16), login, sizeof(login)));
+	tickets_revoke(tickets, 1);
+	assert_false(tickets_redeem(
+		tickets, 1000, SLICE("imap"), slice_of(two, 16), login, sizeof(login)));
+	assert_true(tickets_redeem(
+		tickets, 1000, SLICE("imap"), slice_of(three, 16), login, sizeof(login)));
+	assert_string_equal(login, "three@example.org");
+	assert_false(tickets_redeem(tickets, 1000, SLICE("imap"), SLICE(""), login, sizeof(login)));
+	tickets_free(&tickets);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_takes_the_right_password_only),
+		cmocka_unit_test(plain_refuses_what_is_malformed),
+		cmocka_unit_test(plain_without_initial_response_gets_an_empty_challenge),
+		cmocka_unit_test(login_asks_for_name_and_password),
+		cmocka_unit_test(other_mechanisms_are_not_there),
+		cmocka_unit_test(exchange_that_is_over_does_not_become_good),
+		cmocka_unit_test(crowd_is_served_by_threads_without_mixing),
+		cmocka_unit_test(ticket_is_good_once_for_its_service),
+		cmocka_unit_test(ticket_ends_with_its_time_and_its_front),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
