@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(log_format, sizeof(log_format), "%s/imap(%%s)",
 		config_text(config, PARAM_syslog_name));
-	service_set_path(hub.service, CELL_MAIL, config_text(config, PARAM_mail_directory));
+	config_place(hub.service, config);
 	cell.memory = (uint64_t)config_int(config, PARAM_imap_session_memory_limit);
 	read_settings(&hub, config);
 	preload();

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "config/config.h"
+#include "config/place.h"
 #include "pop3d/pop3d_session_cell.h"
 #include "pop3d/session.h"
 #include "service/log.h"
@@ -123,6 +124,7 @@ int main(int argc, char **argv)
 
 	if (!spawn.config)
 		return EX_SOFTWARE;
+	config_place(service, spawn.config);
 	service_enter(service, &CELL_POP3D_SESSION);
 	spawn.spawner = mailbox_spawner_open(service, &config, &spawn);
 	if (!spawn.spawner)
