@@ -3,6 +3,7 @@
  * imapd-session - the spawner of IMAP sessions and the hub of change notices. It forks a session for each login that authd vouches
  * for, confined to that login's mailbox folder. Fronts, delivery, the POP3 spawner and an older self are its peers.
  */
+#include "config/place.h"
 #include "imapd/spawn.h"
 
 #include <stdio.h>
