@@ -82,6 +82,7 @@ define unit_test
 $(BUILD)/tests/$(1): $(BUILD)/tests/unit/$(1).o $$($(1)_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $$(ALL_LDFLAGS) -o $$@ $(BUILD)/tests/unit/$(1).o $$($(1)_SOURCES:%.c=$(BUILD)/%.o) $(LIB) $$($(1)_LIBS) -lcmocka $(LIBS)
+OBJECTS += $$($(1)_SOURCES:%.c=$(BUILD)/%.o)
 endef
 $(foreach t,$(UNIT_SOURCES:tests/unit/%.c=%),$(eval $(call unit_test,$(t))))
 
@@ -101,6 +102,7 @@ define fuzz_target
 $(FUZZ)/tests/$(1): $(FUZZ)/tests/fuzz/$(1).o $$($(1)_SOURCES:%.c=$(FUZZ)/%.o) $(FUZZ)/libpostern.a
 	$$(call say,FLD,$$@)
 	$$(Q)mkdir -p $$(@D) && clang -fsanitize=address,undefined,fuzzer -o $$@ $$^ $$($(1)_LIBS) -Wl,--as-needed $(LIBS)
+FUZZ_OBJECTS += $(FUZZ)/tests/fuzz/$(1).o $$($(1)_SOURCES:%.c=$(FUZZ)/%.o)
 endef
 $(foreach t,$(FUZZ_SOURCES:tests/fuzz/%.c=%),$(eval $(call fuzz_target,$(t))))
 fuzz: $(FUZZ_TARGETS)
@@ -140,4 +142,4 @@ clean:
 	rm -rf build
 
 -include $(LIB_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_SOURCES:%.c=$(BUILD)/%.d)
--include $(LIB_SOURCES:%.c=$(FUZZ)/%.d)
+-include $(LIB_SOURCES:%.c=$(FUZZ)/%.d) $(FUZZ_OBJECTS:.o=.d)

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: ISC
 PROGRAMS += master
-master_SOURCES := $(wildcard master/*.c)
+master_SOURCES := $(wildcard master/*.c) smtpd/restriction_names.c

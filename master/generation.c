@@ -13,6 +13,7 @@
 #include "master/master.h"
 #include "os/os.h"
 #include "service/log.h"
+#include "smtpd/restriction_names.h"
 
 /* What owns something that two processes cannot share: the successor starts when the former has ended. */
 static bool is_exclusive(enum service_id id)
@@ -82,6 +83,30 @@ static bool entry_snapshot(struct generation *generation, const struct service_e
 	return ok;
 }
 
+struct restriction_faults {
+	struct config_report *report;
+	const struct config_source *source; /* NULL: an entry's own configuration */
+	const struct service_entry *entry;
+};
+
+static void restriction_fault(void *context, const char *parameter, const char *text)
+{
+	struct restriction_faults *faults = context;
+	struct config_report *report = faults->report;
+	struct config_fault *f;
+
+	report->errors++;
+	if (report->count >= sizeof(report->faults) / sizeof(report->faults[0]))
+		return;
+	f = &report->faults[report->count++];
+	*f = (struct config_fault){ .line = faults->source ? 0 : faults->entry->line };
+	if (faults->source)
+		config_source_raw(faults->source, parameter, &f->line);
+	snprintf(f->file, sizeof(f->file), "%s", faults->source ? "main.cf" : "master.cf");
+	snprintf(f->parameter, sizeof(f->parameter), "%s", parameter);
+	snprintf(f->text, sizeof(f->text), "%s", text);
+}
+
 static bool entry_open(struct generation *generation, struct entry *entry, struct slice common,
 	struct config_report *report)
 {
@@ -101,6 +126,12 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 		snapshot = buffer_slice(&own);
 	}
 	view = config_open(snapshot);
+	if (view && config->override_count && entry->id == SERVICE_SMTPD &&
+		!restrictions_check_config(view, restriction_fault,
+			&(struct restriction_faults){ .report = report, .entry = config })) {
+		config_free(&view);
+		goto out;
+	}
 	entry->snapshot = view ? seal(snapshot) : -1;
 	ok = entry->snapshot >= 0
 		     ? listen_open(generation->master, entry, view, report)
@@ -144,8 +175,10 @@ static bool evaluate(
 	if (!view)
 		return false;
 	take_settings(generation, view);
+	restrictions_check_config(view, restriction_fault,
+		&(struct restriction_faults){ .report = report, .source = generation->source });
 	config_free(&view);
-	return true;
+	return report->errors == 0;
 }
 
 static bool open_entries(struct generation *generation, struct config_report *report)

@@ -324,7 +324,12 @@ static void spawner_received(struct channel *channel, struct message *message)
 static void spawner_up(struct link *link)
 {
 	struct pool *pool = link->context;
+	struct message message = { .type = MESSAGE_POOL_CONFIG,
+		.fd_count = 1,
+		.fds = { service_snapshot_fd(pool->service) } };
 
+	if (!channel_send(&link->channel, &message))
+		log_warning("sessions cannot be told their configuration");
 	pool->told = 0;
 	changed(pool);
 }

@@ -316,80 +316,22 @@ RESTRICTION(defer_if_reject)
 	return CHECK_DUNNO;
 }
 
-/* clang-format off */
-static const struct restriction RESTRICTIONS[] = {
-	{ "permit",                           ARGUMENT_NONE,   permit,                        ABOUT_CLIENT },
-	{ "reject",                           ARGUMENT_NONE,   reject,                        ABOUT_CLIENT },
-	{ "defer",                            ARGUMENT_NONE,   defer,                         ABOUT_CLIENT },
-	{ "permit_mynetworks",                ARGUMENT_NONE,   permit_mynetworks,             ABOUT_CLIENT },
-	{ "permit_inet_interfaces",           ARGUMENT_NONE,   permit_inet_interfaces,        ABOUT_CLIENT },
-	{ "permit_sasl_authenticated",        ARGUMENT_NONE,   permit_sasl_authenticated,     ABOUT_CLIENT },
-	{ "permit_auth_destination",          ARGUMENT_NONE,   permit_auth_destination,       ABOUT_RECIPIENT },
-	{ "reject_unauth_destination",        ARGUMENT_NONE,   unauth_destination,            ABOUT_RECIPIENT },
-	{ "defer_unauth_destination",         ARGUMENT_NONE,   unauth_destination,            ABOUT_RECIPIENT },
-	{ "reject_unlisted_recipient",        ARGUMENT_NONE,   reject_unlisted_recipient,     ABOUT_RECIPIENT },
-	{ "check_recipient_maps",             ARGUMENT_NONE,   reject_unlisted_recipient,     ABOUT_RECIPIENT },
-	{ "reject_non_fqdn_sender",           ARGUMENT_NONE,   reject_non_fqdn_address,       ABOUT_SENDER },
-	{ "reject_non_fqdn_recipient",        ARGUMENT_NONE,   reject_non_fqdn_address,       ABOUT_RECIPIENT },
-	{ "reject_non_fqdn_helo_hostname",    ARGUMENT_NONE,   reject_non_fqdn_helo,          ABOUT_HELO },
-	{ "reject_non_fqdn_hostname",         ARGUMENT_NONE,   reject_non_fqdn_helo,          ABOUT_HELO },
-	{ "reject_invalid_helo_hostname",     ARGUMENT_NONE,   reject_invalid_helo,           ABOUT_HELO },
-	{ "reject_invalid_hostname",          ARGUMENT_NONE,   reject_invalid_helo,           ABOUT_HELO },
-	{ "reject_unauth_pipelining",         ARGUMENT_NONE,   reject_unauth_pipelining,      ABOUT_CLIENT },
-	{ "reject_multi_recipient_bounce",    ARGUMENT_NONE,   reject_multi_recipient_bounce, ABOUT_SENDER },
-	{ "reject_plaintext_session",         ARGUMENT_NONE,   reject_plaintext_session,      ABOUT_CLIENT },
-	{ "check_client_access",              ARGUMENT_TABLE,  check_access,                  ABOUT_CLIENT },
-	{ "check_helo_access",                ARGUMENT_TABLE,  check_access,                  ABOUT_HELO },
-	{ "check_sender_access",              ARGUMENT_TABLE,  check_access,                  ABOUT_SENDER },
-	{ "check_recipient_access",           ARGUMENT_TABLE,  check_access,                  ABOUT_RECIPIENT },
-	{ "warn_if_reject",                   ARGUMENT_NONE,   warn_if_reject,                ABOUT_CLIENT },
-	{ "defer_if_permit",                  ARGUMENT_NONE,   defer_if_permit,               ABOUT_CLIENT },
-	{ "defer_if_reject",                  ARGUMENT_NONE,   defer_if_reject,               ABOUT_CLIENT },
-	{ "sleep",                            ARGUMENT_NUMBER, wait_a_little,                 ABOUT_CLIENT },
+static const struct restriction TABLE[] = {
+#define RESTRICTION_ROW(name, argument, run, subject) { #name, argument, run, subject },
+	RESTRICTIONS(RESTRICTION_ROW)
+#undef RESTRICTION_ROW
 };
-/* clang-format on */
 
 static const struct restriction *restriction_find(struct slice name)
 {
-	for (size_t i = 0; i < sizeof(RESTRICTIONS) / sizeof(RESTRICTIONS[0]); i++) {
-		if (slice_equal_nocase(name, slice_from(RESTRICTIONS[i].name)))
-			return &RESTRICTIONS[i];
+	for (size_t i = 0; i < sizeof(TABLE) / sizeof(TABLE[0]); i++) {
+		if (slice_equal_nocase(name, slice_from(TABLE[i].name)))
+			return &TABLE[i];
 	}
 	return NULL;
 }
 
 /* ---- Lists ----------------------------------------------------------------------------------------------------------- */
-
-/* The next item, separated by comma and white space; "inline:{ a = b, c = d }" and "{ sleep 1 }" are one. */
-static bool next_item(struct slice *rest, struct slice *item)
-{
-	size_t depth = 0, i;
-
-	while (rest->length && strchr(", \t\r\n", rest->data[0]) && rest->data[0])
-		*rest = slice_tail(*rest, 1);
-	for (i = 0; i < rest->length; i++) {
-		char c = rest->data[i];
-
-		depth += c == '{';
-		depth -= c == '}' && depth;
-		if (!depth && (c == ',' || c == ' ' || c == '\t' || c == '\r' || c == '\n'))
-			break;
-	}
-	*item = slice_head(*rest, i);
-	*rest = slice_tail(*rest, i);
-	return item->length > 0;
-}
-
-static bool list_names(const char *list, struct slice name)
-{
-	struct slice rest = slice_from(list), word;
-
-	while (slice_word(&rest, ", \t\r\n", &word)) {
-		if (slice_equal(word, name))
-			return true;
-	}
-	return false;
-}
 
 static enum check_result run_class(struct check *check, struct slice name)
 {
@@ -397,7 +339,7 @@ static enum check_result run_class(struct check *check, struct slice name)
 	const char *value = NULL;
 	char text[256];
 
-	if (list_names(settings->restriction_classes, name) &&
+	if (restriction_in(settings->restriction_classes, name) &&
 		slice_to_string(name, text, sizeof(text)))
 		value = settings->lookup(settings->lookup_context, text);
 	if (value)
@@ -427,7 +369,7 @@ static enum check_result run_item(struct check *check, struct slice name, struct
 
 	if (!restriction)
 		return run_class(check, name);
-	if (restriction->argument != ARGUMENT_NONE && !next_item(rest, &argument)) {
+	if (restriction->argument != ARGUMENT_NONE && !restriction_next(rest, &argument)) {
 		snprintf(check->text, sizeof(check->text), "451 4.3.5 Server configuration error");
 		return CHECK_TEMPORARY;
 	}
@@ -447,7 +389,7 @@ enum check_result check_list(struct check *check, struct slice list)
 		return CHECK_TEMPORARY;
 	}
 	check->depth++;
-	while (result == CHECK_DUNNO && next_item(&list, &item)) {
+	while (result == CHECK_DUNNO && restriction_next(&list, &item)) {
 		bool warn_only = check->warn_only;
 
 		check->warn_only = false;
@@ -500,28 +442,6 @@ bool restrictions_allow(struct session *s, enum stage stage)
 	return allow_list(&check, stage) && nothing_deferred(&check);
 }
 
-/* A configuration that stops nobody would make this an open relay. */
-bool restrictions_closed(const char *relay, const char *recipient)
-{
-	static const char *const STOPS[] = { "reject_unauth_destination",
-		"defer_unauth_destination", "reject", "defer" };
-	const char *const lists[] = { relay, recipient };
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		struct slice rest = slice_from(lists[i]), item;
-		bool warned = false;
-
-		while (next_item(&rest, &item)) {
-			for (size_t j = 0; j < sizeof(STOPS) / sizeof(STOPS[0]) && !warned; j++) {
-				if (slice_equal_nocase(item, slice_from(STOPS[j])))
-					return true;
-			}
-			warned = slice_equal_nocase(item, SLICE("warn_if_reject"));
-		}
-	}
-	return false;
-}
-
 bool restrictions_allow_recipient(struct session *s, struct recipient *recipient)
 {
 	struct check check = { .session = s, .recipient = recipient };
@@ -546,34 +466,4 @@ bool restrictions_allow_recipient(struct session *s, struct recipient *recipient
 			return say_no(&check, result);
 	}
 	return nothing_deferred(&check);
-}
-
-bool restrictions_check(const char *list, const char *classes, char *error, size_t error_size)
-{
-	struct slice rest = slice_from(list), item, argument;
-	uint64_t number;
-
-	while (next_item(&rest, &item)) {
-		const struct restriction *restriction = restriction_find(item);
-
-		if (!restriction && !list_names(classes, item)) {
-			snprintf(
-				error, error_size, "unknown restriction \"%.*s\"", SLICE_ARG(item));
-			return false;
-		}
-		if (!restriction || restriction->argument == ARGUMENT_NONE)
-			continue;
-		if (!next_item(&rest, &argument)) {
-			snprintf(error, error_size, "%s needs an argument", restriction->name);
-			return false;
-		}
-		if (restriction->argument == ARGUMENT_TABLE
-				? slice_find(argument, ':') <= 0
-				: !slice_to_u64(argument, 60, &number)) {
-			snprintf(error, error_size, "%s: bad argument \"%.*s\"", restriction->name,
-				SLICE_ARG(argument));
-			return false;
-		}
-	}
-	return true;
 }

@@ -6,6 +6,7 @@
 #ifndef SMTPD_RESTRICTIONS_H
 #define SMTPD_RESTRICTIONS_H
 
+#include "smtpd/restriction_names.h"
 #include "smtpd/session.h"
 
 /* A recipient under judgement, with what directoryd said of it (asked at most once). */
@@ -22,15 +23,6 @@ struct recipient {
 bool restrictions_allow(struct session *session, enum stage stage);
 /* At RCPT: the lists put off to here (smtpd_delay_reject), relay, recipient, and whether the recipient exists. */
 bool restrictions_allow_recipient(struct session *session, struct recipient *recipient);
-
-/*
- * For `postern check`: is every name of the list known, and are arguments where they belong? `classes` is
- * smtpd_restriction_classes. False with `error` filled.
- */
-bool restrictions_check(const char *list, const char *classes, char *error, size_t error_size);
-
-/* Does one of the two lists refuse foreign destinations at all? If not, every recipient gets 451 (settings->open_relay). */
-bool restrictions_closed(const char *relay, const char *recipient);
 
 /* --- between restrictions.c and access.c --- */
 
@@ -64,7 +56,7 @@ struct check {
 
 struct restriction {
 	const char *name;
-	enum { ARGUMENT_NONE, ARGUMENT_TABLE, ARGUMENT_NUMBER } argument;
+	enum restriction_argument argument;
 	enum check_result (*run)(
 		struct check *check, const struct restriction *restriction, struct slice argument);
 	enum subject subject;

@@ -11,10 +11,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/vector.h"
+#include "os/os.h"
 #include "service/figures.h"
 #include "service/log.h"
 #include "service/spawner.h"
@@ -42,14 +45,15 @@ struct stock {
 struct front_peer {
 	struct channel channel;
 	struct pool *pool;
+	int config; /* snapshot its sessions work by; -1 until it is told */
 	unsigned wanted;
 };
 
 struct pool {
 	struct service *service;
 	struct spawner *spawner;
-	struct session_settings settings;
-	unsigned max_use, limit;
+	char host[256]; /* where myhostname is not set */
+	unsigned limit;
 	struct stock directory, cleanup;
 	struct front_peer *fronts[FRONTS_MOST];
 	unsigned front_count;
@@ -60,7 +64,7 @@ struct pool {
 /* What one session gets through the fork. */
 struct session_seed {
 	struct pool *pool;
-	int front, directory, cleanup;
+	int front, directory, cleanup, config;
 };
 
 /* ---- In the session -------------------------------------------------------------------------------------------------- */
@@ -102,10 +106,27 @@ static bool next_client(
 	return true;
 }
 
+/*
+ * The configuration of the front's master.cf entry. It comes from a process that listens to the network, so it is looked at
+ * here, in the session's cell, and not in the spawner. NULL: not a configuration.
+ */
+static struct config *map_config(int fd)
+{
+	struct stat info;
+	void *map;
+
+	if (fstat(fd, &info) < 0 || info.st_size <= 0)
+		return NULL;
+	map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return map == MAP_FAILED ? NULL : config_open(slice_of(map, (size_t)info.st_size));
+}
+
 static int session_run(struct service *service, int channel_fd, void *argument)
 {
 	const struct session_seed *seed = argument;
-	const struct pool *pool = seed->pool;
+	struct config *config = map_config(seed->config);
+	struct session_settings settings;
 	struct session_sockets sockets = { .client = -1,
 		.peers = { [TO_DIRECTORY] = seed->directory,
 			[TO_CLEANUP] = seed->cleanup,
@@ -114,18 +135,22 @@ static int session_run(struct service *service, int channel_fd, void *argument)
 	struct session_client client;
 	struct session session;
 	uint32_t serial;
+	unsigned max_use;
 	bool last = false;
 
-	if (!session_open(&session, &pool->settings, &SESSION_SOCKETS, &sockets))
+	if (!config)
+		return EX_CONFIG;
+	session_settings_load(&settings, config, seed->pool->host);
+	max_use = (unsigned)config_int(config, PARAM_max_use);
+	if (!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
 		return EX_OSERR;
 	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
 		session_serve(&session, &client);
 		session_sockets_close_client(&sockets, session.in_error);
-		last = used >= pool->max_use || session.peer_lost;
+		last = used >= max_use || session.peer_lost;
 		done.session_done.serial = serial;
 		done.session_done.last = last;
-		if (!channel_sync_send(
-			    seed->front, &done, loop_monotonic() + pool->settings.ipc_timeout))
+		if (!channel_sync_send(seed->front, &done, loop_monotonic() + settings.ipc_timeout))
 			break;
 	}
 	session_free(&session);
@@ -222,9 +247,9 @@ static bool take_peers(struct pool *pool, struct session_seed *seed)
 static bool start_session(struct pool *pool, struct front_peer *front)
 {
 	struct session_seed seed = { .pool = pool };
-	int ends[2], keep[3];
+	int ends[2], keep[4];
 	struct session_start start = {
-		.keep = keep, .keep_count = 3, .run = session_run, .argument = &seed
+		.keep = keep, .keep_count = 4, .run = session_run, .argument = &seed
 	};
 	struct session_child *child = NULL;
 
@@ -234,6 +259,7 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 		keep[0] = seed.front = ends[1];
 		keep[1] = seed.directory;
 		keep[2] = seed.cleanup;
+		keep[3] = seed.config;
 		child = spawner_start(pool->spawner, &start, NULL);
 		if (child)
 			tell_front(front, child->pid, ends[0]);
@@ -255,8 +281,8 @@ static void pool_work(struct deferred *deferred)
 	for (unsigned i = 0; i < pool->front_count; i++) {
 		struct front_peer *front = pool->fronts[i];
 
-		while (front->wanted && spawner_count(pool->spawner) < pool->limit &&
-			start_session(pool, front))
+		while (front->wanted && front->config >= 0 &&
+			spawner_count(pool->spawner) < pool->limit && start_session(pool, front))
 			front->wanted--;
 	}
 	stock_fill(&pool->directory);
@@ -297,6 +323,12 @@ static void front_received(struct channel *channel, struct message *message)
 {
 	struct front_peer *front = channel->context;
 
+	if (message->type == MESSAGE_POOL_CONFIG && message->fd_count == 1) {
+		os_close(&front->config);
+		front->config = message_take_fd(message, 0);
+		loop_defer(service_loop(front->pool->service), &front->pool->work);
+		return;
+	}
 	if (message->type != MESSAGE_POOL_WANT) {
 		log_warning("smtpd sent %s", message_name(message->type));
 		return;
@@ -315,6 +347,7 @@ static void front_gone(struct channel *channel, const char *why)
 		if (pool->fronts[i] == front)
 			pool->fronts[i] = pool->fronts[--pool->front_count];
 	}
+	os_close(&front->config);
 	free(front);
 }
 
@@ -330,6 +363,7 @@ static void pool_peer(struct service *service, void *context, int fd, const stru
 		return;
 	}
 	front->pool = pool;
+	front->config = -1;
 	if (!channel_open(&front->channel, service_loop(service), fd, front_received, front_gone,
 		    front)) {
 		free(front);
@@ -347,6 +381,7 @@ static void pool_drain(struct service *service, void *context, bool fast)
 		struct front_peer *front = pool->fronts[--pool->front_count];
 
 		channel_close(&front->channel);
+		os_close(&front->config);
 		free(front);
 	}
 	stock_drop(&pool->directory);
@@ -360,17 +395,9 @@ int main(int argc, char **argv)
 {
 	static const struct service_hooks HOOKS = { .peer = pool_peer, .drain = pool_drain };
 	struct service *service = service_start("smtpd-session", argc, argv);
-	struct config *config = config_open(service_snapshot(service));
-	struct pool pool = { .service = service, .max_use = 1 };
-	char host[256] = "localhost";
+	struct pool pool = { .service = service, .host = "localhost" };
 
-	if (!config) {
-		log_error("the configuration snapshot is not of this build");
-		return EX_CONFIG;
-	}
-	gethostname(host, sizeof(host) - 1);
-	session_settings_load(&pool.settings, config, host);
-	pool.max_use = (unsigned)config_int(config, PARAM_max_use);
+	gethostname(pool.host, sizeof(pool.host) - 1);
 	pool.limit = service_max_sessions(service);
 	if (pool.limit == 0 || pool.limit > SESSIONS_MOST)
 		pool.limit = SESSIONS_MOST;

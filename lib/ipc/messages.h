@@ -205,6 +205,8 @@ enum {
 /* --- smtpd: spawner <-> front, session <-> front --- */
 /* front -> spawner: so many sessions are wanted and not there yet; replaces what was said before. */
 #define FIELDS_POOL_WANT(F) F(U32, count, 0)
+/* front -> spawner, first: the configuration its sessions work by (the entry's own -o options in it). One descriptor, sealed. */
+#define FIELDS_POOL_CONFIG(F) F(U8, unused, 0)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */
@@ -302,6 +304,7 @@ enum {
 	M(AUTH_REDEEM, auth_redeem, 0) \
 	M(AUTH_REDEEMED, auth_redeemed, 0) \
 	M(POOL_WANT, pool_want, 0) \
+	M(POOL_CONFIG, pool_config, 1) \
 	M(POOL_SESSION, pool_session, 1) \
 	M(SESSION_CLIENT, session_client, 1) \
 	M(SESSION_DONE, session_done, 0) \

@@ -27,6 +27,7 @@ struct service {
 	const char *name;
 	char *entry, *root;
 	struct slice snapshot;
+	int snapshot_fd;
 	uid_t uid;
 	gid_t gid;
 	bool best_effort, draining, ended, control_open;

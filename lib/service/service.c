@@ -47,7 +47,7 @@ static void map_snapshot(struct service *service, int fd)
 	if (map == MAP_FAILED)
 		give_up(EX_OSERR, "configuration snapshot", strerror(errno));
 	service->snapshot = slice_of(map, (size_t)info.st_size);
-	close(fd);
+	service->snapshot_fd = fd;
 }
 
 static void take_listeners(struct service *service, struct message *start, struct slice names)
@@ -336,6 +336,11 @@ struct loop *service_loop(struct service *service)
 struct slice service_snapshot(const struct service *service)
 {
 	return service->snapshot;
+}
+
+int service_snapshot_fd(const struct service *service)
+{
+	return service->snapshot_fd;
 }
 
 const struct cell_bases *service_bases(const struct service *service)

@@ -46,6 +46,8 @@ void service_end(struct service *service, int status);
 struct loop *service_loop(struct service *service);
 /* The sealed snapshot, mapped read-only; for config_open. */
 struct slice service_snapshot(const struct service *service);
+/* Its descriptor, to pass on to a process that works by this configuration; stays the service's. */
+int service_snapshot_fd(const struct service *service);
 const struct cell_bases *service_bases(const struct service *service);
 /* Absolute path of a base: service_path(s, CELL_QUEUE) is "/queue" in a chroot, else "INSTANCE/queue". */
 const char *service_path(const struct service *service, enum cell_base base);
