@@ -46,6 +46,7 @@ LIB_SOURCES := $(wildcard lib/*/*.c)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libpostern.a
 
+.DEFAULT_GOAL := all
 PROGRAMS :=
 LINKS :=
 include $(wildcard */build.mk)

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: ISC
+/*
+ * postern check - reads and evaluates the whole configuration, looks at folders, owners and modes, and tells everything it
+ * finds; changes nothing. Exit status 0 when there is no error (warnings do not count).
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/instance.h"
+
+struct check {
+	const struct instance *instance;
+	unsigned errors;
+};
+
+static void tell(struct check *check, bool error, const char *format, ...) PRINTF_LIKE(3, 4);
+static void tell(struct check *check, bool error, const char *format, ...)
+{
+	va_list args;
+
+	check->errors += error;
+	fputs(error ? "check: error: " : "check: warning: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+/* Owner and mode of something that is there. */
+static void check_owner(struct check *check, const char *path, const struct stat *info, mode_t mode,
+	enum cell_uid class)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (!instance_owner(class, &uid, &gid)) {
+		tell(check, true, "there is no user %s; \"postern init\" makes it",
+			cell_uid_name(class));
+		return;
+	}
+	if (info->st_uid != uid)
+		tell(check, true, "%s: belongs to uid %u, not to %u", path, (unsigned)info->st_uid,
+			(unsigned)uid);
+	if ((info->st_mode & 07777) != mode)
+		tell(check, (info->st_mode & 022 & ~mode) != 0, "%s: has mode %04o, not %04o", path,
+			(unsigned)info->st_mode & 07777, (unsigned)mode);
+}
+
+static void check_folders(struct check *check)
+{
+	char path[PATH_MAX];
+	struct stat info;
+
+	for (unsigned i = 0; i < INSTANCE_FOLDER_COUNT; i++) {
+		const struct instance_folder *folder = &INSTANCE_FOLDERS[i];
+
+		snprintf(path, sizeof(path), "%s%s%s", check->instance->root,
+			*folder->path ? "/" : "", folder->path);
+		if (lstat(path, &info) < 0)
+			/* An installed system keeps its configuration elsewhere. */
+			tell(check, strcmp(folder->path, "etc") != 0, "%s: %s", path,
+				strerror(errno));
+		else if (!S_ISDIR(info.st_mode))
+			tell(check, true, "%s: is not a folder", path);
+		else
+			check_owner(check, path, &info, folder->mode, folder->uid);
+	}
+}
+
+/* Who can write the configuration rules the system. */
+static void check_configuration(struct check *check)
+{
+	static const char *const FILES[] = { "main.cf", "master.cf" };
+	const char *folder = config_text(check->instance->config, PARAM_config_directory);
+	char path[PATH_MAX];
+	struct stat info;
+
+	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, FILES[i]);
+		if (stat(path, &info) < 0)
+			tell(check, true, "%s: %s", path, strerror(errno));
+		else if (info.st_uid != 0 && info.st_uid != geteuid())
+			tell(check, true, "%s: belongs to uid %u", path, (unsigned)info.st_uid);
+		else if (info.st_mode & 022)
+			tell(check, true, "%s: others than its owner may write it", path);
+	}
+}
+
+static void check_database(struct check *check, const char *name, enum cell_uid class)
+{
+	char path[PATH_MAX];
+	struct stat info;
+
+	snprintf(path, sizeof(path), "%s/%s",
+		config_text(check->instance->config, PARAM_data_directory), name);
+	if (stat(path, &info) == 0)
+		check_owner(check, path, &info, 0600, class);
+	else if (errno == ENOENT)
+		tell(check, false, "%s: is not there; \"postern init\" makes it", path);
+	else
+		tell(check, errno != EACCES, "%s: %s", path, strerror(errno));
+}
+
+/* The program of every service, and that two do not want the same port. */
+static void check_services(struct check *check)
+{
+	const struct services *services = &check->instance->services;
+	unsigned base = (unsigned)config_int(check->instance->config, PARAM_port_base);
+	char folder[PATH_MAX], path[PATH_MAX + 300];
+
+	instance_daemons(check->instance->config, folder);
+	for (unsigned i = 0; i < services->count; i++) {
+		const struct service_entry *entry = &services->entries[i];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->command);
+		if (access(path, X_OK) < 0)
+			tell(check, true, "%s:%u: %s: %s: %s", services->file, entry->line,
+				entry->name, path, strerror(errno));
+		if (entry->type == SERVICE_INET && !services_port(entry->name, base))
+			tell(check, true, "%s:%u: %s: with port_base it is above 65535",
+				services->file, entry->line, entry->name);
+		for (unsigned j = 0; j < i; j++)
+			if (entry->type == SERVICE_INET &&
+				services->entries[j].type == SERVICE_INET &&
+				services_port(entry->name, base) ==
+					services_port(services->entries[j].name, base) &&
+				!strchr(entry->name, ':') &&
+				!strchr(services->entries[j].name, ':'))
+				tell(check, true, "%s:%u: %s: line %u has the same port",
+					services->file, entry->line, entry->name,
+					services->entries[j].line);
+	}
+}
+
+int check_main(int argc, char **argv)
+{
+	struct instance instance;
+	struct check check = { &instance, 0 };
+
+	if (argc > 1) {
+		printf("usage: postern [-c FOLDER] check\n"
+		       "Tell everything that is wrong with the configuration and the instance's "
+		       "folders; change nothing.\n");
+		return strcmp(argv[1], "--help") == 0 ? EX_OK : EX_USAGE;
+	}
+	if (!instance_open("check", true, &instance))
+		return EX_CONFIG;
+	check_configuration(&check);
+	check_services(&check);
+	check_folders(&check);
+	check_database(&check, "directory/accounts.db", UID_DIRECTORY);
+	check_database(&check, "auth/credentials.db", UID_AUTH);
+	instance_close(&instance);
+	if (check.errors) {
+		cli_complain("check", "%u error%s", check.errors, check.errors == 1 ? "" : "s");
+		return EX_CONFIG;
+	}
+	puts("check: no errors");
+	return EX_OK;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: ISC
+/*
+ * An instance as the commands see it. See instance.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/instance.h"
+
+const struct instance_folder INSTANCE_FOLDERS[] = {
+	{ "", 0755, UID_KEEP },
+	{ "etc", 0755, UID_KEEP },
+	/* Others pass through to maildrop, and see nothing. */
+	{ "queue", 0711, UID_QUEUE },
+	{ "queue/incoming", 0700, UID_QUEUE },
+	{ "queue/active", 0700, UID_QUEUE },
+	{ "queue/deferred", 0700, UID_QUEUE },
+	{ "queue/hold", 0700, UID_QUEUE },
+	{ "queue/corrupt", 0700, UID_QUEUE },
+	{ "queue/maildrop", 01733, UID_QUEUE },
+	{ "mail", 0700, UID_VMAIL },
+	{ "data", 0711, UID_KEEP },
+	{ "data/directory", 0700, UID_DIRECTORY },
+	{ "data/auth", 0700, UID_AUTH },
+	{ "run", 0755, UID_KEEP },
+	{ "run/public", 0755, UID_KEEP },
+	{ "log", 0755, UID_KEEP },
+};
+const unsigned INSTANCE_FOLDER_COUNT = sizeof(INSTANCE_FOLDERS) / sizeof(INSTANCE_FOLDERS[0]);
+
+static bool evaluate(const char *command, struct instance *instance, struct config_report *report)
+{
+	if (!config_snapshot(instance->source, &instance->snapshot, report)) {
+		config_report_print(report, command, false, stderr);
+		return false;
+	}
+	instance->config = config_open(buffer_slice(&instance->snapshot));
+	if (!instance->config) {
+		cli_complain(command, "out of memory");
+		return false;
+	}
+	instance->root = config_text(instance->config, PARAM_instance_directory);
+	return true;
+}
+
+bool instance_open(const char *command, bool warnings, struct instance *instance)
+{
+	static struct config_report report;
+
+	memset(instance, 0, sizeof(*instance));
+	memset(&report, 0, sizeof(report));
+	instance->source = services_load(cli_folder(NULL), &instance->services, &report);
+	config_report_print(&report, command, warnings, stderr);
+	memset(&report, 0, sizeof(report));
+	if (instance->source && evaluate(command, instance, &report))
+		return true;
+	instance_close(instance);
+	return false;
+}
+
+void instance_close(struct instance *instance)
+{
+	config_free(&instance->config);
+	buffer_free(&instance->snapshot);
+	services_free(&instance->services);
+	config_source_free(&instance->source);
+}
+
+/* The configuration stands in ROOT/etc and ROOT has run the suite before. */
+static bool find_beside(const char *folder, char root[PATH_MAX])
+{
+	char path[PATH_MAX + 32];
+	char *slash;
+
+	if (!realpath(folder, root))
+		return false;
+	slash = strrchr(root, '/');
+	if (!slash || slash == root)
+		return false;
+	*slash = 0;
+	snprintf(path, sizeof(path), "%s/run/master.pid", root);
+	return access(path, F_OK) == 0;
+}
+
+bool instance_find(const char *command, char root[PATH_MAX])
+{
+	static struct config_report report;
+	const char *folder = cli_folder(NULL);
+	struct config_source *source;
+	struct buffer value = { 0 };
+	char error[300] = "";
+	bool good;
+
+	memset(&report, 0, sizeof(report));
+	source = config_read(folder, &report);
+	good = source && config_value(source, "instance_directory", &value, error, sizeof(error)) &&
+	       slice_to_string(buffer_slice(&value), root, PATH_MAX);
+	buffer_free(&value);
+	config_source_free(&source);
+	if (good || find_beside(folder, root))
+		return true;
+	config_report_print(&report, command, false, stderr);
+	if (error[0])
+		cli_complain(command, "instance_directory: %s", error);
+	return false;
+}
+
+bool instance_owner(enum cell_uid class, uid_t *uid, gid_t *gid)
+{
+	const struct passwd *user;
+
+	*uid = geteuid();
+	*gid = getegid();
+	if (class == UID_KEEP || *uid != 0)
+		return true;
+	user = getpwnam(cell_uid_name(class));
+	if (!user)
+		return false;
+	*uid = user->pw_uid;
+	*gid = user->pw_gid;
+	return true;
+}
+
+pid_t instance_master(const char *root)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX + 32];
+	int fd;
+	bool good;
+
+	snprintf(path, sizeof(path), "%s/run/master.pid", root);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	good = fcntl(fd, F_GETLK, &lock) == 0;
+	close(fd);
+	if (!good)
+		return -1;
+	return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+void instance_daemons(const struct config *config, char folder[PATH_MAX])
+{
+	const char *set = config_text(config, PARAM_daemon_directory);
+	char path[PATH_MAX + 16];
+	ssize_t length;
+	char *slash;
+
+	snprintf(folder, PATH_MAX, "%s", *set ? set : POSTERN_LIBEXECDIR);
+	length = *set ? -1 : readlink("/proc/self/exe", path, PATH_MAX - 1);
+	if (length <= 0)
+		return;
+	path[length] = 0;
+	slash = strrchr(path, '/');
+	if (!slash)
+		return;
+	memcpy(slash, "/master", sizeof("/master"));
+	if (access(path, X_OK) == 0) {
+		*slash = 0;
+		memcpy(folder, path, PATH_MAX);
+	}
+}
