@@ -159,8 +159,9 @@ UNUSED_HELPER static struct mailbox *open_box(struct store *store, const char *n
 	return mailbox;
 }
 
-UNUSED_HELPER static enum store_status deliver_quota(
-	struct world *w, const char *text, int64_t quota)
+/* `who` keeps the sources of processes apart. */
+UNUSED_HELPER static enum store_status deliver_as(
+	struct world *w, const char *text, int64_t quota, unsigned who)
 {
 	struct delivery_source source = { .size = (int64_t)strlen(text),
 		.prefix = SLICE("Delivered-To: one\n") };
@@ -170,7 +171,7 @@ UNUSED_HELPER static enum store_status deliver_quota(
 
 	for (const char *p = text; *p; p++)
 		source.lines += *p == '\n';
-	snprintf(path, sizeof(path), "%s/source", w->top);
+	snprintf(path, sizeof(path), "%s/source-%u", w->top, who);
 	source.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	assert_int_equal(write(source.fd, text, strlen(text)), strlen(text));
 	status = store_deliver(top, "user", &source, quota, error, sizeof(error));
@@ -178,6 +179,12 @@ UNUSED_HELPER static enum store_status deliver_quota(
 	close(top);
 	unlink(path);
 	return status;
+}
+
+UNUSED_HELPER static enum store_status deliver_quota(
+	struct world *w, const char *text, int64_t quota)
+{
+	return deliver_as(w, text, quota, 0);
 }
 
 UNUSED_HELPER static void deliver(struct world *w, const char *text)
