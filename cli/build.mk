@@ -6,3 +6,11 @@ LINKS += sendmail mailq postqueue postsuper postcat postconf postmap postalias n
 $(BUILD)/cli/%.o: ALL_CFLAGS += -DPOSTERN_LIBEXECDIR=\"$(LIBEXECDIR)\" -DPOSTERN_SYSCONFDIR=\"$(SYSCONFDIR)\"
 # The files postern init begins with are compiled in.
 $(BUILD)/cli/conf_files.o: conf/main.cf conf/master.cf
+
+# main.cf(5) is written from the table of parameters; make check looks whether it is up to date.
+.PHONY: manual manual-check
+manual: programs
+	$(Q)$(BUILD)/bin/postconf --manual > docs/man/main.cf.5
+manual-check: programs
+	$(Q)$(BUILD)/bin/postconf --manual | cmp - docs/man/main.cf.5 || \
+		{ echo "docs/man/main.cf.5 is not what the table of parameters says: make manual"; exit 1; }

@@ -115,7 +115,10 @@ static void check_services(struct check *check)
 		const struct service_entry *entry = &services->entries[i];
 
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->command);
-		if (access(path, X_OK) < 0)
+		if (!cell_of(service_id_of(slice_from(entry->command))))
+			tell(check, true, "%s:%u: %s: there is no such daemon: %s", services->file,
+				entry->line, entry->name, entry->command);
+		else if (access(path, X_OK) < 0)
 			tell(check, true, "%s:%u: %s: %s: %s", services->file, entry->line,
 				entry->name, path, strerror(errno));
 		if (entry->type == SERVICE_INET && !services_port(entry->name, base))

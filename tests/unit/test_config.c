@@ -2,13 +2,16 @@
 /*
  * main.cf: what is read, what it evaluates to, what is told when it is wrong.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "config/config.h"
+#include "os/os.h"
 
 static struct config_report report;
 static struct config_source *source;
@@ -265,6 +268,94 @@ static void nul_bytes_are_refused(void **state)
 	assert_int_equal(report.errors, 1);
 }
 
+static void edit(enum config_change change, struct config_edit_item *items, size_t count,
+	const char *expected)
+{
+	static const char TEXT[] =
+		"# top\na = 1\nlong = x,\n  # inside\n  y\n\nb=2\na = 3\nlast = 4";
+	struct buffer out = { 0 };
+
+	assert_true(config_edit_settings(slice_from(TEXT), change, items, count, &out));
+	assert_string_equal(buffer_text(&out), expected);
+	buffer_free(&out);
+}
+
+static void settings_are_changed_in_place_and_comments_stay(void **state)
+{
+	struct config_edit_item items[] = { { "a", "new", 0 }, { "long", "z", 0 },
+		{ "more", "5", 0 } };
+
+	edit(CONFIG_SET, items, 3,
+		"# top\na = new\nlong = z\n  # inside\n\nb=2\nlast = 4\nmore = 5\n");
+	assert_int_equal(items[0].found, 2);
+	assert_int_equal(items[2].found, 0);
+	edit(CONFIG_REMOVE, items, 2, "# top\n  # inside\n\nb=2\nlast = 4\n");
+	edit(CONFIG_COMMENT_OUT, items + 1, 1,
+		"# top\na = 1\n#long = x, y\n  # inside\n\nb=2\na = 3\nlast = 4\n");
+	edit(CONFIG_SET, NULL, 0,
+		"# top\na = 1\nlong = x,\n  # inside\n  y\n\nb=2\na = 3\nlast = 4\n");
+}
+
+static void a_replaced_file_keeps_its_mode_and_nothing_is_left_beside_it(void **state)
+{
+	char folder[] = "/tmp/test_config-XXXXXX", path[64], beside[80], error[200], text[16] = "";
+	struct stat info;
+	int fd;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/main.cf", folder);
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	assert_false(config_replace_file(path, SLICE("new"), error, sizeof(error)));
+	fd = open(path, O_CREAT | O_RDWR, 0600);
+	assert_int_equal(fchmod(fd, 0640), 0);
+	close(fd);
+	assert_true(config_replace_file(path, SLICE("new"), error, sizeof(error)));
+	assert_int_equal(stat(path, &info), 0);
+	assert_int_equal(info.st_mode & 0777, 0640);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, text, sizeof(text)), 3);
+	assert_string_equal(text, "new");
+	close(fd);
+	assert_int_not_equal(access(beside, F_OK), 0);
+	/* Somebody else is changing it. */
+	close(open(beside, O_CREAT | O_RDWR, 0600));
+	assert_false(config_replace_file(path, SLICE("other"), error, sizeof(error)));
+	assert_int_equal(access(beside, F_OK), 0);
+	unlink(beside);
+	unlink(path);
+	rmdir(folder);
+}
+
+static enum os_call failing;
+
+static int fail_call(enum os_call call, const char *path)
+{
+	return call == failing ? EIO : 0;
+}
+
+static void every_failing_call_leaves_the_old_file(void **state)
+{
+	static const enum os_call CALLS[] = { OS_OPEN, OS_WRITE, OS_FSYNC, OS_RENAME, OS_STAT };
+	char folder[] = "/tmp/test_config-XXXXXX", path[64], beside[80], error[200];
+	struct stat info;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/main.cf", folder);
+	snprintf(beside, sizeof(beside), "%s.new", path);
+	close(open(path, O_CREAT | O_RDWR, 0600));
+	for (size_t i = 0; i < sizeof(CALLS) / sizeof(CALLS[0]); i++) {
+		failing = CALLS[i];
+		os_fault_hook = fail_call;
+		assert_false(config_replace_file(path, SLICE("new"), error, sizeof(error)));
+		os_fault_hook = NULL;
+		assert_int_equal(stat(path, &info), 0);
+		assert_int_equal(info.st_size, 0);
+		assert_int_not_equal(access(beside, F_OK), 0);
+	}
+	unlink(path);
+	rmdir(folder);
+}
+
 static const struct config_fault *warning_of(const char *parameter)
 {
 	for (unsigned i = 0; i < report.count; i++)
@@ -395,6 +486,9 @@ int main(void)
 		cmocka_unit_test(faults_name_line_and_parameter),
 		cmocka_unit_test(all_faults_of_a_file_are_told),
 		cmocka_unit_test(nul_bytes_are_refused),
+		cmocka_unit_test(settings_are_changed_in_place_and_comments_stay),
+		cmocka_unit_test(a_replaced_file_keeps_its_mode_and_nothing_is_left_beside_it),
+		cmocka_unit_test(every_failing_call_leaves_the_old_file),
 		cmocka_unit_test(unknown_names_are_a_warning_with_the_nearest_known_one),
 		cmocka_unit_test(names_that_something_refers_to_are_not_warned_of),
 		cmocka_unit_test(undefined_obsolete_and_effectless_ones_are_told),
