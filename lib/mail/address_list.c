@@ -29,26 +29,28 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* What ends an atom: white space and the specials of RFC 5322 3.2.3. */
+static const bool SPECIAL[256] = { [' '] = true,
+	['\t'] = true,
+	['\r'] = true,
+	['\n'] = true,
+	['('] = true,
+	[')'] = true,
+	['<'] = true,
+	['>'] = true,
+	['['] = true,
+	[']'] = true,
+	[':'] = true,
+	[';'] = true,
+	['@'] = true,
+	['\\'] = true,
+	[','] = true,
+	['.'] = true,
+	['"'] = true };
+
 static bool is_special(char c)
 {
-	switch (c) {
-	case '(':
-	case ')':
-	case '<':
-	case '>':
-	case '[':
-	case ']':
-	case ':':
-	case ';':
-	case '@':
-	case '\\':
-	case ',':
-	case '.':
-	case '"':
-		return true;
-	default:
-		return is_blank(c);
-	}
+	return SPECIAL[(unsigned char)c];
 }
 
 /* Take the comment at p; the last one may be the only name an address has. */
@@ -83,9 +85,13 @@ static void skip_blank(struct list *list)
 	}
 }
 
-/* Text without its line ends and, if `unquote`, without the backslashes of quoted pairs. */
-static char *copy_text(char *to, struct slice text)
+/* Text without its line ends and without the backslashes of quoted pairs; `to` may hold as much as the text. */
+static char *copy_text(char *to, struct slice text, bool plain)
 {
+	if (plain) {
+		memcpy(to, text.data, text.length);
+		return to + text.length;
+	}
 	for (size_t i = 0; i < text.length; i++) {
 		char c = text.data[i];
 
@@ -103,15 +109,18 @@ static bool ends_with(const char *start, const char *end, char a, char b)
 	return end > start && (end[-1] == a || end[-1] == b);
 }
 
-/* A word or a single "." or "@": both forms of it. In an address white space around dots and "@" does not count. */
-static void add_word(struct list *list, struct slice word, bool escaped)
+/*
+ * A word or a single "." or "@": both forms of it. In an address white space around dots and "@" does not count. A word that is
+ * not `plain` may hold backslashes and line ends that are to be dropped.
+ */
+static void add_word(struct list *list, struct slice word, bool plain)
 {
-	bool dot = !escaped && word.length == 1 && (word.data[0] == '.' || word.data[0] == '@');
+	bool dot = plain && word.length == 1 && (word.data[0] == '.' || word.data[0] == '@');
 
 	if (!list->angle) {
 		if (list->gap && list->name_end > list->name)
 			*list->name_end++ = ' ';
-		list->name_end = copy_text(list->name_end, word);
+		list->name_end = copy_text(list->name_end, word, plain);
 	}
 	if (list->closed) {
 		list->gap = false;
@@ -122,7 +131,7 @@ static void add_word(struct list *list, struct slice word, bool escaped)
 		*list->spec_end++ = ' ';
 	if (dot && word.data[0] == '@' && !list->at)
 		list->at = list->spec_end;
-	list->spec_end = copy_text(list->spec_end, word);
+	list->spec_end = copy_text(list->spec_end, word, plain);
 	list->gap = false;
 }
 
@@ -132,7 +141,7 @@ static void take_quoted(struct list *list)
 
 	while (list->p < list->end && *list->p != '"')
 		list->p += *list->p == '\\' && list->p + 1 < list->end ? 2 : 1;
-	add_word(list, slice_of(start, (size_t)(list->p - start)), true);
+	add_word(list, slice_of(start, (size_t)(list->p - start)), false);
 	if (list->p < list->end)
 		list->p++;
 }
@@ -146,7 +155,7 @@ static void take_literal(struct list *list)
 		list->p += *list->p == '\\' && list->p + 1 < list->end ? 2 : 1;
 	if (list->p < list->end && *list->p == ']')
 		list->p++;
-	add_word(list, slice_of(start, (size_t)(list->p - start)), true);
+	add_word(list, slice_of(start, (size_t)(list->p - start)), false);
 }
 
 static void take_atom(struct list *list)
@@ -155,7 +164,7 @@ static void take_atom(struct list *list)
 
 	while (list->p < list->end && !is_special(*list->p))
 		list->p++;
-	add_word(list, slice_of(start, (size_t)(list->p - start)), false);
+	add_word(list, slice_of(start, (size_t)(list->p - start)), true);
 }
 
 /*
@@ -247,7 +256,7 @@ static bool finish(struct list *list)
 	room = settle(room, &address.domain);
 	if (!address.name.data && list->comment.length) {
 		address.name = slice_of(room, 0);
-		address.name.length = (size_t)(copy_text(room, list->comment) - room);
+		address.name.length = (size_t)(copy_text(room, list->comment, false) - room);
 		room += address.name.length;
 	}
 	begin(list, room);
@@ -304,7 +313,7 @@ static bool take_special(struct list *list)
 	case '.':
 	case '@':
 		list->p++;
-		add_word(list, slice_of(p, 1), false);
+		add_word(list, slice_of(p, 1), true);
 		return true;
 	case '<':
 		list->p++;

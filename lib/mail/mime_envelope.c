@@ -28,6 +28,7 @@ struct value {
 struct envelope {
 	struct value first[FIELDS];
 	struct value *last[FIELDS];
+	size_t from_at, from_length; /* where From stands in the output, to be copied */
 	struct arena *arena;
 };
 
@@ -80,7 +81,7 @@ static bool write_address(void *context, const struct header_address *address)
 	struct list_writer *list = context;
 	struct buffer *out = list->out;
 
-	buffer_add_text(out, list->any ? "(" : "((");
+	buffer_append(out, "((", list->any ? 1 : 2);
 	list->any = true;
 	if (address->group) {
 		buffer_add_text(out, "NIL NIL ");
@@ -112,11 +113,19 @@ static bool write_list(struct envelope *envelope, const struct value *value, str
 /* Sender and Reply-To that are missing or empty are those of From. */
 static void write_addresses(struct envelope *envelope, enum field field, struct buffer *out)
 {
-	if (write_list(envelope, &envelope->first[field], out))
-		return;
-	if ((field != SENDER && field != REPLY_TO) ||
-		!write_list(envelope, &envelope->first[FROM], out))
+	size_t start = out->length, length = envelope->from_length;
+
+	if (write_list(envelope, &envelope->first[field], out)) {
+		if (field == FROM) {
+			envelope->from_at = start;
+			envelope->from_length = out->length - start;
+		}
+	} else if ((field == SENDER || field == REPLY_TO) && length) {
+		if (buffer_reserve(out, length))
+			buffer_append(out, out->data + envelope->from_at, length);
+	} else {
 		buffer_add_text(out, "NIL");
+	}
 }
 
 bool mime_write_envelope(struct slice headers, struct arena *arena, struct buffer *out)

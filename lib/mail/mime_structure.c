@@ -8,12 +8,37 @@ enum { ENVELOPE_MEMORY = 16 << 20 };
 
 /* ---- Strings -------------------------------------------------------------------------------------------------------- */
 
+/* Eight bytes at once: printable ASCII without quote or backslash (exact; see "haszero" and "hasless" of word-wise code). */
+static bool plain_word(const char *p)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+	uint64_t w, quote, backslash, control;
+
+	memcpy(&w, p, 8);
+	quote = w ^ '"' * ones;
+	backslash = w ^ '\\' * ones;
+	quote = (quote - ones) & ~quote;
+	backslash = (backslash - ones) & ~backslash;
+	control = (w - ' ' * ones) & ~w;
+	return ((w | quote | backslash | control) & high) == 0;
+}
+
+/* Most strings need nothing done. */
+static size_t plain_prefix(struct slice s)
+{
+	size_t i = 0;
+
+	while (i + 8 <= s.length && plain_word(s.data + i))
+		i += 8;
+	return i;
+}
+
 /* Bytes that need a backslash, or -1 when it cannot be a quoted string. */
 static ptrdiff_t quoted_extra(struct slice s)
 {
 	ptrdiff_t extra = 0;
 
-	for (size_t i = 0; i < s.length; i++) {
+	for (size_t i = plain_prefix(s); i < s.length; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 
 		if (c == '\0' || c == '\r' || c == '\n' || c > 127)
