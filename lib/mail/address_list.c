@@ -15,7 +15,8 @@ struct list {
 	/* The address that is being read. */
 	char *name, *name_end;
 	char *spec, *spec_end;
-	char *at; /* in spec: the "@" outside of quotes */
+	char *at; /* in spec: the first "@" outside of quotes */
+	char *stop; /* in spec: a gap or another "@", where a domain ends */
 	bool gap; /* white space since the last word */
 	bool any; /* something was there */
 	bool angle; /* behind "<": the name is complete */
@@ -127,10 +128,18 @@ static void add_word(struct list *list, struct slice word, bool plain)
 		return;
 	}
 	if (list->gap && !dot && list->spec_end > list->spec &&
-		!ends_with(list->spec, list->spec_end, '.', '@'))
+		!ends_with(list->spec, list->spec_end, '.', '@')) {
+		if (!list->stop)
+			list->stop = list->spec_end;
 		*list->spec_end++ = ' ';
-	if (dot && word.data[0] == '@' && !list->at)
-		list->at = list->spec_end;
+	}
+	if (dot && word.data[0] == '@') {
+		if (list->at && !list->stop)
+			list->stop = list->spec_end;
+		if (!list->at)
+			list->stop = NULL;
+		list->at = list->at ? list->at : list->spec_end;
+	}
 	list->spec_end = copy_text(list->spec_end, word, plain);
 	list->gap = false;
 }
@@ -203,7 +212,7 @@ static void begin(struct list *list, char *room)
 	list->room = room;
 	list->name = list->name_end = room;
 	list->spec = list->spec_end = room + half;
-	list->at = NULL;
+	list->at = list->stop = NULL;
 	list->gap = list->any = list->angle = list->closed = false;
 	list->comment = list->route = (struct slice){ 0 };
 }
@@ -216,15 +225,20 @@ static bool give(struct list *list, const struct header_address *address)
 	return list->each(list->context, address);
 }
 
-/* Cut the address at "@"; behind the domain's first gap stands something else. */
+/* Cut the address at "@". Words without it and without "<" are a name that lacks its address. */
 static void split_spec(struct list *list, struct header_address *address)
 {
 	const char *at = list->at ? list->at : list->spec_end;
 	const char *domain = list->at ? list->at + 1 : list->spec_end;
-	const char *space = memchr(domain, ' ', (size_t)(list->spec_end - domain));
 
+	if (!list->at && !list->angle && list->stop) {
+		address->name = text_or_none(list->name, list->name_end);
+		address->local = slice_of(list->spec, 0);
+		return;
+	}
 	address->local = slice_of(list->spec, (size_t)(at - list->spec));
-	address->domain = text_or_none(domain, space ? space : list->spec_end);
+	address->domain =
+		text_or_none(domain, list->at && list->stop ? list->stop : list->spec_end);
 }
 
 /* Move what was read to the front of the room, so that the room is used up no faster than the input. */
@@ -293,7 +307,7 @@ static void open_angle(struct list *list)
 		return;
 	list->angle = true;
 	list->spec_end = list->spec;
-	list->at = NULL;
+	list->at = list->stop = NULL;
 	list->gap = false;
 	take_route(list);
 }

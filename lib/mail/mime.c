@@ -123,7 +123,6 @@ static struct mime_part *new_part(struct parser *parser, struct open_part *above
 	parser->parts++;
 	part->type = SLICE("text");
 	part->subtype = SLICE("plain");
-	part->encoding = SLICE("7bit");
 	part->number = 1;
 	if (!above)
 		return part;
@@ -173,6 +172,8 @@ static bool begin_part(struct parser *parser)
 		part->header_offset = parser->at;
 		if (!take_headers(parser, part))
 			return false;
+		if (!part->encoding.data)
+			part->encoding = SLICE("7bit");
 		part->header_length = parser->at - part->header_offset;
 		part->body_offset = parser->at;
 		classify(parser, part, &boundary);

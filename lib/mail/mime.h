@@ -48,7 +48,7 @@ bool mime_write_structure(const struct mime_part *part, struct slice message, bo
  * the text stays well formed as long as `out` takes it.
  */
 bool mime_write_envelope(struct slice headers, struct arena *arena, struct buffer *out);
-/* An IMAP nstring: quoted if it can be, literal else, NIL when data is NULL. NUL, which neither may hold, becomes 0x80. */
+/* An IMAP nstring: quoted if it can be, literal else, NIL when data is NULL. NUL, which neither may hold, becomes U+FFFD. */
 bool mime_write_nstring(struct slice s, struct buffer *out);
 /* Likewise, of a header's value: unfolded, without white space at its ends. */
 bool mime_write_value(struct slice value, struct buffer *out);

@@ -19,7 +19,7 @@ static const struct slice NAMES[FIELDS] = {
 	[MESSAGE_ID] = SLICE("message-id"),
 };
 
-/* A chain of the fields of one name: addresses of all of them count, as if they stood in one. */
+/* A chain of the fields of one name: addresses of all of them count, as if they stood in one. Of other fields the last counts. */
 struct value {
 	struct slice text;
 	struct value *next;
@@ -51,12 +51,12 @@ static void keep(struct envelope *envelope, enum field field, struct slice text)
 {
 	struct value *value;
 
-	if (!envelope->first[field].text.data) {
+	if (!is_list(field) || !envelope->first[field].text.data) {
 		envelope->first[field].text = text;
 		envelope->last[field] = &envelope->first[field];
 		return;
 	}
-	value = is_list(field) ? arena_alloc(envelope->arena, sizeof(*value)) : NULL;
+	value = arena_alloc(envelope->arena, sizeof(*value));
 	if (!value)
 		return;
 	value->text = text;
@@ -128,6 +128,31 @@ static void write_addresses(struct envelope *envelope, enum field field, struct 
 	}
 }
 
+/* Subjects are for people: runs of white space become one space. */
+static void write_subject(struct slice value, struct buffer *out)
+{
+	struct buffer text = { .limit = value.length + 1 };
+	struct slice word;
+	bool tidy = value.data != NULL;
+
+	for (size_t i = 1; tidy && i < value.length; i++)
+		tidy = (unsigned char)value.data[i] > ' ' ||
+		       (value.data[i] == ' ' && value.data[i - 1] != ' ');
+	if (tidy || !value.data) {
+		mime_write_value(value, out);
+		return;
+	}
+	while (slice_word(&value, " \t\r\n", &word)) {
+		if (text.length)
+			buffer_add_byte(&text, ' ');
+		buffer_add(&text, word);
+	}
+	if (text.failed)
+		out->failed = true;
+	mime_write_nstring(slice_of(text.length ? text.data : "", text.length), out);
+	buffer_free(&text);
+}
+
 bool mime_write_envelope(struct slice headers, struct arena *arena, struct buffer *out)
 {
 	struct envelope envelope = { .arena = arena };
@@ -143,6 +168,8 @@ bool mime_write_envelope(struct slice headers, struct arena *arena, struct buffe
 		buffer_add_byte(out, f ? ' ' : '(');
 		if (is_list(f))
 			write_addresses(&envelope, f, out);
+		else if (f == SUBJECT)
+			write_subject(envelope.first[f].text, out);
 		else
 			mime_write_value(envelope.first[f].text, out);
 	}

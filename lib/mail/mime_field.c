@@ -207,7 +207,7 @@ static bool take_encoding(struct mime_part *part, struct slice value, struct are
 
 	skip_blank(&scan);
 	token = take_token(&scan);
-	if (token.length)
+	if (token.length && !part->encoding.data)
 		part->encoding = token;
 	return true;
 }

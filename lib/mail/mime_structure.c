@@ -48,20 +48,23 @@ static ptrdiff_t quoted_extra(struct slice s)
 	return extra;
 }
 
+/* NUL may not be in a literal, either: U+FFFD stands for it. */
 static bool write_literal(struct slice s, struct buffer *out)
 {
-	char *to;
+	static const char replacement[] = "\xef\xbf\xbd";
+	size_t nul = 0;
 
-	buffer_add_byte(out, '{');
-	buffer_add_u64(out, s.length);
-	buffer_add_text(out, "}\r\n");
-	to = buffer_reserve(out, s.length + 1);
-	if (!to)
-		return false;
 	for (size_t i = 0; i < s.length; i++)
-		to[i] = (char)(s.data[i] ? s.data[i] : '\x80');
-	out->length += s.length;
-	return true;
+		nul += s.data[i] == '\0';
+	buffer_add_byte(out, '{');
+	buffer_add_u64(out, s.length + nul * (sizeof(replacement) - 2));
+	buffer_add_text(out, "}\r\n");
+	if (nul == 0)
+		return buffer_add(out, s);
+	for (size_t i = 0; i < s.length; i++)
+		buffer_append(out, s.data[i] ? &s.data[i] : replacement,
+			s.data[i] ? 1 : sizeof(replacement) - 1);
+	return !out->failed;
 }
 
 bool mime_write_nstring(struct slice s, struct buffer *out)
@@ -157,6 +160,8 @@ static void write_languages(const struct mime_part *part, struct buffer *out)
 
 	buffer_add_byte(out, ' ');
 	while (slice_word(&rest, ", \t\r\n", &tag)) {
+		if (tag.data[0] == '(') /* a comment */
+			continue;
 		buffer_add_byte(out, n++ ? ' ' : '(');
 		mime_write_nstring(tag, out);
 	}
@@ -179,9 +184,11 @@ static void write_multipart(struct writer *writer, const struct mime_part *part)
 	struct buffer *out = writer->out;
 
 	/* A multipart without parts has no form in IMAP; an empty text stands in. */
-	if (!part->children)
-		buffer_add_text(out,
-			"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
+	if (!part->children) {
+		buffer_add_text(
+			out, "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0");
+		buffer_add_text(out, writer->extended ? " NIL NIL NIL NIL)" : ")");
+	}
 	for (const struct mime_part *c = part->children; c; c = c->next)
 		write_part(writer, c);
 	buffer_add_byte(out, ' ');

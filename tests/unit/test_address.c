@@ -268,6 +268,9 @@ static void obsolete_and_broken_forms_become_what_they_can(void **state)
 	assert_list("joe . b @ x . org", "<joe.b@x.org>;");
 	assert_list("joe@x.org <joe@y.org>", "\"joe@x.org\" <joe@y.org>;");
 	assert_list("root", "<root>;");
+	assert_list("John Doe", "\"John Doe\" <>;");
+	assert_list("a@b@c", "<a@b>;");
+	assert_list("a@[x y]", "<a@[x y]>;");
 	assert_list("<joe@x", "<joe@x>;");
 	assert_list("\"open <joe@x", "<open <joe@x>;");
 	assert_list("Joe <>", "\"Joe\" <>;");

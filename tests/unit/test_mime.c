@@ -375,11 +375,18 @@ static void envelope_tells_groups_and_incomplete_addresses_apart(void **state)
 		"((NIL \"@x\" \"c\" \"d\")(NIL NIL \"MISSING_MAILBOX\" \"e\")) NIL NIL)");
 }
 
-static void fields_that_come_twice_are_joined_or_the_first_counts(void **state)
+static void addresses_that_come_twice_are_joined_and_else_the_last_counts(void **state)
 {
 	assert_envelope("To: a@b\r\nTo: c@d\r\nSubject: 1\r\nSubject: 2\r\n\r\n",
-		"(NIL \"1\" NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) NIL NIL NIL "
+		"(NIL \"2\" NIL NIL NIL ((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")) NIL NIL NIL "
 		"NIL)");
+}
+
+static void white_space_in_subjects_becomes_single_spaces(void **state)
+{
+	assert_envelope(
+		"Subject:  a\t b\r\n\t c  \r\n", "(NIL \"a b c\" NIL NIL NIL NIL NIL NIL NIL NIL)");
+	assert_envelope("Subject: \r\n", "(NIL \"\" NIL NIL NIL NIL NIL NIL NIL NIL)");
 }
 
 static void assert_nstring(struct slice s, const char *expected)
@@ -399,7 +406,7 @@ static void nstrings_are_quoted_literal_or_nil(void **state)
 	assert_nstring(SLICE("a\"\\"), "\"a\\\"\\\\\"");
 	assert_nstring(SLICE("\xc3\xbc"), "{2}\r\n\xc3\xbc");
 	assert_nstring(SLICE("a\r\nb"), "{4}\r\na\r\nb");
-	assert_nstring(SLICE("a\0b"), "{3}\r\na\x80"
+	assert_nstring(SLICE("a\0b"), "{5}\r\na\xef\xbf\xbd"
 				      "b");
 }
 
@@ -537,7 +544,8 @@ int main(void)
 		cmocka_unit_test(envelope_is_whole),
 		cmocka_unit_test(envelope_of_nothing_is_all_nil),
 		cmocka_unit_test(envelope_tells_groups_and_incomplete_addresses_apart),
-		cmocka_unit_test(fields_that_come_twice_are_joined_or_the_first_counts),
+		cmocka_unit_test(addresses_that_come_twice_are_joined_and_else_the_last_counts),
+		cmocka_unit_test(white_space_in_subjects_becomes_single_spaces),
 		cmocka_unit_test(nstrings_are_quoted_literal_or_nil),
 		cmocka_unit_test(transfer_encodings_are_undone),
 		cmocka_unit_test(decoding_keeps_what_fits),
