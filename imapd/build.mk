@@ -9,5 +9,6 @@ imapd_SOURCES := imapd/imapd.c imapd/conn.c imapd/conn_commands.c imapd/conn_log
 imapd-session_SOURCES := imapd/session_main.c imapd/hub.c imapd/session_child.c $(IMAP_SESSION)
 test_imap_parse_SOURCES := imapd/parse.c imapd/parse_set.c imapd/fetch_parse.c
 test_imap_search_SOURCES := $(IMAP_SESSION)
+test_imap_fetch_SOURCES := $(IMAP_SESSION)
 test_imap_session_SOURCES := $(IMAP_SESSION)
 fuzz_imap_session_SOURCES := $(IMAP_SESSION)
