@@ -8,11 +8,11 @@
  * peers. It ends when its front closes the channel, when a peer is lost, or when it is used up.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -29,6 +29,8 @@ enum {
 	STOCK_SPARE = 4, /* connections of each kind kept beyond what is wanted now */
 	STOCK_MOST = 64, /* in stock and asked for */
 	STOCK_RETRY = 100, /* ms */
+	QUICK_DEATH = 1000, /* ms: a session that fails within this will fail again */
+	RETRY_AFTER_DEATH = 1000, /* ms */
 	FRONTS_MOST = 64,
 	SESSION_WAIT = 3600000, /* ms: a session that waits for a client asks again so often */
 	END_GRACE = 2000 /* ms */
@@ -112,14 +114,16 @@ static bool next_client(
  */
 static struct config *map_config(int fd)
 {
-	struct stat info;
+	off_t size = lseek(fd, 0, SEEK_END);
+	int seals = fcntl(fd, F_GET_SEALS);
 	void *map;
 
-	if (fstat(fd, &info) < 0 || info.st_size <= 0)
+	/* Unsealed, the front could change it under a session that has checked it. */
+	if (size <= 0 || seals < 0 || !(seals & F_SEAL_WRITE) || !(seals & F_SEAL_SHRINK))
 		return NULL;
-	map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	map = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
-	return map == MAP_FAILED ? NULL : config_open(slice_of(map, (size_t)info.st_size));
+	return map == MAP_FAILED ? NULL : config_open(slice_of(map, (size_t)size));
 }
 
 static int session_run(struct service *service, int channel_fd, void *argument)
@@ -138,8 +142,10 @@ static int session_run(struct service *service, int channel_fd, void *argument)
 	unsigned max_use;
 	bool last = false;
 
-	if (!config)
+	if (!config) {
+		log_error("the front's configuration is not one of this build");
 		return EX_CONFIG;
+	}
 	session_settings_load(&settings, config, seed->pool->host);
 	max_use = (unsigned)config_int(config, PARAM_max_use);
 	if (!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
@@ -246,7 +252,7 @@ static bool take_peers(struct pool *pool, struct session_seed *seed)
 
 static bool start_session(struct pool *pool, struct front_peer *front)
 {
-	struct session_seed seed = { .pool = pool };
+	struct session_seed seed = { .pool = pool, .config = front->config };
 	int ends[2], keep[4];
 	struct session_start start = {
 		.keep = keep, .keep_count = 4, .run = session_run, .argument = &seed
@@ -278,6 +284,8 @@ static void pool_work(struct deferred *deferred)
 {
 	struct pool *pool = deferred->context;
 
+	if (pool->retry.place)
+		return;
 	for (unsigned i = 0; i < pool->front_count; i++) {
 		struct front_peer *front = pool->fronts[i];
 
@@ -306,8 +314,13 @@ static void maybe_end(struct pool *pool)
 static void session_ended(void *context, struct session_child *child, int status)
 {
 	struct pool *pool = context;
+	struct loop *loop = service_loop(pool->service);
 
-	loop_defer(service_loop(pool->service), &pool->work);
+	/* What failed at once will fail again: a pause between attempts keeps the machine for others. */
+	if (status != 0 && loop_now(loop) - child->started < QUICK_DEATH)
+		loop_timer_start(loop, &pool->retry, RETRY_AFTER_DEATH);
+	else if (!pool->retry.place)
+		loop_defer(loop, &pool->work);
 	maybe_end(pool);
 }
 
