@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/map.h"
 #include "config/config.h"
+#include "config/place.h"
 #include "service/figures.h"
 #include "service/log.h"
 #include "service/service.h"
@@ -458,10 +459,7 @@ static bool open_all(struct authd *authd)
 		log_error("the configuration snapshot cannot be read");
 		return false;
 	}
-	/* In a chroot the data is where it always is below the instance. */
-	if (strcmp(service_path(authd->service, CELL_INSTANCE), "/") != 0)
-		service_set_path(authd->service, CELL_DATA,
-			config_text(authd->config, PARAM_data_directory));
+	config_place(authd->service, authd->config);
 	authd->attempt_limit = (unsigned)config_int(authd->config, PARAM_auth_exchange_limit);
 	authd->failure_delay = config_time(authd->config, PARAM_auth_failure_delay);
 	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));

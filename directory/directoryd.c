@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "config/config.h"
+#include "config/place.h"
 #include "directory/answer.h"
 #include "directory/directoryd_cell.h"
 #include "service/figures.h"
@@ -238,10 +239,7 @@ int main(int argc, char **argv)
 		log_error("the configuration snapshot cannot be read");
 		return EX_SOFTWARE;
 	}
-	/* In a chroot the data is where it always is below the instance. */
-	if (strcmp(service_path(daemon.service, CELL_INSTANCE), "/") != 0)
-		service_set_path(daemon.service, CELL_DATA,
-			config_text(daemon.config, PARAM_data_directory));
+	config_place(daemon.service, daemon.config);
 	if (!open_directory(&daemon))
 		return EX_CONFIG;
 	service_enter(daemon.service, &CELL_DIRECTORYD);

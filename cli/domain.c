@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: ISC
+/* postern domain - the domains of accounts.db. */
+#include <stdio.h>
+
+#include "cli/account.h"
+#include "cli/json.h"
+
+static const char USAGE[] = "usage: postern domain add DOMAIN ...\n"
+			    "       postern domain list [--json]\n"
+			    "       postern domain delete DOMAIN ...\n";
+
+static int each_word(struct account_command *command,
+	bool (*change)(
+		struct accounts *accounts, const char *domain, char *error, size_t error_size))
+{
+	char error[300];
+	int status = EX_OK;
+
+	for (int i = 1; i < command->word_count; i++)
+		if (!change(command->accounts, command->words[i], error, sizeof(error)))
+			status = account_refuse(command, error);
+	return status;
+}
+
+static int add(struct account_command *command)
+{
+	return each_word(command, accounts_add_domain);
+}
+
+static int delete (struct account_command *command)
+{
+	return each_word(command, accounts_delete_domain);
+}
+
+static bool show(void *context, struct slice domain, int64_t mailboxes, int64_t aliases)
+{
+	const struct account_command *command = context;
+	struct buffer line = { 0 };
+
+	if (command->json) {
+		buffer_add_text(&line, "{\"domain\": ");
+		json_string(&line, domain);
+		buffer_printf(&line, ", \"mailboxes\": %lld, \"aliases\": %lld}",
+			(long long)mailboxes, (long long)aliases);
+	} else {
+		buffer_printf(&line, "%-40.*s %7lld mailboxes %7lld aliases", SLICE_ARG(domain),
+			(long long)mailboxes, (long long)aliases);
+	}
+	if (buffer_text(&line))
+		puts(buffer_text(&line));
+	buffer_free(&line);
+	return true;
+}
+
+static int list(struct account_command *command)
+{
+	return accounts_each_domain(command->accounts, show, command)
+		       ? EX_OK
+		       : account_refuse(command, accounts_error(command->accounts));
+}
+
+int domain_main(int argc, char **argv)
+{
+	static const struct account_action ACTIONS[] = {
+		{ "add", 1, 15, false, add },
+		{ "list", 0, 0, false, list },
+		{ "delete", 1, 15, false, delete },
+		{ NULL, 0, 0, false, NULL },
+	};
+
+	return account_run(argc, argv, ACTIONS, USAGE);
+}
