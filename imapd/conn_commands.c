@@ -95,30 +95,35 @@ static void run_login(struct conn *conn, struct parser *p)
 		conn_login(conn, user, password);
 }
 
+/* The initial response behind the mechanism, if there is one; "=" is one of no bytes (RFC 4959 3). */
+static bool parse_initial(struct parser *p, struct buffer *decoded, struct slice *response)
+{
+	*response = (struct slice){ 0 };
+	if (p->rest.length == 0)
+		return true;
+	if (!parse_space(p))
+		return false;
+	*response = SLICE("");
+	if (slice_equal(p->rest, SLICE("=")))
+		return true;
+	if (p->rest.length == 0 || !base64_decode(p->rest, decoded))
+		return parse_fail(p, "Invalid base64");
+	*response = buffer_slice(decoded);
+	return true;
+}
+
 static void run_authenticate(struct conn *conn, struct parser *p)
 {
-	struct buffer initial = buffer_limited(CONN_INPUT_LIMIT);
-	struct slice mechanism, text = { 0 }, response = { 0 };
+	struct buffer decoded = buffer_limited(CONN_INPUT_LIMIT);
+	struct slice mechanism, initial;
 
 	if (!parse_space(p) || !parse_atom(p, &mechanism))
 		return;
-	if (p->rest.length) {
-		if (!parse_space(p))
-			return;
-		text = p->rest;
-		/* "=" is an initial response of no bytes (RFC 4959 3). */
-		if (!slice_equal(text, SLICE("=")) &&
-			(text.length == 0 || !base64_decode(text, &initial))) {
-			parse_fail(p, "Invalid base64");
-			return;
-		}
-		response = initial.data ? buffer_slice(&initial) : SLICE("");
-	}
-	if (!refuse_plaintext(conn))
-		conn_authenticate(conn, mechanism, response);
-	if (initial.data)
-		explicit_bzero(initial.data, initial.capacity);
-	buffer_free(&initial);
+	if (parse_initial(p, &decoded, &initial) && !refuse_plaintext(conn))
+		conn_authenticate(conn, mechanism, initial);
+	if (decoded.data)
+		explicit_bzero(decoded.data, decoded.capacity);
+	buffer_free(&decoded);
 }
 
 static const struct {

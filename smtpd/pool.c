@@ -45,8 +45,7 @@ struct pool {
 	unsigned idle, busy;
 	struct waiting *waiting_head, *waiting_tail;
 	unsigned waiting;
-	uint32_t received,
-		told; /* sessions that came from this spawner, and that it was asked for, in all */
+	unsigned told; /* sessions the spawner was asked for last */
 	uint32_t serial;
 	struct deferred want;
 	struct timer housekeeping;
@@ -148,16 +147,16 @@ static void pool_want(struct deferred *deferred)
 	unsigned target = pool->busy + pool->waiting + (pool->draining ? 0 : spare(pool)),
 		 here = pool->busy + pool->idle;
 	struct message message = { .type = MESSAGE_POOL_WANT };
-	uint32_t total;
+	unsigned missing;
 
 	if (target > pool->settings.sessions)
 		target = pool->settings.sessions;
-	total = pool->received + (target > here ? target - here : 0);
-	if (total == pool->told || !link_channel(&pool->link))
+	missing = target > here ? target - here : 0;
+	if (missing == pool->told || !link_channel(&pool->link))
 		return;
-	message.pool_want.count = total;
+	message.pool_want.count = missing;
 	if (channel_send(&pool->link.channel, &message))
-		pool->told = total;
+		pool->told = missing;
 }
 
 static void maybe_done(struct pool *pool)
@@ -317,7 +316,8 @@ static void spawner_received(struct channel *channel, struct message *message)
 		log_warning("smtpd-session sent %s", message_name(message->type));
 		return;
 	}
-	pool->received++;
+	if (pool->told)
+		pool->told--;
 	session_add(pool, message_take_fd(message, 0), (pid_t)message->pool_session.pid);
 }
 
@@ -330,7 +330,7 @@ static void spawner_up(struct link *link)
 
 	if (!channel_send(&link->channel, &message))
 		log_warning("sessions cannot be told their configuration");
-	pool->received = pool->told = 0;
+	pool->told = 0;
 	changed(pool);
 }
 
@@ -352,6 +352,7 @@ static void spawner_down(struct link *link)
 	for (struct pooled *session = pool->busy_list; session; session = session->below)
 		session->retiring = true;
 	drop_idle(pool);
+	pool->told = 0;
 }
 
 /* ---- Time --------------------------------------------------------------------------------------------------------------- */

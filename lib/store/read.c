@@ -210,7 +210,9 @@ static bool chunk_find(
 
 static struct slice chunk_value(const struct chunk *chunk, const struct chunk_row *row, unsigned i)
 {
-	return slice_of(chunk->data.data + row->column[i].offset, row->column[i].length);
+	const char *data = chunk->data.data ? chunk->data.data : "";
+
+	return slice_of(data + row->column[i].offset, row->column[i].length);
 }
 
 enum store_status mailbox_file(struct mailbox *mailbox, uint32_t uid, char *name)
@@ -359,19 +361,21 @@ static void flush_fills(struct mailbox *mailbox)
 {
 	struct read_plan *plan = mailbox->plan;
 	struct slice v[PLAN_COLUMNS];
+	const char *data;
 	bool good = true;
 
 	if (!plan || plan->fills.count == 0)
 		return;
+	/* All values may be empty: that is a buffer without memory, and still values. */
+	data = plan->fill_data.data ? plan->fill_data.data : "";
 	/* Only a cache: when it cannot be written the next reader makes it again. */
 	if (store_begin(mailbox->store, false) == STORE_OK) {
 		for (size_t i = 0; i < plan->fills.count && good; i++) {
 			const struct fill *f = vector_at(&plan->fills, i);
 
 			for (unsigned k = 0; k < PLAN_COLUMNS; k++)
-				v[k] = slice_of(f->column[k].there
-							? plan->fill_data.data + f->column[k].offset
-							: NULL,
+				v[k] = slice_of(
+					f->column[k].there ? data + f->column[k].offset : NULL,
 					f->column[k].length);
 			good = f->header ? store_run(mailbox->store, SQL_HEADER_PUT, "ib",
 						   box_id(&mailbox->box, f->uid), v[0])
