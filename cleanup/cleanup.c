@@ -146,6 +146,11 @@ static void load_settings(struct cleanup *c)
 	} else {
 		snprintf(s->host, sizeof(s->host), "%s", host);
 	}
+	s->origin = config_bool(c->config, PARAM_append_at_myorigin)
+			    ? config_text(c->config, PARAM_myorigin)
+			    : NULL;
+	if (s->origin && !*s->origin)
+		s->origin = s->host;
 	s->message_size_limit = config_int(c->config, PARAM_message_size_limit);
 	s->header_size_limit = config_int(c->config, PARAM_header_size_limit);
 	s->hopcount_limit = config_int(c->config, PARAM_hopcount_limit);

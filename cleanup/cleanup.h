@@ -49,6 +49,7 @@ enum cleanup_fault {
 
 struct settings {
 	char host[256]; /* myhostname */
+	const char *origin; /* myorigin, NULL when nothing is to be appended */
 	int64_t message_size_limit, header_size_limit, hopcount_limit, minfree, expansion_limit;
 };
 
@@ -99,6 +100,7 @@ struct transaction {
 	struct arena arena;
 	struct queue_envelope envelope;
 	struct slice full_name;
+	int64_t received; /* bytes of content as they came */
 	uint32_t flags;
 	enum cleanup_fault fault;
 	struct headers headers;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/base64.h"
+#include "cleanup/rewrite.h"
 #include "mail/date.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 	SEEN_RESENT_DATE = 32,
 	SEEN_RESENT_FROM = 64,
 	SEEN_RESENT_MESSAGE_ID = 128,
+	ADDRESSES = 512, /* its value is an address list */
 	DROP = 256 /* not for other people's eyes, or said better by the envelope */
 };
 
@@ -26,14 +28,20 @@ static const struct {
 } HEADERS[] = {
 	{ SLICE("Received"), SEEN_RECEIVED },
 	{ SLICE("Date"), SEEN_DATE },
-	{ SLICE("From"), SEEN_FROM },
+	{ SLICE("From"), SEEN_FROM | ADDRESSES },
 	{ SLICE("Message-ID"), SEEN_MESSAGE_ID },
 	{ SLICE("Resent-Date"), SEEN_RESENT | SEEN_RESENT_DATE },
-	{ SLICE("Resent-From"), SEEN_RESENT | SEEN_RESENT_FROM },
+	{ SLICE("Resent-From"), SEEN_RESENT | SEEN_RESENT_FROM | ADDRESSES },
 	{ SLICE("Resent-Message-ID"), SEEN_RESENT | SEEN_RESENT_MESSAGE_ID },
-	{ SLICE("Resent-Sender"), SEEN_RESENT },
-	{ SLICE("Resent-To"), SEEN_RESENT },
-	{ SLICE("Resent-Cc"), SEEN_RESENT },
+	{ SLICE("Resent-Sender"), SEEN_RESENT | ADDRESSES },
+	{ SLICE("Resent-To"), SEEN_RESENT | ADDRESSES },
+	{ SLICE("Resent-Cc"), SEEN_RESENT | ADDRESSES },
+	{ SLICE("To"), ADDRESSES },
+	{ SLICE("Cc"), ADDRESSES },
+	{ SLICE("Sender"), ADDRESSES },
+	{ SLICE("Reply-To"), ADDRESSES },
+	{ SLICE("Errors-To"), ADDRESSES },
+	{ SLICE("Disposition-Notification-To"), ADDRESSES },
 	{ SLICE("Bcc"), DROP },
 	{ SLICE("Resent-Bcc"), DROP | SEEN_RESENT },
 	{ SLICE("Return-Path"), DROP },
@@ -69,6 +77,21 @@ static void keep_message_id(struct headers *h, struct slice value)
 	buffer_free(&text);
 }
 
+/* Name and colon as they are, then the value with its addresses completed. */
+static void put_addresses(struct headers *h, const struct header_field *field, struct slice whole)
+{
+	struct buffer text = { 0 };
+	size_t head = (size_t)(field->value.data - whole.data);
+
+	buffer_add(&text, slice_head(whole, head));
+	rewrite_addresses(field->value, h->facts.origin, &text);
+	buffer_add(&text, slice_tail(whole, head + field->value.length));
+	if (text.failed)
+		h->status = HEADERS_FAILED;
+	put(h, buffer_slice(&text));
+	buffer_free(&text);
+}
+
 static void take_field(void *context, struct slice whole)
 {
 	struct headers *h = context;
@@ -87,7 +110,10 @@ static void take_field(void *context, struct slice whole)
 		keep_message_id(h, field.value);
 	if (kind & DROP)
 		return;
-	put(h, whole);
+	if (kind & ADDRESSES && h->facts.complete && h->facts.origin)
+		put_addresses(h, &field, whole);
+	else
+		put(h, whole);
 	/* A field that was cut at header_size_limit, or that ends the message, has lost its line end. */
 	if (whole.length && whole.data[whole.length - 1] != '\n')
 		put(h, SLICE("\n"));
@@ -227,7 +253,7 @@ static void finish(struct headers *h)
 /* mbox's separator line at the top would end the headers before they begin (Postfix keeps it under this name, too). */
 static void disarm_mailbox_line(struct headers *h, struct slice chunk)
 {
-	while (slice_starts(chunk, SLICE(">")))
+	if (slice_starts(chunk, SLICE(">")))
 		chunk = slice_tail(chunk, 1);
 	if (slice_starts(chunk, SLICE("From ")))
 		header_stream_feed(&h->stream, SLICE("Mailbox-Line: "));

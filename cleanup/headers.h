@@ -20,6 +20,7 @@ enum headers_status {
 struct headers_facts {
 	const char *id; /* queue id */
 	const char *host; /* myhostname */
+	const char *origin; /* domain of addresses without one (myorigin); NULL: leave them */
 	struct slice sender, full_name;
 	int64_t arrival; /* microseconds since 1970 */
 	size_t size_limit; /* header_size_limit */

@@ -257,6 +257,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 		transaction_fail(t, FAULT_MEMORY);
 	facts = (struct headers_facts){ .id = t->id,
 		.host = t->cleanup->settings.host,
+		.origin = t->cleanup->settings.origin,
 		.sender = t->envelope.sender,
 		.full_name = t->full_name,
 		.arrival = t->envelope.info.arrival,
@@ -336,8 +337,8 @@ bool transaction_content(struct peer_channel *peer, const struct message_cleanup
 
 	if (!t || t->ended)
 		return false;
-	if (t->fault == FAULT_NONE && limit &&
-		queue_content_size(t->writer) + (int64_t)content->chunk.length > limit)
+	t->received += (int64_t)content->chunk.length;
+	if (limit && t->received > limit)
 		transaction_fail(t, FAULT_SIZE);
 	if (t->fault == FAULT_NONE && !t->begun)
 		write_received(t);

@@ -11,7 +11,11 @@
 
 #include "os/os.h"
 
-enum { WRITER_BUFFER = 128 << 10, WRITER_ENVELOPE_LIMIT = QUEUE_MAX_SECTION };
+enum {
+	WRITER_FIRST = 8 << 10,
+	WRITER_BUFFER = 128 << 10,
+	WRITER_ENVELOPE_LIMIT = QUEUE_MAX_SECTION
+};
 
 struct queue_writer {
 	struct queue *queue;
@@ -37,7 +41,7 @@ struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t a
 	snprintf(w->id, sizeof(w->id), "%s", id);
 	snprintf(w->temporary, sizeof(w->temporary), "%s.tmp", id);
 	w->fd = -1;
-	if (!buffer_reserve(&w->pending, QUEUE_BLOCK_SIZE)) {
+	if (!buffer_reserve(&w->pending, WRITER_FIRST)) {
 		queue_writer_free(&w);
 		return NULL;
 	}

@@ -18,6 +18,7 @@ static enum headers_status pass(struct slice text, size_t step, bool complete, s
 {
 	struct headers_facts facts = { .id = "1HABCDEFGHJKMNPQ",
 		.host = "mx.example.test",
+		.origin = "origin.test",
 		.sender = slice_head(text, 60),
 		.full_name = slice_tail(text, text.length > 60 ? text.length - 60 : 0),
 		.arrival = 1700000000000000,

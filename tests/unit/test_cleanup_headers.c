@@ -156,6 +156,31 @@ static void full_name_is_written_so_that_it_reads_as_one(void **state)
 	assert_from("", "", "\nFrom: MAILER-DAEMON@mx.example.test\n");
 }
 
+static void addresses_without_domain_get_one(void **state)
+{
+	struct headers_facts facts = FACTS;
+
+	facts.complete = true;
+	facts.origin = "o.test";
+	assert_passes(&facts,
+		"Date: x\nMessage-Id: <a@b>\nFrom: root (Cron Daemon)\nTo: root\nCC: \"a, b\" "
+		"<one>,\n two@x.test,"
+		" three (four, five) ,<@r,@s:six>, friends: seven, \"e ight\"; nine\nSubject: "
+		"root\n\nTo: ten\n",
+		"Date: x\nMessage-Id: <a@b>\nFrom: root@o.test (Cron Daemon)\nTo: root@o.test\nCC: "
+		"\"a, b\" "
+		"<one@o.test>,\n two@x.test, three@o.test (four, five) ,<@r,@s:six>, friends: "
+		"seven@o.test, \"e "
+		"ight\"@o.test; nine@o.test\nSubject: root\n\nTo: ten\n");
+	assert_passes(&facts,
+		"Date: x\nMessage-Id: <a@b>\nFrom: John Smith\nTo: <>, "
+		",;undisclosed:;\nCc:\nReply-To: a@b c\n\n",
+		"Date: x\nMessage-Id: <a@b>\nFrom: John Smith\nTo: <>, "
+		",;undisclosed:;\nCc:\nReply-To: a@b c\n\n");
+	facts.complete = false;
+	assert_passes(&facts, "To: root\n\n", "To: root\n\n");
+}
+
 static void message_id_is_noticed_unfolded(void **state)
 {
 	struct buffer out = { 0 };
@@ -277,6 +302,7 @@ int main(void)
 		cmocka_unit_test(present_headers_are_not_added_again),
 		cmocka_unit_test(resent_mail_gets_resent_headers),
 		cmocka_unit_test(full_name_is_written_so_that_it_reads_as_one),
+		cmocka_unit_test(addresses_without_domain_get_one),
 		cmocka_unit_test(message_id_is_noticed_unfolded),
 		cmocka_unit_test(too_many_hops_are_refused),
 		cmocka_unit_test(long_field_is_cut_and_the_rest_lives),

@@ -441,6 +441,45 @@ static void every_failing_call_fails_the_commit_and_leaves_nothing(void **state)
 	assert_int_equal(failures, 1 + 4 + 2 + 1);
 }
 
+/* The report first, the first block last: whatever is missing, the message is whole. */
+static void update_that_fails_half_way_leaves_a_good_file(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_envelope e;
+	char id[QUEUE_ID_SIZE];
+	unsigned failures = 0;
+	int fd;
+
+	assert_true(commit(f, 6000, id));
+	fd = open_file(f, id);
+	assert_true(queue_read(fd, QUEUE_CHECK_ALL, &f->arena, &e));
+	e.recipients[0].reason = SLICE("the first reason, which is a long one");
+	e.info.attempts = 1;
+	assert_true(queue_update(fd, &e));
+	for (unsigned after = 0;; after++) {
+		bool ok;
+
+		assert_true(queue_read(fd, QUEUE_CHECK_ALL, &f->arena, &e));
+		e.recipients[0].reason = SLICE("the second");
+		e.info.attempts = 2;
+		failing = OS_WRITE;
+		failure = ENOSPC;
+		countdown = after;
+		os_fault_hook = fail_after;
+		ok = queue_update(fd, &e);
+		os_fault_hook = NULL;
+		assert_true(queue_read(fd, QUEUE_CHECK_ALL, &f->arena, &e));
+		assert_sample(&e, 6000);
+		assert_int_equal(e.info.attempts, ok ? 2 : 1);
+		if (ok)
+			break;
+		failures++;
+	}
+	assert_int_equal(failures, 2);
+	assert_true(slice_equal(e.recipients[0].reason, SLICE("the second")));
+	os_close(&fd);
+}
+
 static void failing_reads_are_not_corruption(void **state)
 {
 	struct fixture *f = *state;
@@ -548,6 +587,7 @@ int main(void)
 		TEST(every_lost_sector_is_noticed),
 		TEST(lying_block_is_refused),
 		TEST(every_failing_call_fails_the_commit_and_leaves_nothing),
+		TEST(update_that_fails_half_way_leaves_a_good_file),
 		TEST(failing_reads_are_not_corruption),
 		TEST(unfinished_files_are_removed_but_not_those_of_living_writers),
 		TEST(files_move_between_folders),
