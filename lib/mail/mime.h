@@ -59,6 +59,8 @@ bool mime_write_value(struct slice value, struct buffer *out);
 bool mime_decode(struct slice encoding, struct slice body, struct buffer *out);
 /* Charset to UTF-8 (iconv); unknown charsets and bad bytes give U+FFFD, never an error. */
 bool mime_to_utf8(struct slice charset, struct slice text, struct buffer *out);
+/* Bytes below 128 stand for themselves and for nothing else in that charset, as far as it is known. */
+bool mime_charset_keeps_ascii(struct slice charset);
 /*
  * Case-folded form for searching (i;unicode-casemap's purpose, RFC 5051): UTF-8 to upper case by simple mapping, from a table of
  * its own. Bytes that are not UTF-8 become U+FFFD.

@@ -182,23 +182,53 @@ static struct slice bare_name(struct slice charset)
 	return slice_trim(star < 0 ? charset : slice_head(charset, (size_t)star));
 }
 
-bool mime_to_utf8(struct slice charset, struct slice text, struct buffer *out)
+/* What calls itself ASCII and is not is most often UTF-8. */
+static bool is_utf8(struct slice name)
+{
+	return name.length == 0 || slice_equal_nocase(name, SLICE("utf-8")) ||
+	       slice_equal_nocase(name, SLICE("us-ascii")) ||
+	       slice_equal_nocase(name, SLICE("utf8")) || slice_equal_nocase(name, SLICE("ascii"));
+}
+
+/* ICONV_CHARSETS when it is none of them. */
+static enum iconv_charset iconv_charset(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(ICONV_ALIASES) / sizeof(ICONV_ALIASES[0]); i++) {
+		if (slice_equal_nocase(name, slice_from(ICONV_ALIASES[i].name)))
+			return ICONV_ALIASES[i].charset;
+	}
+	return ICONV_CHARSETS;
+}
+
+bool mime_charset_keeps_ascii(struct slice charset)
 {
 	struct slice name = bare_name(charset);
 
-	/* What calls itself ASCII and is not is most often UTF-8. */
-	if (name.length == 0 || slice_equal_nocase(name, SLICE("utf-8")) ||
-		slice_equal_nocase(name, SLICE("us-ascii")) ||
-		slice_equal_nocase(name, SLICE("utf8")) || slice_equal_nocase(name, SLICE("ascii")))
+	if (is_utf8(name))
+		return true;
+	switch (iconv_charset(name)) {
+	case EUC_JP:
+	case ICONV_CHARSETS:
+		return !slice_starts_nocase(name, SLICE("utf-16"));
+	default:
+		return false;
+	}
+}
+
+bool mime_to_utf8(struct slice charset, struct slice text, struct buffer *out)
+{
+	struct slice name = bare_name(charset);
+	enum iconv_charset other;
+
+	if (is_utf8(name))
 		return utf8_add_clean(out, text);
 	for (size_t i = 0; i < sizeof(CHARSET_NAMES) / sizeof(CHARSET_NAMES[0]); i++) {
 		if (slice_equal_nocase(name, slice_from(CHARSET_NAMES[i].name)))
 			return from_high_half(CHARSET_HIGH[CHARSET_NAMES[i].index], text, out);
 	}
-	for (size_t i = 0; i < sizeof(ICONV_ALIASES) / sizeof(ICONV_ALIASES[0]); i++) {
-		if (slice_equal_nocase(name, slice_from(ICONV_ALIASES[i].name)))
-			return from_iconv(ICONV_ALIASES[i].charset, text, out);
-	}
+	other = iconv_charset(name);
+	if (other != ICONV_CHARSETS)
+		return from_iconv(other, text, out);
 	if (slice_equal_nocase(name, SLICE("utf-16")))
 		return from_utf16_marked(text, out);
 	if (slice_equal_nocase(name, SLICE("utf-16le")) ||
