@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: ISC
+"""Inside each real running process: everything it must not do is refused. Needs the build with test hooks."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from postern import DOMAIN, wait_for
+
+# What each process may do of the attempts; all others must be refused. A session of "one" may use the mailbox of "one".
+EVERYBODY = set()
+MAIL = {"list-mail", "list-mailbox-one", "list-mailbox-two", "read-index-two", "write-mailbox-two"}
+ALLOWED = {
+    "smtpd": set(),
+    "smtpd-session": {"fork"},
+    "cleanup": {"list-queue-incoming", "write-queue-incoming"},
+    "pickup": {"list-maildrop"},
+    "qmgr": {"list-queue-incoming", "write-queue-incoming", "list-queue-active", "list-queue-deferred"},
+    "showq": {"list-queue-incoming", "list-queue-active", "list-queue-deferred"},
+    "virtual": MAIL,
+    "bounce": set(),
+    "directoryd": {"read-accounts"},
+    "authd": {"read-credentials"},
+    "imapd": set(),
+    "imapd-session": MAIL | {"fork"},
+    "pop3d": set(),
+    "pop3d-session": MAIL | {"fork"},
+    "session of smtp": set(),
+    "session of one": {"list-mailbox-one"},
+}
+ATTEMPTS = 41
+
+
+def attempts(instance, pid):
+    """Signal the process and read its report."""
+    at = len(instance.log())
+    os.kill(pid, signal.SIGUSR1)
+    instance.wait_log(rf"\[{pid}\]: escape: done", after=at)
+    found = re.findall(rf"\[{pid}\]: escape: (\S+) (allowed|refused)", instance.log()[at:])
+    return {name for name, how in found if how == "allowed"}, len(found)
+
+
+def sessions(instance, spawner):
+    return [pid for pid in instance.processes(spawner) if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1]
+            != str(instance.master_pid())]
+
+
+@pytest.mark.core
+def test_no_process_gets_out_of_its_cell(instance):
+    instance.send(to=["one", "two"])
+    wait_for(lambda: instance.delivered_files("one") and instance.delivered_files("two"), "both mailboxes")
+    daemons = {name: pid for pid, name in instance.processes().items()
+               if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1] == str(instance.master_pid())}
+    assert len(daemons) == 14, daemons
+    for name, pid in daemons.items():
+        allowed, count = attempts(instance, pid)
+        assert count >= ATTEMPTS, (name, count)
+        assert allowed <= ALLOWED[name], f"{name} could {sorted(allowed - ALLOWED[name])}"
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "smtp"])
+def test_a_session_reaches_its_own_mailbox_and_nothing_else(instance, protocol):
+    instance.send(to=["one", "two"])
+    wait_for(lambda: instance.delivered_files("one") and instance.delivered_files("two"), "both mailboxes")
+    client = getattr(instance, protocol)()
+    spawner = {"imap": "imapd-session", "pop3": "pop3d-session", "smtp": "smtpd-session"}[protocol]
+    pids = wait_for(lambda: sessions(instance, spawner), "a session")
+    if protocol == "imap":
+        client.select("INBOX")
+    allowed, count = attempts(instance, pids[0])
+    assert count >= ATTEMPTS
+    assert allowed <= ALLOWED["session of smtp" if protocol == "smtp" else "session of one"], sorted(allowed)
+    if protocol != "smtp":
+        assert "list-mailbox-one" in allowed, "the attempt that must work shows that the others were real"
+
+
+def test_master_refuses_introductions_that_cells_do_not_name(instance):
+    pid = next(iter(instance.processes("showq")))
+    attempts(instance, pid)
+    for service in ("cleanup", "authd", "virtual", "directoryd", "imapd-session"):
+        instance.wait_log(rf"warning: refused: showq\[{pid}\] may not talk to {service}\b")
+
+
+@pytest.mark.parametrize("what", ["landlock", "seccomp"])
+def test_a_kernel_without_confinement_stops_the_start(make_instance, what):
+    instance = make_instance(environment={"POSTERN_WITHOUT": what})
+    started = instance.postern("start", check=False)
+    assert started.returncode != 0
+    assert re.search(rf"error: cannot start: cell: {what}", instance.log(), re.I)
+    assert not instance.running()
+
+
+@pytest.mark.parametrize("what", ["landlock", "seccomp"])
+def test_best_effort_starts_and_warns(make_instance, what):
+    instance = make_instance(environment={"POSTERN_WITHOUT": what}, settings={"sandbox": "best-effort"})
+    instance.start()
+    instance.wait_log(rf"(?i)warning: {what}")
+    instance.wait_message(instance.send())
+
+
+def test_processes_have_the_uid_of_their_class(instance):
+    classes = {"smtpd": "net", "cleanup": "queue", "qmgr": "queue", "directoryd": "directory", "authd": "auth", "virtual": "vmail",
+               "imapd": "net", "imapd-session": "vmail"}
+    for pid, name in instance.processes().items():
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        if name.endswith("master"):
+            continue
+        uid = re.search(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", status, re.M).groups()
+        assert len(set(uid)) == 1 and uid[0] != "0", (name, uid)
+        if name in classes:
+            owner = subprocess.run(["getent", "passwd", uid[0]], capture_output=True, text=True).stdout
+            assert owner.startswith(f"postern-{classes[name]}:"), (name, owner)
+        assert re.search(r"^CapPrm:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M), name
+        assert re.search(r"^Seccomp:\s+2$", status, re.M), name
+
+
+def test_explain_says_what_the_cell_says(shared_instance):
+    text = shared_instance.postern("explain", "smtpd").out
+    assert "Files: none at all." in text and "smtpd-session" in text
+    text = shared_instance.postern("explain", "cleanup").out
+    assert "$queue_directory/incoming" in text
+    assert shared_instance.postern("explain", "nonsense", check=False).returncode != 0
