@@ -28,6 +28,14 @@ void deliver_soon(struct transport *transport)
 	loop_defer(transport->qmgr->loop, &transport->pump);
 }
 
+static void pump_later(struct transport *transport, int64_t delay)
+{
+	if (transport->pump_more.place)
+		return;
+	transport->pump_more = (struct timer){ .fire = pump_again, .context = transport };
+	loop_timer_start(transport->qmgr->loop, &transport->pump_more, delay);
+}
+
 /* --- deliveries that end here --- */
 
 /* The delivery is over for its message and its destination. */
@@ -235,7 +243,11 @@ static void connected(struct service *service, void *context, int fd, const char
 	transport->connecting = false;
 	if (fd < 0) {
 		log_debug("%s: no further agent: %s", transport->name, reason);
-		transport->refused_until = loop_now(q->loop) + QMGR_REFUSED_WAIT;
+		transport->refused_until =
+			loop_now(q->loop) +
+			(transport->agent_count ? QMGR_REFUSED_WAIT : QMGR_REFUSED_FIRST);
+		if (!transport->agent_count)
+			pump_later(transport, QMGR_REFUSED_FIRST + 1);
 		return;
 	}
 	agent = calloc(1, sizeof(*agent));

@@ -36,7 +36,8 @@ enum {
 	QMGR_AGENT_DEPTH = 4, /* deliveries given to one agent at a time */
 	QMGR_AGENT_BUSY = 2, /* from here on another agent is asked for */
 	QMGR_AGENT_WAIT = 30, /* seconds without any agent until a transport's mail is deferred */
-	QMGR_REFUSED_WAIT = 3000, /* ms until a refused agent is asked for again */
+	QMGR_REFUSED_WAIT = 3000, /* ms until a refused further agent is asked for again */
+	QMGR_REFUSED_FIRST = 200, /* likewise when there is none at all */
 	QMGR_CRASHES = 3, /* agents that may die over one delivery before it is deferred */
 	QMGR_FAILURES = 5, /* temporary failures in a row that suspend a destination */
 	QMGR_REPORTS = 64, /* reports given to bounce at a time */

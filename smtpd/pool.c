@@ -45,7 +45,8 @@ struct pool {
 	unsigned idle, busy;
 	struct waiting *waiting_head, *waiting_tail;
 	unsigned waiting;
-	unsigned told; /* sessions the spawner was asked for last */
+	uint32_t received,
+		told; /* sessions that came from this spawner, and that it was asked for, in all */
 	uint32_t serial;
 	struct deferred want;
 	struct timer housekeeping;
@@ -147,16 +148,16 @@ static void pool_want(struct deferred *deferred)
 	unsigned target = pool->busy + pool->waiting + (pool->draining ? 0 : spare(pool)),
 		 here = pool->busy + pool->idle;
 	struct message message = { .type = MESSAGE_POOL_WANT };
-	unsigned missing;
+	uint32_t total;
 
 	if (target > pool->settings.sessions)
 		target = pool->settings.sessions;
-	missing = target > here ? target - here : 0;
-	if (missing == pool->told || !link_channel(&pool->link))
+	total = pool->received + (target > here ? target - here : 0);
+	if (total == pool->told || !link_channel(&pool->link))
 		return;
-	message.pool_want.count = missing;
+	message.pool_want.count = total;
 	if (channel_send(&pool->link.channel, &message))
-		pool->told = missing;
+		pool->told = total;
 }
 
 static void maybe_done(struct pool *pool)
@@ -316,8 +317,7 @@ static void spawner_received(struct channel *channel, struct message *message)
 		log_warning("smtpd-session sent %s", message_name(message->type));
 		return;
 	}
-	if (pool->told)
-		pool->told--;
+	pool->received++;
 	session_add(pool, message_take_fd(message, 0), (pid_t)message->pool_session.pid);
 }
 
@@ -330,7 +330,7 @@ static void spawner_up(struct link *link)
 
 	if (!channel_send(&link->channel, &message))
 		log_warning("sessions cannot be told their configuration");
-	pool->told = 0;
+	pool->received = pool->told = 0;
 	changed(pool);
 }
 
@@ -352,7 +352,6 @@ static void spawner_down(struct link *link)
 	for (struct pooled *session = pool->busy_list; session; session = session->below)
 		session->retiring = true;
 	drop_idle(pool);
-	pool->told = 0;
 }
 
 /* ---- Time --------------------------------------------------------------------------------------------------------------- */

@@ -48,7 +48,8 @@ struct front_peer {
 	struct channel channel;
 	struct pool *pool;
 	int config; /* snapshot its sessions work by; -1 until it is told */
-	unsigned wanted;
+	uint32_t sent; /* sessions it got */
+	unsigned wanted; /* and still wants */
 };
 
 struct pool {
@@ -290,8 +291,10 @@ static void pool_work(struct deferred *deferred)
 		struct front_peer *front = pool->fronts[i];
 
 		while (front->wanted && front->config >= 0 &&
-			spawner_count(pool->spawner) < pool->limit && start_session(pool, front))
+			spawner_count(pool->spawner) < pool->limit && start_session(pool, front)) {
 			front->wanted--;
+			front->sent++;
+		}
 	}
 	stock_fill(&pool->directory);
 	stock_fill(&pool->cleanup);
@@ -335,6 +338,7 @@ static void session_said(struct channel *channel, struct message *message)
 static void front_received(struct channel *channel, struct message *message)
 {
 	struct front_peer *front = channel->context;
+	int32_t wanted;
 
 	if (message->type == MESSAGE_POOL_CONFIG && message->fd_count == 1) {
 		os_close(&front->config);
@@ -346,8 +350,8 @@ static void front_received(struct channel *channel, struct message *message)
 		log_warning("smtpd sent %s", message_name(message->type));
 		return;
 	}
-	front->wanted =
-		message->pool_want.count < SESSIONS_MOST ? message->pool_want.count : SESSIONS_MOST;
+	wanted = (int32_t)(message->pool_want.count - front->sent);
+	front->wanted = wanted < 0 ? 0 : wanted < SESSIONS_MOST ? (unsigned)wanted : SESSIONS_MOST;
 	loop_defer(service_loop(front->pool->service), &front->pool->work);
 }
 

@@ -203,7 +203,6 @@ bool session_over_rate(struct session *s, enum rate_kind what)
 static enum command_result refuse(struct session *s, const char *text)
 {
 	log_refusal(s, "reject", text, NULL);
-	figures_add(FIGURE_messages_refused, 1);
 	reply(s, "%s", text);
 	transaction_reset(s);
 	return COMMAND_ERROR;
@@ -232,6 +231,8 @@ enum command_result transaction_refuse(struct session *s)
 {
 	char text[SESSION_TEXT];
 
+	/* What gets as far as cleanup is counted there. */
+	figures_add(FIGURE_messages_refused, 1);
 	fault_text(s, text, sizeof(text));
 	return refuse(s, text);
 }
@@ -239,7 +240,6 @@ enum command_result transaction_refuse(struct session *s)
 /* Ours to count and log once it is accepted. */
 static enum command_result accepted(struct session *s, const char *queue_id)
 {
-	figures_add(FIGURE_messages, 1);
 	figures_add(FIGURE_bytes_in, s->transaction.content.received);
 	reply(s, "250 2.0.0 Ok: queued as %s", queue_id);
 	s->transaction.begun = false; /* cleanup is done with it */

@@ -203,7 +203,7 @@ enum {
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
 
 /* --- smtpd: spawner <-> front, session <-> front --- */
-/* front -> spawner: so many sessions are wanted and not there yet; replaces what was said before. */
+/* front -> spawner: so many sessions in all since the connection began; what is under way when this is said is counted in. */
 #define FIELDS_POOL_WANT(F) F(U32, count, 0)
 /* front -> spawner, first: the configuration its sessions work by (the entry's own -o options in it). One descriptor, sealed. */
 #define FIELDS_POOL_CONFIG(F) F(U8, unused, 0)

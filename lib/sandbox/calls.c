@@ -49,7 +49,7 @@ static const int SYNC[] = { SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(renam
 	SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rmdir),
 	SCMP_SYS(ftruncate), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(copy_file_range),
 	SCMP_SYS(sendfile), SCMP_SYS(fallocate), SCMP_SYS(utimensat) };
-static const int FORK[] = { SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill),
+static const int FORK[] = { SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(waitid),
 	SCMP_SYS(close_range), SCMP_SYS(socketpair), SCMP_SYS(signalfd4) };
 static const int LOCK_IN[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
 	SCMP_SYS(landlock_restrict_self), SCMP_SYS(seccomp), SCMP_SYS(close_range) };
@@ -115,6 +115,11 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 					SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+	/* One process at a time, never "all" or a group; which ones, Landlock's scope says. */
+	if (calls & CELL_CALLS_FORK)
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
+					SCMP_A0(SCMP_CMP_MASKED_EQ, 0x80000000u, 0));
 	if (!(calls & CELL_CALLS_FORK) && (calls & CELL_CALLS_THREAD))
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
