@@ -153,6 +153,7 @@ static void run_command(struct session *s, struct slice line)
 	c.parser = (struct parser){
 		.rest = line, .arena = &s->arena, .literal = input_command_literal, .context = s
 	};
+	s->in_command = true;
 	if (parse_command(&c) && state_allows(s, &c)) {
 		c.entry->run(s, &c);
 		s->bad_commands = 0;
@@ -162,6 +163,7 @@ static void run_command(struct session *s, struct slice line)
 		s->bad_commands++;
 	}
 	input_skip_command(s, &c);
+	s->in_command = false;
 	if (s->bad_commands >= SESSION_BAD_LIMIT)
 		session_bye(s, "Too many invalid commands.");
 }

@@ -63,6 +63,7 @@ struct session {
 	size_t command_bytes; /* of the present command */
 	unsigned bad_commands; /* in a row */
 	unsigned enabled;
+	bool in_command; /* the client has more to send before it hears from us */
 	bool ended; /* no further command */
 	bool lost; /* the client is gone: nothing can be written */
 	bool hibernated; /* the client's descriptor went to the spawner */
@@ -80,7 +81,7 @@ struct session {
 
 	int64_t zone_quarter; /* cached time zone: seconds / 900 it is for */
 	int zone;
-	unsigned long fetched, bytes_out; /* for the log */
+	unsigned long fetched, bytes_in, bytes_out; /* for the log */
 };
 
 struct command;

@@ -75,8 +75,9 @@ int session_child(struct service *service, int channel_fd, struct mailbox_sessio
 	figures_add(FIGURE_sessions, 1);
 	serve(&s, session);
 	if (!s.hibernated)
-		log_info("Disconnected: %s: fetched=%lu out=%lu",
-			s.lost ? "Connection closed" : "Logged out", s.fetched, s.bytes_out);
+		log_info("Disconnected: %s in=%lu out=%lu fetched=%lu",
+			s.lost ? "Connection closed" : "Logged out", s.bytes_in, s.bytes_out,
+			s.fetched);
 	channel_fd = s.spawner; /* -1 when the spawner went away */
 	session_free(&s);
 	close(session->client_fd);
