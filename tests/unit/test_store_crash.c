@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 
+#include <sqlite3.h>
+
 #include "store_helper.h"
 
 static long fail_at, calls;
@@ -343,6 +345,58 @@ static void nothing_acknowledged_is_lost_whatever_call_fails(void **state)
 	}
 }
 
+/* SQLite's own writes: the disk is full, or broken, at each of them in turn. */
+static ssize_t failing_pwrite(int fd, const void *data, size_t length, off_t at)
+{
+	if (calls++ >= fail_at) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return pwrite(fd, data, length, at);
+}
+
+static bool round_of_full_disk(const struct operation *o, long at)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	struct contents before[3], after[3];
+	struct world *w;
+	void *state;
+	bool ok;
+
+	assert_int_equal(world_make(&state), 0);
+	w = state;
+	fill(w);
+	look_at_all(w, before);
+	fail_at = at;
+	fail_all = false;
+	calls = 0;
+	assert_int_equal(
+		vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)failing_pwrite), SQLITE_OK);
+	assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)failing_pwrite),
+		SQLITE_OK);
+	ok = o->run(w) == STORE_OK;
+	vfs->xSetSystemCall(vfs, "pwrite", NULL);
+	vfs->xSetSystemCall(vfs, "pwrite64", NULL);
+	look_at_all(w, after);
+	o->check(ok, &after[0], &after[1]);
+	check_all_there(o, ok, &after[0], &after[1], &after[2]);
+	check_same_uids(&before[0], &after[0]);
+	world_end(&state);
+	return calls > at;
+}
+
+static void nothing_acknowledged_is_lost_when_the_disk_is_full(void **state)
+{
+	for (size_t i = 0; i < sizeof(OPERATIONS) / sizeof(OPERATIONS[0]); i++) {
+		long at = 0;
+
+		while (round_of_full_disk(&OPERATIONS[i], at))
+			at++;
+		print_message("%s: %ld writes\n", OPERATIONS[i].name, at);
+		assert_true(at > 0 || OPERATIONS[i].run == run_deliver);
+	}
+}
+
 static void damaged_database_is_set_aside_and_made_anew(void **state)
 {
 	struct world *w = *state;
@@ -472,6 +526,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_acknowledged_is_lost_whatever_call_fails),
+		cmocka_unit_test(nothing_acknowledged_is_lost_when_the_disk_is_full),
 		STORE_TEST(damaged_database_is_set_aside_and_made_anew),
 		STORE_TEST(damage_found_in_the_middle_ends_that_session_only),
 		STORE_TEST(rebuild_keeps_uids_flags_and_the_next_uid),
