@@ -100,6 +100,9 @@ enum {
 	S(MESSAGE_SIZE, "UPDATE message SET size=?2 WHERE id=?1") \
 	S(MESSAGE_DELETE, "DELETE FROM message WHERE id=?1") \
 	S(MESSAGES_DELETE, "DELETE FROM message WHERE " MESSAGE_RANGE) \
+	S(MESSAGE_SUMS, "SELECT count(*), total((flags & 1) = 0), total((flags & 8) != 0), " \
+			"total(size) FROM message WHERE " MESSAGE_RANGE) \
+	S(CHECK, "PRAGMA quick_check(1)") \
 	S(RECENT_COUNT, "SELECT count(*) FROM message WHERE " MESSAGE_RANGE) \
 	S(EXPUNGED_INSERT, \
 		"INSERT OR IGNORE INTO expunged(mailbox, modseq, uid) VALUES(?1, ?2, ?3)") \

@@ -60,6 +60,15 @@ const char *store_error(const struct store *store);
 /* Throw the index away and build it anew from the Maildir; UIDs are kept where file names tell them. */
 enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigned *messages);
 
+struct store_check_result {
+	unsigned mailboxes, messages;
+	unsigned faults;    /* told, and put right unless the answer says otherwise */
+	unsigned leftovers; /* of crashes, removed */
+};
+/* Look everything through and put it right; `tell` gets a line for each fault. */
+enum store_status store_check(const char *folder, void (*tell)(void *context, const char *text), void *context,
+	struct store_check_result *result);
+
 struct mailbox_info {
 	struct slice name;
 	bool exists; /* false: only subscribed, or only a parent of others (\NonExistent) */

@@ -477,6 +477,49 @@ static void rebuild_keeps_uids_flags_and_the_next_uid(void **state)
 	assert_true(append(w->store, "INBOX", "q\r\n", 0) >= before.uid_next);
 }
 
+static void count_line(void *context, const char *text)
+{
+	++*(int *)context;
+}
+
+static void check_finds_and_mends_what_is_wrong(void **state)
+{
+	struct world *w = *state;
+	struct store_check_result result;
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct mailbox_counts counts;
+	sqlite3 *db;
+	char path[200];
+	int lines = 0;
+
+	fill(w);
+	assert_int_equal(store_check(w->folder, count_line, &lines, &result), STORE_OK);
+	assert_int_equal(result.mailboxes, 2);
+	assert_int_equal(result.messages, 5);
+	assert_int_equal(lines, 0);
+	snprintf(path, sizeof(path), "%s/postern.db", w->folder);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, "UPDATE mailbox SET messages=9, size=1 WHERE name='INBOX'", NULL,
+			NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	mkdirat(w->dir, "..postern-trashed-1", 0700);
+	write_file(w, "tmp/young", "x");
+	write_file(w, "tmp/old", "x");
+	assert_int_equal(utimensat(w->dir, "tmp/old", old, 0), 0);
+	assert_int_equal(store_check(w->folder, count_line, &lines, &result), STORE_OK);
+	assert_int_equal(lines, 1);
+	assert_int_equal(result.faults, 1);
+	/* Its ctime is young: whoever copies an old message sets the mtime, too. */
+	assert_int_equal(result.leftovers, 1);
+	assert_true(exists(w, "tmp/old") && exists(w, "tmp/young"));
+	assert_false(exists(w, "..postern-trashed-1"));
+	store_status(w->store, SLICE("INBOX"), &counts);
+	assert_int_equal(counts.messages, 3);
+	assert_int_equal(counts.size, 9);
+}
+
 static void session_whose_index_was_replaced_is_told_to_go(void **state)
 {
 	struct world *w = *state;
@@ -530,6 +573,7 @@ int main(void)
 		STORE_TEST(damaged_database_is_set_aside_and_made_anew),
 		STORE_TEST(damage_found_in_the_middle_ends_that_session_only),
 		STORE_TEST(rebuild_keeps_uids_flags_and_the_next_uid),
+		STORE_TEST(check_finds_and_mends_what_is_wrong),
 		STORE_TEST(session_whose_index_was_replaced_is_told_to_go),
 		STORE_TEST(acknowledged_flags_survive_renames_that_were_lost),
 	};
