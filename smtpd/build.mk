@@ -5,7 +5,7 @@ SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c
 
 PROGRAMS += smtpd smtpd-session
 smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c
-smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
+smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_run.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
 
 test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_restrictions_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c

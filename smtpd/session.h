@@ -39,6 +39,8 @@ struct session_io {
 	/* The message is valid until the next receive. */
 	bool (*receive)(
 		void *context, enum session_peer peer, struct message *message, int64_t deadline);
+	/* The peer is gone: get another connection to it. */
+	bool (*renew)(void *context, enum session_peer peer, int64_t deadline);
 	int64_t (*now)(void *context);
 	void (*sleep)(void *context, int64_t milliseconds);
 };

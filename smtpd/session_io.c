@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ipc/channel.h"
+#include "sandbox/cell.h"
 
 enum {
 	LINGER_TIME =
@@ -91,6 +92,29 @@ static bool peer_receive(
 	return true;
 }
 
+/* The peer was restarted, or replaced by a reload. */
+static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
+{
+	struct session_sockets *sockets = context;
+	struct message message = { .type = MESSAGE_POOL_PEER };
+	uint8_t service = peer == TO_DIRECTORY ? SERVICE_DIRECTORY : SERVICE_CLEANUP;
+	int fd;
+
+	message.pool_peer.service = service;
+	if (peer == TO_FRONT || !channel_sync_send(sockets->spawner, &message, deadline) ||
+		!channel_sync_receive(sockets->spawner, &message, &sockets->space[peer], deadline))
+		return false;
+	fd = message.type == MESSAGE_POOL_PEER_ANSWER && message.pool_peer_answer.service == service
+		     ? message_take_fd(&message, 0)
+		     : -1;
+	message_close_fds(&message);
+	if (fd < 0)
+		return false;
+	close(sockets->peers[peer]);
+	sockets->peers[peer] = fd;
+	return true;
+}
+
 static int64_t socket_now(void *context)
 {
 	return loop_monotonic();
@@ -106,7 +130,7 @@ static void socket_sleep(void *context, int64_t milliseconds)
 }
 
 const struct session_io SESSION_SOCKETS = { socket_read, socket_write, peer_send, peer_receive,
-	socket_now, socket_sleep };
+	peer_renew, socket_now, socket_sleep };
 
 void session_sockets_close_client(struct session_sockets *sockets, bool in_error)
 {

@@ -7,6 +7,7 @@
 
 struct session_sockets {
 	int client;
+	int spawner; /* to ask for another connection to a peer */
 	int peers[TO_FRONT + 1];
 	struct buffer space[TO_FRONT + 1]; /* the packet last received of each */
 };

@@ -8,20 +8,17 @@
  * peers. It ends when its front closes the channel, when a peer is lost, or when it is used up.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/vector.h"
 #include "os/os.h"
 #include "service/figures.h"
 #include "service/log.h"
 #include "service/spawner.h"
-#include "smtpd/session_io.h"
+#include "ipc/channel.h"
+#include "smtpd/session_run.h"
 #include "smtpd/smtpd_session_cell.h"
 
 enum {
@@ -32,7 +29,6 @@ enum {
 	QUICK_DEATH = 1000, /* ms: a session that fails within this will fail again */
 	RETRY_AFTER_DEATH = 1000, /* ms */
 	FRONTS_MOST = 64,
-	SESSION_WAIT = 3600000, /* ms: a session that waits for a client asks again so often */
 	END_GRACE = 2000 /* ms */
 };
 
@@ -60,109 +56,17 @@ struct pool {
 	struct stock directory, cleanup;
 	struct front_peer *fronts[FRONTS_MOST];
 	unsigned front_count;
+	unsigned needs; /* connections that sessions asked for anew */
 	struct timer retry;
 	struct deferred work;
 };
 
-/* What one session gets through the fork. */
-struct session_seed {
+/* What the spawner keeps of a session: the connections it waits for. */
+struct served {
 	struct pool *pool;
-	int front, directory, cleanup, config;
+	unsigned needs; /* bits NEED_... */
 };
-
-/* ---- In the session -------------------------------------------------------------------------------------------------- */
-
-static bool take_client(const struct message *message, struct session_client *client)
-{
-	const struct message_session_client *from = &message->session_client;
-
-	*client = (struct session_client){ .port = from->client_port,
-		.local = from->local,
-		.uid = from->uid,
-		.stress = from->stress };
-	return message->type == MESSAGE_SESSION_CLIENT && message->fd_count == 1 &&
-	       slice_to_string(from->client_address, client->address, sizeof(client->address)) &&
-	       slice_to_string(
-		       from->local_address, client->local_address, sizeof(client->local_address)) &&
-	       slice_to_string(from->entry, client->entry, sizeof(client->entry));
-}
-
-/* Wait for the next client; false: the front has no more for us. */
-static bool next_client(
-	struct session_sockets *sockets, struct session_client *client, uint32_t *serial)
-{
-	struct message message;
-	bool got;
-
-	do
-		got = channel_sync_receive(sockets->peers[TO_FRONT], &message,
-			&sockets->space[TO_FRONT], loop_monotonic() + SESSION_WAIT);
-	while (!got && errno == ETIMEDOUT);
-	if (!got)
-		return false;
-	if (!take_client(&message, client)) {
-		message_close_fds(&message);
-		return false;
-	}
-	sockets->client = message_take_fd(&message, 0);
-	*serial = message.session_client.serial;
-	return true;
-}
-
-/*
- * The configuration of the front's master.cf entry. It comes from a process that listens to the network, so it is looked at
- * here, in the session's cell, and not in the spawner. NULL: not a configuration.
- */
-static struct config *map_config(int fd)
-{
-	off_t size = lseek(fd, 0, SEEK_END);
-	int seals = fcntl(fd, F_GET_SEALS);
-	void *map;
-
-	/* Unsealed, the front could change it under a session that has checked it. */
-	if (size <= 0 || seals < 0 || !(seals & F_SEAL_WRITE) || !(seals & F_SEAL_SHRINK))
-		return NULL;
-	map = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	return map == MAP_FAILED ? NULL : config_open(slice_of(map, (size_t)size));
-}
-
-static int session_run(struct service *service, int channel_fd, void *argument)
-{
-	const struct session_seed *seed = argument;
-	struct config *config = map_config(seed->config);
-	struct session_settings settings;
-	struct session_sockets sockets = { .client = -1,
-		.peers = { [TO_DIRECTORY] = seed->directory,
-			[TO_CLEANUP] = seed->cleanup,
-			[TO_FRONT] = seed->front } };
-	struct message done = { .type = MESSAGE_SESSION_DONE };
-	struct session_client client;
-	struct session session;
-	uint32_t serial;
-	unsigned max_use;
-	bool last = false;
-
-	if (!config) {
-		log_error("the front's configuration is not one of this build");
-		return EX_CONFIG;
-	}
-	session_settings_load(&settings, config, seed->pool->host);
-	max_use = (unsigned)config_int(config, PARAM_max_use);
-	if (!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
-		return EX_OSERR;
-	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
-		session_serve(&session, &client);
-		session_sockets_close_client(&sockets, session.in_error);
-		last = used >= max_use || session.peer_lost;
-		done.session_done.serial = serial;
-		done.session_done.last = last;
-		if (!channel_sync_send(seed->front, &done, loop_monotonic() + settings.ipc_timeout))
-			break;
-	}
-	session_free(&session);
-	return EX_OK;
-}
+enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2 };
 
 /* ---- The stock of connections ---------------------------------------------------------------------------------------- */
 
@@ -195,11 +99,14 @@ static void stock_connected(struct service *service, void *context, int fd, cons
 static void stock_fill(struct stock *stock)
 {
 	struct pool *pool = stock->pool;
-	unsigned target = wanted_in_all(pool) + STOCK_SPARE;
+	unsigned target = pool->needs;
+
+	if (!service_draining(pool->service))
+		target += wanted_in_all(pool) + STOCK_SPARE;
 
 	if (target > STOCK_MOST)
 		target = STOCK_MOST;
-	if (pool->retry.place || service_draining(pool->service))
+	if (pool->retry.place)
 		return;
 	while (stock->count + stock->asked < target) {
 		stock->asked++;
@@ -253,21 +160,25 @@ static bool take_peers(struct pool *pool, struct session_seed *seed)
 
 static bool start_session(struct pool *pool, struct front_peer *front)
 {
-	struct session_seed seed = { .pool = pool, .config = front->config };
+	struct session_seed seed = { .host = pool->host, .config = front->config };
 	int ends[2], keep[4];
 	struct session_start start = {
 		.keep = keep, .keep_count = 4, .run = session_run, .argument = &seed
 	};
 	struct session_child *child = NULL;
+	struct served *served = calloc(1, sizeof(*served));
 
-	if (!take_peers(pool, &seed))
+	if (!served || !take_peers(pool, &seed)) {
+		free(served);
 		return false;
+	}
+	served->pool = pool;
 	if (channel_pair(ends)) {
 		keep[0] = seed.front = ends[1];
 		keep[1] = seed.directory;
 		keep[2] = seed.cleanup;
 		keep[3] = seed.config;
-		child = spawner_start(pool->spawner, &start, NULL);
+		child = spawner_start(pool->spawner, &start, served);
 		if (child)
 			tell_front(front, child->pid, ends[0]);
 		else
@@ -277,7 +188,36 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 	}
 	close(seed.directory);
 	close(seed.cleanup);
+	if (!child)
+		free(served);
 	return child != NULL;
+}
+
+/* Give a session one of the connections it waits for; stays noted when the stock has none. */
+static void give_peer(
+	struct pool *pool, struct session_child *child, unsigned need, struct stock *stock)
+{
+	struct message answer = { .type = MESSAGE_POOL_PEER_ANSWER, .fd_count = 1 };
+	struct served *served = child->context;
+
+	if (!(served->needs & need))
+		return;
+	answer.fds[0] = stock_take(stock);
+	if (answer.fds[0] < 0)
+		return;
+	answer.pool_peer_answer.service = (uint8_t)stock->service;
+	channel_send(&child->channel, &answer);
+	close(answer.fds[0]);
+	served->needs &= ~need;
+	pool->needs--;
+}
+
+static void give_peers(void *context, struct session_child *child)
+{
+	struct pool *pool = context;
+
+	give_peer(pool, child, NEED_DIRECTORY, &pool->directory);
+	give_peer(pool, child, NEED_CLEANUP, &pool->cleanup);
 }
 
 /* Start what is wanted as far as the stock allows, and see to the stock. Runs at the end of a turn, once for all requests. */
@@ -287,6 +227,9 @@ static void pool_work(struct deferred *deferred)
 
 	if (pool->retry.place)
 		return;
+	/* Clients are waiting for these. */
+	if (pool->needs)
+		spawner_each(pool->spawner, give_peers, pool);
 	for (unsigned i = 0; i < pool->front_count; i++) {
 		struct front_peer *front = pool->fronts[i];
 
@@ -318,7 +261,10 @@ static void session_ended(void *context, struct session_child *child, int status
 {
 	struct pool *pool = context;
 	struct loop *loop = service_loop(pool->service);
+	struct served *served = child->context;
 
+	pool->needs -= !!(served->needs & NEED_DIRECTORY) + !!(served->needs & NEED_CLEANUP);
+	free(served);
 	/* What failed at once will fail again: a pause between attempts keeps the machine for others. */
 	if (status != 0 && loop_now(loop) - child->started < QUICK_DEATH)
 		loop_timer_start(loop, &pool->retry, RETRY_AFTER_DEATH);
@@ -327,10 +273,26 @@ static void session_ended(void *context, struct session_child *child, int status
 	maybe_end(pool);
 }
 
-/* Sessions have nothing to say to their spawner. */
+/* A peer of the session was replaced: it goes on with the new one. */
 static void session_said(struct channel *channel, struct message *message)
 {
-	log_warning("a session sent %s", message_name(message->type));
+	struct session_child *child = channel->context;
+	struct served *served = child->context;
+	unsigned need = message->type != MESSAGE_POOL_PEER                ? 0
+			: message->pool_peer.service == SERVICE_DIRECTORY ? NEED_DIRECTORY
+			: message->pool_peer.service == SERVICE_CLEANUP   ? NEED_CLEANUP
+									  : 0;
+	struct pool *pool = served->pool;
+
+	if (!need) {
+		log_warning("a session sent %s", message_name(message->type));
+		return;
+	}
+	if (served->needs & need)
+		return;
+	served->needs |= need;
+	pool->needs++;
+	loop_defer(service_loop(pool->service), &pool->work);
 }
 
 /* ---- Fronts ----------------------------------------------------------------------------------------------------------- */

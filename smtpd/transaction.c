@@ -12,15 +12,25 @@
 #include "smtpd/restrictions.h"
 #include "smtpd/session.h"
 
-enum { RECIPIENTS_KEPT = 64 /* room for so many is kept from one transaction to the next */ };
+enum {
+	RENEW_TIMEOUT = 10000, /* ms */
+	RECIPIENTS_KEPT = 64 /* room for so many is kept from one transaction to the next */
+};
 
+/* When this fails the message does; the next one finds another cleanup, see send_begin. */
 static bool send_cleanup(struct session *s, struct message *message)
 {
-	if (!s->peer_lost && s->io->send(s->context, TO_CLEANUP, message,
-				     s->io->now(s->context) + s->settings->ipc_timeout))
-		return true;
-	s->peer_lost = true;
-	return false;
+	return !s->peer_lost && s->io->send(s->context, TO_CLEANUP, message,
+					s->io->now(s->context) + s->settings->ipc_timeout);
+}
+
+/* A lost peer is replaced within this time, or not at all: a client is waiting. */
+static bool renew(struct session *s, enum session_peer peer)
+{
+	int64_t wait =
+		s->settings->ipc_timeout < RENEW_TIMEOUT ? s->settings->ipc_timeout : RENEW_TIMEOUT;
+
+	return s->io->renew(s->context, peer, s->io->now(s->context) + wait);
 }
 
 static bool send_end(struct session *s, bool fail)
@@ -38,9 +48,9 @@ void transaction_reset(struct session *s)
 	struct slice *recipients = t->recipients;
 	uint32_t room = t->recipient_room;
 
-	/* A failure is noted in peer_lost; there is nobody else to tell. */
+	/* A cleanup that is gone needs not be told. */
 	if (t->begun && !send_end(s, true))
-		log_warning("cleanup is lost");
+		log_debug("cleanup is lost");
 	if (room > RECIPIENTS_KEPT) {
 		free(recipients);
 		recipients = NULL;
@@ -102,6 +112,7 @@ static bool send_begin(struct session *s)
 	struct message_cleanup_begin *begin = &message.cleanup_begin;
 	const struct transaction *t = &s->transaction;
 	ptrdiff_t bracket = slice_find(slice_from(s->name), '[');
+	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
 
 	*begin = (struct message_cleanup_begin){ .serial = ++s->serial,
 		.sender = slice_from(t->sender),
@@ -114,10 +125,15 @@ static bool send_begin(struct session *s)
 		.helo = slice_from(s->helo),
 		.login = slice_from(""),
 		.size_hint = t->size };
-	if (!send_cleanup(s, &message))
-		return false;
-	s->transaction.begun = true;
-	return true;
+	/* The first word to cleanup since the last message: it may be another cleanup by now. */
+	if (!s->peer_lost && !s->io->send(s->context, TO_CLEANUP, &message, deadline) &&
+		(!renew(s, TO_CLEANUP) ||
+			!s->io->send(s->context, TO_CLEANUP, &message, deadline))) {
+		log_warning("lost cleanup");
+		s->peer_lost = true;
+	}
+	s->transaction.begun = !s->peer_lost;
+	return s->transaction.begun;
 }
 
 static bool send_recipients(struct session *s)
@@ -153,19 +169,19 @@ bool transaction_push(struct session *s)
 	return send_cleanup(s, &message);
 }
 
-bool session_ask(struct session *s, enum session_peer peer, const struct message *question,
+/* Every answer begins with its question's serial; one that comes too late for an earlier question is passed over. */
+static bool ask_once(struct session *s, enum session_peer peer, const struct message *question,
 	uint32_t serial, enum message_type wanted, struct message *answer)
 {
 	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
 
-	if (s->peer_lost || !s->io->send(s->context, peer, question, deadline))
-		goto lost;
-	/* Every answer begins with its question's serial; one that comes too late for an earlier question is passed over. */
+	if (!s->io->send(s->context, peer, question, deadline))
+		return false;
 	for (;;) {
 		uint32_t got;
 
 		if (!s->io->receive(s->context, peer, answer, deadline) || answer->type != wanted)
-			goto lost;
+			return false;
 		got = wanted == MESSAGE_CLEANUP_RESULT ? answer->cleanup_result.serial
 		      : wanted == MESSAGE_DIRECTORY_RECIPIENT_ANSWER
 			      ? answer->directory_recipient_answer.serial
@@ -175,13 +191,26 @@ bool session_ask(struct session *s, enum session_peer peer, const struct message
 		if (got == serial)
 			return true;
 	}
-lost:
-	if (!s->peer_lost)
-		log_warning("lost %s", peer == TO_CLEANUP     ? "cleanup"
-				       : peer == TO_DIRECTORY ? "directoryd"
-							      : "smtpd");
-	/* Without its front this session gets no more clients anyway, and can still serve the one it has. */
-	s->peer_lost = s->peer_lost || peer != TO_FRONT;
+}
+
+bool session_ask(struct session *s, enum session_peer peer, const struct message *question,
+	uint32_t serial, enum message_type wanted, struct message *answer)
+{
+	static const char *const NAMES[] = {
+		[TO_DIRECTORY] = "directoryd", [TO_CLEANUP] = "cleanup", [TO_FRONT] = "smtpd"
+	};
+
+	if (s->peer_lost)
+		return false;
+	if (ask_once(s, peer, question, serial, wanted, answer))
+		return true;
+	/* A question may be asked again; the end of a message may not, for nobody knows what became of the first. */
+	if (peer == TO_DIRECTORY && renew(s, peer) &&
+		ask_once(s, peer, question, serial, wanted, answer))
+		return true;
+	log_warning("lost %s", NAMES[peer]);
+	/* cleanup may be there for the next message. Without its front a session gets no more clients anyway. */
+	s->peer_lost = peer == TO_DIRECTORY || (peer == TO_CLEANUP && !renew(s, peer));
 	return false;
 }
 

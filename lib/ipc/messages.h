@@ -207,6 +207,9 @@ enum {
 #define FIELDS_POOL_WANT(F) F(U32, count, 0)
 /* front -> spawner, first: the configuration its sessions work by (the entry's own -o options in it). One descriptor, sealed. */
 #define FIELDS_POOL_CONFIG(F) F(U8, unused, 0)
+/* session -> its spawner: the connection to that service broke, please another. The answer brings it, one descriptor. */
+#define FIELDS_POOL_PEER(F) F(U8, service, 0)
+#define FIELDS_POOL_PEER_ANSWER(F) F(U8, service, 0)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */
@@ -305,6 +308,8 @@ enum {
 	M(AUTH_REDEEMED, auth_redeemed, 0) \
 	M(POOL_WANT, pool_want, 0) \
 	M(POOL_CONFIG, pool_config, 1) \
+	M(POOL_PEER, pool_peer, 0) \
+	M(POOL_PEER_ANSWER, pool_peer_answer, 1) \
 	M(POOL_SESSION, pool_session, 1) \
 	M(SESSION_CLIENT, session_client, 1) \
 	M(SESSION_DONE, session_done, 0) \

@@ -211,6 +211,20 @@ static bool world_receive(
 	return true;
 }
 
+static bool world_renew(void *context, enum session_peer peer, int64_t deadline)
+{
+	struct world *w = context;
+
+	w->renewals++;
+	if (!w->can_renew)
+		return false;
+	if (peer == TO_DIRECTORY)
+		w->directory_dead = false;
+	else
+		w->cleanup_dead = w->begun = w->ended = false;
+	return true;
+}
+
 static int64_t world_now(void *context)
 {
 	return ((struct world *)context)->now;
@@ -226,7 +240,7 @@ static void world_sleep(void *context, int64_t milliseconds)
 }
 
 static const struct session_io WORLD_IO = { world_read, world_write, world_send_peer, world_receive,
-	world_now, world_sleep };
+	world_renew, world_now, world_sleep };
 
 static const char *no_class(void *context, const char *name)
 {

@@ -43,6 +43,10 @@ struct world {
 	const struct world_entry *entries; /* what lookups find; key NULL ends */
 	unsigned lookups;
 
+	/* when a peer is dead */
+	bool can_renew;
+	unsigned renewals;
+
 	/* front */
 	bool over_rate;
 	unsigned rates[4];

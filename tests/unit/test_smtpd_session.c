@@ -898,6 +898,43 @@ static void lost_directory_is_a_temporary_failure(void **state)
 	assert_true(w->session.peer_lost);
 }
 
+static void restarted_peers_are_not_noticed(void **state)
+{
+	struct world *w = connected(state);
+
+	w->can_renew = w->directory_dead = w->cleanup_dead = true;
+	envelope(w);
+	assert_int_equal(w->renewals, 1);
+	world_say(w, "DATA\r\nx\r\n.\r\n");
+	assert_int_equal(world_code(w), 250);
+	assert_int_equal(w->renewals, 2);
+	assert_content(w, "x\n");
+	assert_false(w->session.peer_lost);
+}
+
+static void cleanup_lost_within_a_message_is_not_asked_again(void **state)
+{
+	struct world *w = connected(state);
+	char *text = malloc(200000);
+
+	assert_non_null(text);
+	w->can_renew = true;
+	envelope(w);
+	world_say(w, "BDAT 70000\r\n");
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.1");
+	envelope(w);
+	memset(text, 'x', 200000);
+	memcpy(text, "BDAT 100000\r\n", 13);
+	world_send(w, text, 13 + 100000);
+	assert_int_equal(world_code(w), 250);
+	assert_true(w->begun);
+	w->cleanup_dead = true;
+	assert_int_equal((world_say(w, "BDAT 4 LAST\r\nx\r\ny"), world_code(w)), 451);
+	assert_int_equal(w->delivered, 0);
+	free(text);
+}
+
 static void verdict_of_cleanup_is_the_reply(void **state)
 {
 	struct world *w = connected(state);
@@ -1121,6 +1158,8 @@ int main(void)
 		T(content_has_to_come_at_its_rate),
 		T(lost_cleanup_is_a_temporary_failure),
 		T(lost_directory_is_a_temporary_failure),
+		T(restarted_peers_are_not_noticed),
+		T(cleanup_lost_within_a_message_is_not_asked_again),
 		T(verdict_of_cleanup_is_the_reply),
 		T(errors_slow_down_and_end_a_session),
 		T(junk_commands_become_errors),

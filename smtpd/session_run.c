@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: ISC
+/* A session process: client after client, until it is used up or its front is gone. See session_run.h. */
+#include "smtpd/session_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "service/log.h"
+#include "smtpd/session_io.h"
+
+enum { SESSION_WAIT = 3600000 /* ms: a session that waits for a client asks again so often */ };
+
+static bool take_client(const struct message *message, struct session_client *client)
+{
+	const struct message_session_client *from = &message->session_client;
+
+	*client = (struct session_client){ .port = from->client_port,
+		.local = from->local,
+		.uid = from->uid,
+		.stress = from->stress };
+	return message->type == MESSAGE_SESSION_CLIENT && message->fd_count == 1 &&
+	       slice_to_string(from->client_address, client->address, sizeof(client->address)) &&
+	       slice_to_string(
+		       from->local_address, client->local_address, sizeof(client->local_address)) &&
+	       slice_to_string(from->entry, client->entry, sizeof(client->entry));
+}
+
+/* Wait for the next client; false: the front has no more for us. */
+static bool next_client(
+	struct session_sockets *sockets, struct session_client *client, uint32_t *serial)
+{
+	struct message message;
+	bool got;
+
+	do
+		got = channel_sync_receive(sockets->peers[TO_FRONT], &message,
+			&sockets->space[TO_FRONT], loop_monotonic() + SESSION_WAIT);
+	while (!got && errno == ETIMEDOUT);
+	if (!got)
+		return false;
+	if (!take_client(&message, client)) {
+		message_close_fds(&message);
+		return false;
+	}
+	sockets->client = message_take_fd(&message, 0);
+	*serial = message.session_client.serial;
+	return true;
+}
+
+/*
+ * The configuration of the front's master.cf entry. It comes from a process that listens to the network, so it is looked at
+ * here, in the session's cell, and not in the spawner. NULL: not a configuration.
+ */
+static struct config *map_config(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	int seals = fcntl(fd, F_GET_SEALS);
+	void *map;
+
+	/* Unsealed, the front could change it under a session that has checked it. */
+	if (size <= 0 || seals < 0 || !(seals & F_SEAL_WRITE) || !(seals & F_SEAL_SHRINK))
+		return NULL;
+	map = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return map == MAP_FAILED ? NULL : config_open(slice_of(map, (size_t)size));
+}
+
+int session_run(struct service *service, int channel_fd, void *argument)
+{
+	const struct session_seed *seed = argument;
+	struct config *config = map_config(seed->config);
+	struct session_settings settings;
+	struct session_sockets sockets = { .client = -1,
+		.spawner = channel_fd,
+		.peers = { [TO_DIRECTORY] = seed->directory,
+			[TO_CLEANUP] = seed->cleanup,
+			[TO_FRONT] = seed->front } };
+	struct message done = { .type = MESSAGE_SESSION_DONE };
+	struct session_client client;
+	struct session session;
+	uint32_t serial;
+	unsigned max_use;
+	bool last = false;
+
+	if (!config) {
+		log_error("the front's configuration is not one of this build");
+		return EX_CONFIG;
+	}
+	session_settings_load(&settings, config, seed->host);
+	max_use = (unsigned)config_int(config, PARAM_max_use);
+	if (!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
+		return EX_OSERR;
+	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
+		session_serve(&session, &client);
+		session_sockets_close_client(&sockets, session.in_error);
+		last = used >= max_use || session.peer_lost;
+		done.session_done.serial = serial;
+		done.session_done.last = last;
+		if (!channel_sync_send(seed->front, &done, loop_monotonic() + settings.ipc_timeout))
+			break;
+	}
+	session_free(&session);
+	return EX_OK;
+}
