@@ -48,7 +48,6 @@ struct authd {
 	struct tickets *tickets;
 	unsigned attempts, attempt_limit, peers;
 	uint64_t next_front;
-	int64_t failure_delay;
 	struct timer drain;
 };
 
@@ -66,15 +65,12 @@ struct attempt {
 	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
 	uint32_t serial;
 	bool busy; /* a worker has it */
-	bool delayed; /* refused; the answer waits */
-	struct timer delay;
 };
 
 /* --- attempts --- */
 
 static void attempt_free(struct attempt *attempt)
 {
-	loop_timer_stop(&attempt->delay);
 	attempt->authd->attempts--;
 	exchange_free(&attempt->job.exchange);
 	free(attempt);
@@ -182,17 +178,10 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	attempt_free(attempt);
 }
 
-static void delay_over(struct timer *timer)
-{
-	attempt_end(timer->context, AUTH_FAILED);
-}
-
 static void attempt_finished(void *context, struct job *job)
 {
 	struct attempt *attempt = (struct attempt *)job;
-	struct authd *authd = context;
 	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
-	enum auth_status status;
 
 	attempt->busy = false;
 	if (!attempt->peer) {
@@ -205,13 +194,7 @@ static void attempt_finished(void *context, struct job *job)
 		channel_send(&attempt->peer->channel, &challenge);
 		return;
 	}
-	status = exchange_status(job->exchange);
-	/* Who guesses waits. The attempt counts on, so that waiting guesses are bounded, too. */
-	attempt->delayed = status == AUTH_FAILED && authd->failure_delay > 0 &&
-			   loop_timer_start(service_loop(authd->service), &attempt->delay,
-				   authd->failure_delay);
-	if (!attempt->delayed)
-		attempt_end(attempt, status);
+	attempt_end(attempt, exchange_status(job->exchange));
 }
 
 /* --- messages: each returns false when the peer broke the rules --- */
@@ -234,7 +217,6 @@ static struct attempt *attempt_new(struct auth_peer *peer, const struct message_
 	if (!attempt)
 		return NULL;
 	*attempt = (struct attempt){ .authd = peer->authd, .peer = peer, .serial = begin->serial };
-	attempt->delay = (struct timer){ .fire = delay_over, .context = attempt };
 	peer->authd->attempts++;
 	attempt->job.exchange = exchange_new(&start);
 	if (attempt->job.exchange &&
@@ -283,7 +265,7 @@ static bool take_continue(struct auth_peer *peer, const struct message *message)
 	/* The result may have crossed it on the way: that is no fault. */
 	if (!attempt)
 		return true;
-	return !attempt->busy && !attempt->delayed &&
+	return !attempt->busy &&
 	       run_step(attempt, true, message->auth_continue.response);
 }
 
@@ -461,7 +443,6 @@ static bool open_all(struct authd *authd)
 	}
 	config_place(authd->service, authd->config);
 	authd->attempt_limit = (unsigned)config_int(authd->config, PARAM_auth_exchange_limit);
-	authd->failure_delay = config_time(authd->config, PARAM_auth_failure_delay);
 	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));
 	lifetime = config_time(authd->config, PARAM_auth_cache_lifetime);
 	if (lifetime > 0)

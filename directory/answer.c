@@ -179,7 +179,7 @@ const char *directory_changed(struct directory *d)
 		if (table_list_changed(d->maps[i]))
 			return MAPS_NAMES[i];
 	map_each(&d->lookups, lookup_changed, &changed);
-	return changed ? "of a restriction" : NULL;
+	return changed ? "a restriction" : NULL;
 }
 
 /* --- DIRECTORY_RECIPIENT --- */

@@ -41,7 +41,7 @@ void directory_turn(struct directory *directory, int64_t now);
 /* Answer one question with one or more messages (DIRECTORY_EXPAND has several); what is not a question gets none: false. */
 bool directory_answer(struct directory *directory, const struct message *question,
 	void (*send)(void *context, const struct message *answer), void *context);
-/* The table that was replaced or changed since it was opened, by its spec; NULL when there is none. */
+/* The parameter a table of which was replaced or changed since it was opened; NULL when there is none. */
 const char *directory_changed(struct directory *directory);
 /* Remembered answers used so far, for the figures and tests. */
 uint64_t directory_hits(const struct directory *directory);

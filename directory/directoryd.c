@@ -224,7 +224,7 @@ static void check_tables(struct timer *timer)
 		return;
 	}
 	/* Answers are given in the turn of their question: what is in hand now is done when the loop ends. */
-	log_info("table %s has changed -- restarting", changed);
+	log_info("table of %s has changed -- restarting", changed);
 	service_end(daemon->service, EX_OK);
 }
 

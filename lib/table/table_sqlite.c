@@ -14,7 +14,9 @@
 enum {
 	SQLITE_PARTS = 9, /* %1 ... %9 */
 	SQLITE_BUSY_WAIT = 200, /* ms to wait for a lock */
-	SQLITE_MAX_QUERY = 64 * 1024
+	SQLITE_MAX_QUERY = 64 * 1024,
+	SQLITE_MAX_STEPS = 2000, /* of one lookup, in units of SQLITE_UNIT */
+	SQLITE_UNIT = 1000 /* instructions of SQLite's virtual machine */
 };
 
 /* Bound parameters of a query: ?1 key, ?2 local part, ?3 domain, ?4 ... ?12 parts of the domain from its end. */
@@ -28,6 +30,7 @@ struct sqlite_table {
 	char *result_format; /* NULL: "%s" */
 	char *domains; /* only keys of these domains; NULL: all keys */
 	unsigned expansion_limit;
+	unsigned steps; /* of the lookup at hand */
 	struct table_stamp data; /* the database: is it still the file of that name? */
 };
 
@@ -224,6 +227,14 @@ static bool sqlite_prepare(struct sqlite_table *table, const struct table_openin
 	return done;
 }
 
+/* A query that goes on for ever is an error, not a hang. */
+static int count_steps(void *context)
+{
+	struct sqlite_table *table = context;
+
+	return ++table->steps > SQLITE_MAX_STEPS;
+}
+
 static char *take_option(struct sqlite_options *options, enum sqlite_option option)
 {
 	char *value = options->value[option];
@@ -259,6 +270,7 @@ static bool sqlite_set_up(struct sqlite_table *table, const struct table_opening
 		table_fail(opening, "%s: %s", options.value[OPTION_DBPATH], strerror(errno));
 		goto end;
 	}
+	sqlite3_progress_handler(table->db, SQLITE_UNIT, count_steps, table);
 	done = sqlite_prepare(table, opening, path, &options);
 	table->result_format = take_option(&options, OPTION_RESULT_FORMAT);
 	table->domains = take_option(&options, OPTION_DOMAIN);
@@ -435,6 +447,7 @@ static enum table_status sqlite_lookup(struct table *base, struct slice key, str
 	if (!key_fits(table, &parts) || !domain_wanted(table, &parts))
 		return TABLE_NOT_FOUND;
 	bind_key(table, &parts);
+	table->steps = 0;
 	while ((result = sqlite3_step(table->query)) == SQLITE_ROW && !value->failed) {
 		rows += add_row(table, &parts, database_column(table->query, 0), value);
 		if (table->expansion_limit && rows > table->expansion_limit)
