@@ -5,3 +5,5 @@ test_exchange_LIBS := -lsasl2
 PROGRAMS += authd
 authd_SOURCES := auth/authd.c $(AUTH)
 authd_LIBS := -lsasl2
+fuzz_sasl_SOURCES := $(AUTH)
+fuzz_sasl_LIBS := -lsasl2

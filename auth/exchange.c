@@ -30,6 +30,7 @@ struct exchange {
 	struct credentials *credentials; /* of the thread that runs the step */
 	enum credentials_status verdict;
 	bool checked; /* `verdict` holds */
+	bool nobody; /* the name that was claimed is none */
 	enum auth_status status;
 };
 
@@ -71,30 +72,52 @@ static int be_quiet(void *context, int level, const char *text)
 /* No configuration file of the system has a say here. */
 static int no_configuration(void *context, char **path)
 {
-	*path = strdup("/nonexistent");
-	return *path ? SASL_OK : SASL_NOMEM;
+	static char *nowhere;
+
+	if (!nowhere)
+		nowhere = strdup("/nonexistent");
+	*path = nowhere;
+	return nowhere ? SASL_OK : SASL_NOMEM;
 }
 
+/* The claimed name in lower case, with the realm. False when it cannot be anybody's: empty, too long, or with bytes that are not
+ * in a name (and would end up in the log). */
+static bool canonical_login(struct slice name, char *login, size_t size)
+{
+	bool whole = slice_find(name, '@') >= 0 || !library.realm[0];
+	int length;
+
+	if (name.length == 0 || name.length > CREDENTIALS_MAX_LOGIN)
+		return false;
+	for (size_t i = 0; i < name.length; i++)
+		if ((unsigned char)name.data[i] <= ' ' || name.data[i] == 0x7f)
+			return false;
+	length = snprintf(login, size, "%.*s%s%s", SLICE_ARG(name), whole ? "" : "@",
+		whole ? "" : library.realm);
+	if (length <= 0 || (size_t)length >= size)
+		return false;
+	for (char *p = login; *p; p++)
+		*p = ascii_lower(*p);
+	return true;
+}
+
+/* It always succeeds: where it fails, the LOGIN plugin loses the password's memory. A name that cannot be becomes one that
+ * nobody has. */
 static int make_canonical(sasl_conn_t *connection, void *context, const char *in,
 	unsigned in_length, unsigned flags, const char *user_realm, char *out, unsigned out_most,
 	unsigned *out_length)
 {
 	struct exchange *exchange = context;
-	bool whole = memchr(in, '@', in_length) != NULL || !library.realm[0];
-	int length;
+	size_t length;
 
-	if (in_length == 0 || in_length > CREDENTIALS_MAX_LOGIN || memchr(in, '\0', in_length))
-		return SASL_BADPROT;
-	length = snprintf(exchange->login, sizeof(exchange->login), "%.*s%s%s", (int)in_length, in,
-		whole ? "" : "@", whole ? "" : library.realm);
-	if (length <= 0 || (size_t)length >= sizeof(exchange->login) ||
-		(unsigned)length >= out_most) {
-		exchange->login[0] = '\0';
-		return SASL_BADPROT;
-	}
-	for (char *p = exchange->login; *p; p++)
-		*p = ascii_lower(*p);
-	memcpy(out, exchange->login, (size_t)length + 1);
+	exchange->nobody = exchange->nobody || !canonical_login(slice_of(in, in_length),
+						       exchange->login, sizeof(exchange->login));
+	if (exchange->nobody)
+		snprintf(exchange->login, sizeof(exchange->login), "-");
+	length = strlen(exchange->login);
+	if (length >= out_most)
+		return SASL_BUFOVER;
+	memcpy(out, exchange->login, length + 1);
 	*out_length = (unsigned)length;
 	return SASL_OK;
 }
@@ -104,8 +127,9 @@ static int check_password(sasl_conn_t *connection, void *context, const char *us
 {
 	struct exchange *exchange = context;
 
-	exchange->verdict = credentials_verify(
-		exchange->credentials, slice_from(user), slice_of(password, password_length));
+	/* For nobody, too, the time of a hash passes. */
+	exchange->verdict = credentials_verify(exchange->credentials,
+		slice_from(exchange->nobody ? "" : user), slice_of(password, password_length));
 	exchange->checked = true;
 	return exchange->verdict == CREDENTIALS_GOOD  ? SASL_OK
 	       : exchange->verdict == CREDENTIALS_BAD ? SASL_BADAUTH

@@ -133,6 +133,18 @@ static void login_asks_for_name_and_password(void **state)
 	exchange_free(&exchange);
 }
 
+static void name_that_cannot_be_is_refused_like_a_wrong_password(void **state)
+{
+	struct exchange *exchange = begin("LOGIN");
+
+	assert_false(step(exchange, SLICE("one@example.org\0x")));
+	assert_true(step(exchange, SLICE("secret")));
+	assert_int_equal(exchange_status(exchange), AUTH_FAILED);
+	exchange_free(&exchange);
+	assert_int_equal(plain(SLICE("\0one@example.org \0secret")), AUTH_FAILED);
+	assert_int_equal(plain(SLICE("\0one\n@example.org\0secret")), AUTH_FAILED);
+}
+
 static void other_mechanisms_are_not_there(void **state)
 {
 	assert_true(exchange_mechanism_known(SLICE("pLain")));
@@ -254,6 +266,7 @@ int main(void)
 		cmocka_unit_test(plain_refuses_what_is_malformed),
 		cmocka_unit_test(plain_without_initial_response_gets_an_empty_challenge),
 		cmocka_unit_test(login_asks_for_name_and_password),
+		cmocka_unit_test(name_that_cannot_be_is_refused_like_a_wrong_password),
 		cmocka_unit_test(other_mechanisms_are_not_there),
 		cmocka_unit_test(exchange_that_is_over_does_not_become_good),
 		cmocka_unit_test(crowd_is_served_by_threads_without_mixing),
