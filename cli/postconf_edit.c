@@ -224,27 +224,25 @@ static bool change_entry(struct master_edit *edit, const struct service_entry *e
 	return change_field(entry, rest, request->value, line);
 }
 
-static bool print_entry(
-	struct master_edit *edit, struct slice line, const char *before, struct buffer *out)
+static bool print_entry(struct master_edit *edit, struct slice line, struct buffer *out)
 {
 	struct services parsed = { .any_type = true };
 	bool good = parse_entry(line, &parsed);
 
-	if (good) {
-		buffer_add_text(out, before);
-		postconf_entry_text(&parsed.entries[0], !*before, out);
-	}
+	if (good)
+		postconf_entry_text(&parsed.entries[0], true, out);
 	services_free(&parsed);
 	return good;
 }
 
 /* Apply all requests for this entry, one after the other. */
-static bool edit_entry(void *context, struct slice text, struct buffer *out)
+static enum config_edit_action edit_entry(void *context, struct slice text, struct buffer *out)
 {
 	struct master_edit *edit = context;
 	const struct postconf *options = edit->options;
 	struct buffer current = { 0 }, next = { 0 };
-	bool changed = false, gone = false;
+	bool changed = false, gone = false,
+	     to_comment = options->mode == MODE_MASTER && options->comment_out;
 
 	buffer_add(&current, text);
 	for (int i = 0; i < edit->count && !edit->failed && !gone; i++) {
@@ -267,12 +265,13 @@ static bool edit_entry(void *context, struct slice text, struct buffer *out)
 		}
 		services_free(&parsed);
 	}
-	if (changed && !gone && !edit->failed)
-		edit->failed = !print_entry(
-			edit, buffer_slice(&current), options->comment_out ? "#" : "", out);
+	if (changed && !gone && !edit->failed && !to_comment)
+		edit->failed = !print_entry(edit, buffer_slice(&current), out);
 	buffer_free(&current);
 	buffer_free(&next);
-	return changed && !edit->failed;
+	return !changed || edit->failed ? CONFIG_KEEP
+	       : to_comment             ? CONFIG_TO_COMMENT
+					: CONFIG_REPLACE;
 }
 
 /* Entries that are new, and requests that meant nothing. */
@@ -284,7 +283,7 @@ static void finish_requests(struct master_edit *edit, struct buffer *out)
 		if (request->done)
 			continue;
 		if (edit->options->mode == MODE_MASTER && edit->options->edit)
-			edit->failed = !print_entry(edit, slice_from(request->value), "", out);
+			edit->failed = !print_entry(edit, slice_from(request->value), out);
 		else
 			fprintf(stderr, "postconf: warning: unmatched service_name/type: \"%s\"\n",
 				request->pattern);

@@ -111,13 +111,18 @@ MUST_CHECK bool config_snapshot(
 	const struct config_source *source, struct buffer *snapshot, struct config_report *report);
 
 /* --- changing files --- */
+enum config_edit_action {
+	CONFIG_KEEP,
+	CONFIG_REPLACE, /* by what was appended to `out`, or nothing */
+	CONFIG_TO_COMMENT
+};
 /*
- * Copy `text` (main.cf or master.cf) to `out`, entry by entry. `edit` sees each logical line: it returns false to keep it as it
- * is, true when it has appended what takes its place (or nothing). Comments and blank lines stay, those inside an entry too.
+ * Copy `text` (main.cf or master.cf) to `out`, entry by entry; `edit` sees each logical line and says what becomes of it. Comments
+ * and blank lines stay, those inside an entry too.
  */
 MUST_CHECK bool config_edit(struct slice text,
-	bool (*edit)(void *context, struct slice entry, struct buffer *out), void *context,
-	struct buffer *out);
+	enum config_edit_action (*edit)(void *context, struct slice entry, struct buffer *out),
+	void *context, struct buffer *out);
 enum config_change { CONFIG_SET, CONFIG_REMOVE, CONFIG_COMMENT_OUT };
 struct config_edit_item {
 	const char *name, *value; /* `value` for CONFIG_SET */

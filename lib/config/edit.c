@@ -35,29 +35,28 @@ static bool add_line(struct buffer *out, struct slice line)
 }
 
 bool config_edit(struct slice text,
-	bool (*edit)(void *context, struct slice entry, struct buffer *out), void *context,
-	struct buffer *out)
+	enum config_edit_action (*edit)(void *context, struct slice entry, struct buffer *out),
+	void *context, struct buffer *out)
 {
+	enum config_edit_action action = CONFIG_KEEP;
 	struct buffer logical = { 0 };
-	bool drop = false;
 	unsigned line;
 
 	while (text.length && !out->failed) {
 		struct slice physical = first_line(text);
+		bool comment = is_comment(physical);
 
-		if (is_comment(physical)) {
-			add_line(out, physical);
-		} else if (physical.data[0] == ' ' || physical.data[0] == '\t') {
-			if (!drop)
-				add_line(out, physical);
-		} else {
+		if (!comment && physical.data[0] != ' ' && physical.data[0] != '\t') {
 			struct line_reader reader = { text, 1 };
 
-			drop = line_next(&reader, &logical, &line) == LINE_TEXT &&
-			       edit(context, buffer_slice(&logical), out);
-			if (!drop)
-				add_line(out, physical);
+			action = CONFIG_KEEP;
+			if (line_next(&reader, &logical, &line) == LINE_TEXT)
+				action = edit(context, buffer_slice(&logical), out);
 		}
+		if (action == CONFIG_TO_COMMENT && !comment)
+			buffer_add_byte(out, '#');
+		if (action != CONFIG_REPLACE || comment)
+			add_line(out, physical);
 		text = slice_tail(text, physical.length);
 	}
 	buffer_free(&logical);
@@ -83,19 +82,17 @@ static struct config_edit_item *item_of(struct settings_edit *edit, struct slice
 	return NULL;
 }
 
-static bool edit_setting(void *context, struct slice entry, struct buffer *out)
+static enum config_edit_action edit_setting(void *context, struct slice entry, struct buffer *out)
 {
 	struct settings_edit *edit = context;
 	struct config_edit_item *item = item_of(edit, entry);
 
 	if (!item)
-		return false;
-	if (edit->change == CONFIG_COMMENT_OUT)
-		buffer_printf(out, "#%.*s\n", SLICE_ARG(entry));
-	else if (edit->change == CONFIG_SET && !item->found)
+		return CONFIG_KEEP;
+	if (edit->change == CONFIG_SET && !item->found)
 		buffer_printf(out, "%s = %s\n", item->name, item->value);
 	item->found++;
-	return true;
+	return edit->change == CONFIG_COMMENT_OUT ? CONFIG_TO_COMMENT : CONFIG_REPLACE;
 }
 
 bool config_edit_settings(struct slice text, enum config_change change,

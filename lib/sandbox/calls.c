@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -120,6 +121,12 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
 					SCMP_A0(SCMP_CMP_MASKED_EQ, 0x80000000u, 0));
+	/* A session ends with its spawner. */
+	if (calls & CELL_CALLS_LOCK_IN)
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2,
+					SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG),
+					SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	if (!(calls & CELL_CALLS_FORK) && (calls & CELL_CALLS_THREAD))
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -130,7 +131,7 @@ static void close_others(const struct session_start *start, int channel_fd, int 
 }
 
 static _Noreturn void run_child(
-	struct spawner *spawner, const struct session_start *start, int channel_fd)
+	struct spawner *spawner, const struct session_start *start, int channel_fd, pid_t parent)
 {
 	struct service *service = spawner->service;
 	char error[300];
@@ -139,6 +140,9 @@ static _Noreturn void run_child(
 	close_others(start, channel_fd, log_descriptor());
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Nobody would bound or end a session whose spawner has gone: postern abort, a crash. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(EX_OSERR);
 	service->loop = NULL; /* the parent's, and closed */
 	if (start->log_name)
 		log_rename(start->log_name);
@@ -169,7 +173,7 @@ struct session_child *spawner_start(
 {
 	struct session_child *child;
 	int ends[2];
-	pid_t pid;
+	pid_t pid, parent;
 
 	/* Room first: after the fork nothing may fail. */
 	if (spawner->children.count >= spawner->limit) {
@@ -184,9 +188,10 @@ struct session_child *spawner_start(
 		free(child);
 		return NULL;
 	}
+	parent = getpid();
 	pid = fork();
 	if (pid == 0)
-		run_child(spawner, start, ends[1]);
+		run_child(spawner, start, ends[1], parent);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);

@@ -291,7 +291,7 @@ static void settings_are_changed_in_place_and_comments_stay(void **state)
 	assert_int_equal(items[2].found, 0);
 	edit(CONFIG_REMOVE, items, 2, "# top\n  # inside\n\nb=2\nlast = 4\n");
 	edit(CONFIG_COMMENT_OUT, items + 1, 1,
-		"# top\na = 1\n#long = x, y\n  # inside\n\nb=2\na = 3\nlast = 4\n");
+		"# top\na = 1\n#long = x,\n  # inside\n#  y\n\nb=2\na = 3\nlast = 4\n");
 	edit(CONFIG_SET, NULL, 0,
 		"# top\na = 1\nlong = x,\n  # inside\n  y\n\nb=2\na = 3\nlast = 4\n");
 }
