@@ -433,7 +433,7 @@ static void remember(struct directory *d, struct slice key, struct recording *re
 static void repeat(const struct remembered *entry, uint32_t serial, answer_send send, void *context)
 {
 	struct slice rest = buffer_slice(&entry->packets);
-	struct message answer;
+	struct message answer = { 0 }; /* the decoder leaves the descriptors alone */
 	uint32_t length;
 
 	while (rest.length > sizeof(length)) {
