@@ -265,8 +265,7 @@ static bool take_continue(struct auth_peer *peer, const struct message *message)
 	/* The result may have crossed it on the way: that is no fault. */
 	if (!attempt)
 		return true;
-	return !attempt->busy &&
-	       run_step(attempt, true, message->auth_continue.response);
+	return !attempt->busy && run_step(attempt, true, message->auth_continue.response);
 }
 
 static bool take_cancel(struct auth_peer *peer, const struct message *message)

@@ -257,7 +257,8 @@ static void sqlite_expands_its_query(void **state)
 	write_cf("query = SELECT v FROM a WHERE k = '%s'\ndomain = example.net, example.org");
 	expect("sqlite:s.cf", "u@example.org", "one@x,two@x");
 	expect("sqlite:s.cf", "u", "(none)");
-	write_cf("query = WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT count(*) FROM n");
+	write_cf("query = WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT "
+		 "count(*) FROM n");
 	expect("sqlite:s.cf", "u", "(error)");
 	write_cf("select_field = v\ntable = a\nwhere_field = k\nadditional_conditions = AND v <> "
 		 "'one@x'");
