@@ -8,6 +8,7 @@ smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c
 smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_run.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
 
 test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+test_smtpd_content_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_restrictions_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 fuzz_smtp_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 fuzz_bdat_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c

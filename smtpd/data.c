@@ -29,6 +29,11 @@ static void content_put(struct session *s, struct slice bytes)
 
 	if (content->fault != CONTENT_GOOD)
 		return;
+	content->size += (int64_t)bytes.length;
+	if (s->settings->size_limit && content->size > s->settings->size_limit) {
+		content_fail(s, CONTENT_TOO_BIG);
+		return;
+	}
 	while (bytes.length) {
 		size_t room = MAX_CHUNK - content->chunk_length;
 		struct slice part = slice_head(bytes, room);
@@ -45,6 +50,7 @@ static void content_put(struct session *s, struct slice bytes)
 
 static void content_line_end(struct session *s)
 {
+	s->transaction.content.size++; /* CR LF it was, or becomes where it goes on */
 	content_put(s, SLICE("\n"));
 	s->transaction.content.unfinished = false;
 }
@@ -138,15 +144,13 @@ static size_t content_feed(struct session *s, struct slice bytes, bool dots, boo
 	return (size_t)(at - bytes.data);
 }
 
-/* Feed and count; the size limit holds for what came over the wire. */
+/* Feed and count. */
 static size_t content_take(struct session *s, struct slice bytes, bool dots, bool *ended)
 {
 	struct content *content = &s->transaction.content;
 	size_t used = content_feed(s, bytes, dots, ended);
 
-	content->received += (int64_t)used - (*ended ? 3 : 0);
-	if (s->settings->size_limit && content->received > s->settings->size_limit)
-		content_fail(s, CONTENT_TOO_BIG);
+	content->received += (int64_t)used;
 	return used;
 }
 

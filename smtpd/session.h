@@ -104,7 +104,8 @@ enum content_fault {
 struct content {
 	enum content_state state;
 	enum content_fault fault; /* the first one; from then on content is swallowed */
-	int64_t received; /* bytes on the wire, without the final dot */
+	int64_t received; /* bytes on the wire */
+	int64_t size; /* of the message with CR LF, dots unstuffed: what the size limit holds for */
 	size_t chunk_length; /* bytes waiting in the session's chunk */
 	bool unfinished; /* the last line has no end yet */
 };

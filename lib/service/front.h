@@ -11,26 +11,29 @@
 
 struct front;
 struct front_client {
-	char address[64];       /* "192.0.2.1", "2001:db8::1" */
+	char address[64]; /* "192.0.2.1", "2001:db8::1" */
 	uint16_t port;
 	char local_address[64];
 	uint16_t local_port;
-	bool local;             /* over the public UNIX socket */
-	uid_t uid;              /* of that peer */
+	bool local; /* over the public UNIX socket */
+	uid_t uid; /* of that peer */
 };
 struct front_limits {
-	unsigned connections;             /* in all; 0 no limit */
-	unsigned connections_per_client;  /* smtpd_client_connection_count_limit and its like; 0 no limit */
-	unsigned rate_per_client;         /* new ones in one `unit`; 0 no limit */
-	int64_t unit;                     /* ms (anvil_rate_time_unit) */
-	const char *exempt;               /* list of networks (cidr) that no limit but `connections` holds for */
+	unsigned connections; /* in all; 0 no limit */
+	unsigned
+		connections_per_client; /* smtpd_client_connection_count_limit and its like; 0 no limit */
+	unsigned rate_per_client; /* new ones in one `unit`; 0 no limit */
+	int64_t unit; /* ms (anvil_rate_time_unit) */
+	const char *exempt; /* list of networks (cidr) that no limit but `connections` holds for */
 };
 enum front_refusal { FRONT_ACCEPTED, FRONT_TOO_MANY, FRONT_TOO_MANY_FROM_CLIENT, FRONT_TOO_FAST };
 
 /* `accepted` gets a connected non-blocking descriptor (its own to close) and whether a limit refuses it: then it writes its
  * protocol's refusal and closes. It calls front_release once for each client that was FRONT_ACCEPTED, when it has gone. */
 struct front *front_open(struct service *service, const struct front_limits *limits,
-	void (*accepted)(void *context, int fd, const struct front_client *client, enum front_refusal refusal), void *context);
+	void (*accepted)(void *context, int fd, const struct front_client *client,
+		enum front_refusal refusal),
+	void *context);
 void front_release(struct front *front, const char *address);
 /* Count an event (message, recipient, login) of a client against `limit` in the rate unit; true when it is over. */
 bool front_rate(struct front *front, const char *address, unsigned what, unsigned limit);

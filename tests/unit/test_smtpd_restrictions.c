@@ -142,6 +142,15 @@ static void relay_list_decides_first_and_for_good(void **state)
 		"virtual mailbox table\r\n");
 }
 
+static void no_relay_without_delay_either(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.delay_reject = false;
+	assert_string_equal(rcpt(w, "permit", "a@b.example", "x@elsewhere.example"),
+		"554 5.7.1 <x@elsewhere.example>: Relay access denied\r\n");
+}
+
 static void lists_that_refuse_nobody_serve_nobody(void **state)
 {
 	struct world *w = *state;
@@ -416,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(names_without_argument),
 		T(relay_list_decides_first_and_for_good),
+		T(no_relay_without_delay_either),
 		T(lists_that_refuse_nobody_serve_nobody),
 		T(helo_names_are_judged),
 		T(early_refusals_without_delay),
