@@ -266,6 +266,35 @@ static enum store_status keywords_import(struct box *box)
 
 /* --- opening --- */
 
+/* UIDVALIDITY of a mailbox without a row: what its file tells, what another server gave it, or a new one. */
+static enum store_status first_validity(struct box *box, struct validity *validity)
+{
+	struct store *store = box->store;
+	struct validity imported = { 0 };
+	enum store_status status;
+
+	if (!store_validity_read(box->dir, validity))
+		return store_system_failed(store, STORE_VALIDITY_FILE);
+	if (validity->uid_validity)
+		return STORE_OK;
+	status = box_import_uids(box, &imported);
+	if (status != STORE_OK)
+		return status;
+	if (!imported.uid_validity) {
+		status = box_uid_validity(store, &imported.uid_validity);
+		/* INBOX's file has just been written with `last`. */
+		if (status == STORE_OK && strcmp(box->name, "INBOX") == 0)
+			validity->last = imported.uid_validity;
+	}
+	if (status != STORE_OK)
+		return status;
+	validity->uid_validity = imported.uid_validity;
+	validity->uid_floor = imported.uid_floor ? imported.uid_floor : 1;
+	return store_validity_write(box->dir, validity)
+		       ? STORE_OK
+		       : store_system_failed(store, STORE_VALIDITY_FILE);
+}
+
 /* There is a folder, and nobody has given it a row yet: in the write lock, look again, then make one. */
 static enum store_status make_row(struct box *box)
 {
@@ -280,19 +309,7 @@ static enum store_status make_row(struct box *box)
 		store_rollback(store);
 		return status;
 	}
-	if (!store_validity_read(box->dir, &validity)) {
-		status = store_system_failed(store, STORE_VALIDITY_FILE);
-	} else if (validity.uid_validity == 0) {
-		status = box_uid_validity(store, &validity.uid_validity);
-		/* INBOX's file has just been written with `last`. */
-		if (status == STORE_OK && strcmp(box->name, "INBOX") == 0)
-			validity.last = validity.uid_validity;
-		validity.uid_floor = 1;
-		if (status == STORE_OK && !store_validity_write(box->dir, &validity))
-			status = store_system_failed(store, STORE_VALIDITY_FILE);
-	} else {
-		status = STORE_OK;
-	}
+	status = first_validity(box, &validity);
 	if (validity.uid_floor == 0)
 		validity.uid_floor = 1;
 	if (status == STORE_OK &&

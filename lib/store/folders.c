@@ -226,12 +226,16 @@ static enum store_status forget_named(struct store *store, struct slice name)
 {
 	sqlite3_stmt *s = store_sql(store, SQL_BOX_FIND, "t", name);
 	int result = store_step(store, s);
-	int64_t id;
+	int64_t id, validity;
 
 	if (result <= 0)
 		return result == 0 ? STORE_OK : STORE_TEMPORARY;
 	id = sqlite3_column_int64(s, 0);
+	validity = sqlite3_column_int64(s, 1);
 	sqlite3_reset(s);
+	/* One that another server gave out may be ahead of ours. */
+	if (!store_run(store, SQL_VALIDITY_RAISE, "i", validity))
+		return STORE_TEMPORARY;
 	return box_forget(store, id);
 }
 

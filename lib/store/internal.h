@@ -62,6 +62,8 @@ enum {
 	S(FULL, "PRAGMA synchronous=FULL") \
 	S(VALIDITY, "SELECT value FROM meta WHERE key='uidvalidity'") \
 	S(VALIDITY_SET, "INSERT OR REPLACE INTO meta(key, value) VALUES('uidvalidity', ?1)") \
+	S(VALIDITY_RAISE, "INSERT INTO meta(key, value) VALUES('uidvalidity', ?1) " \
+			  "ON CONFLICT(key) DO UPDATE SET value=max(value, excluded.value)") \
 	S(BOX_FIND, "SELECT " BOX_COLUMNS " FROM mailbox WHERE name=?1") \
 	S(BOX_LOAD, "SELECT " BOX_COLUMNS " FROM mailbox WHERE id=?1") \
 	S(BOX_INSERT, "INSERT INTO mailbox(name, uid_validity, uid_next, uid_floor, recent_uid, " \
@@ -288,6 +290,8 @@ enum store_status box_insert(struct box *box, uint32_t uid, uint8_t flags, uint6
 /* Row out, expunged in, counters; does not touch the file. */
 enum store_status box_remove_row(struct box *box, uint32_t uid, uint8_t flags, int64_t size);
 enum store_status box_uid_validity(struct store *store, uint32_t *value);
+/* UIDs and UIDVALIDITY of Dovecot or Courier, if they had this mailbox before; `validity` stays zero if not. */
+enum store_status box_import_uids(struct box *box, struct validity *validity);
 enum store_status box_forget(struct store *store, int64_t id);
 
 /* --- sync.c --- */

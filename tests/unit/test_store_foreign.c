@@ -316,6 +316,57 @@ static void names_full_of_nonsense_do_no_harm(void **state)
 	mailbox_close(&m);
 }
 
+static void uids_of_dovecot_and_courier_are_taken_over(void **state)
+{
+	struct world *w = *state;
+	struct mailbox_counts counts;
+	struct mailbox *m;
+	uint32_t count;
+
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "C" : "D";
+		char path[100];
+
+		snprintf(path, sizeof(path), ".%s", name);
+		mkdirat(w->dir, path, 0700);
+		for (int k = 0; k < 3; k++) {
+			static const char *const SUB[] = { "cur", "new", "tmp" };
+
+			snprintf(path, sizeof(path), ".%s/%s", name, SUB[k]);
+			mkdirat(w->dir, path, 0700);
+		}
+		snprintf(path, sizeof(path), ".%s/cur/1600000000.M1P2.host,S=2,W=3:2,S", name);
+		write_file(w, path, "a\n");
+		snprintf(path, sizeof(path), ".%s/cur/1600000001.M1P2.host:2,", name);
+		write_file(w, path, "bb\n");
+		snprintf(path, sizeof(path), ".%s/new/1600000002.M1P2.host", name);
+		write_file(w, path, "ccc\n");
+		snprintf(path, sizeof(path), ".%s/cur/1600000003.M1P2.host:2,", name);
+		write_file(w, path, "dddd\n");
+	}
+	write_file(w, ".D/dovecot-uidlist",
+		"3 V1234567 N50 G00000000000000000000000000000000\n10 :1600000001.M1P2.host\n"
+		"20 W3 :1600000000.M1P2.host,S=2,W=3\n30 :1600000002.M1P2.host\n40 :gone\nx y\n");
+	write_file(w, ".C/courierimapuiddb",
+		"1 1234567 50\n10 1600000001.M1P2.host\n20 1600000000.M1P2.host\n30 "
+		"1600000002.M1P2.host\n");
+	for (int i = 0; i < 2; i++) {
+		m = open_box(w->store, i ? "C" : "D");
+		mailbox_entries(m, &count);
+		assert_int_equal(count, 4);
+		assert_int_equal(mailbox_entries(m, &count)[0].uid, 10);
+		assert_int_equal(mailbox_entries(m, &count)[0].size, 4);
+		assert_int_equal(mailbox_entries(m, &count)[1].uid, 20);
+		assert_int_equal(mailbox_entries(m, &count)[1].flags, FLAG_SEEN);
+		assert_int_equal(mailbox_entries(m, &count)[2].uid, 30);
+		assert_int_equal(mailbox_entries(m, &count)[2].size, 5);
+		assert_int_equal(mailbox_entries(m, &count)[3].uid, 50);
+		mailbox_counts(m, &counts);
+		assert_int_equal(counts.uid_validity, 1234567);
+		mailbox_close(&m);
+	}
+}
+
 static void uid_of_a_name_far_ahead_is_not_believed(void **state)
 {
 	struct world *w = *state;
@@ -404,6 +455,7 @@ int main(void)
 		STORE_TEST(keywords_past_the_limit_are_refused),
 		STORE_TEST(things_that_are_no_messages_are_left_alone),
 		STORE_TEST(names_full_of_nonsense_do_no_harm),
+		STORE_TEST(uids_of_dovecot_and_courier_are_taken_over),
 		STORE_TEST(uid_of_a_name_far_ahead_is_not_believed),
 		STORE_TEST(wrong_size_in_a_name_is_corrected_when_read),
 		STORE_TEST(change_hidden_behind_the_same_mtime_is_found_later),
