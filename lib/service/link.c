@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 /* Introductions asked of master, and standing connections that mend themselves. See service.h. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "service/internal.h"
@@ -72,7 +74,92 @@ int service_connect_sync(struct service *service, enum service_id to, int64_t de
 	return wait.fd;
 }
 
+struct link_waiting {
+	struct link_waiting *next;
+	struct buffer packet;
+	unsigned fd_count;
+	int fds[MESSAGE_FDS];
+};
+
 static void link_ask(struct link *link);
+
+static void waiting_free(struct link_waiting *waiting)
+{
+	for (unsigned i = 0; i < waiting->fd_count; i++)
+		close(waiting->fds[i]);
+	buffer_free(&waiting->packet);
+	free(waiting);
+}
+
+static struct link_waiting *waiting_take(struct link *link)
+{
+	struct link_waiting *waiting = link->waiting_head;
+
+	if (!waiting)
+		return NULL;
+	link->waiting_head = waiting->next;
+	if (!link->waiting_head)
+		link->waiting_tail = NULL;
+	link->waiting--;
+	return waiting;
+}
+
+static struct link_waiting *waiting_new(const struct message *message)
+{
+	struct link_waiting *waiting = calloc(1, sizeof(*waiting));
+
+	if (!waiting || !message_encode(message, &waiting->packet)) {
+		free(waiting);
+		return NULL;
+	}
+	for (; waiting->fd_count < message->fd_count; waiting->fd_count++) {
+		int copy = fcntl(message->fds[waiting->fd_count], F_DUPFD_CLOEXEC, 3);
+
+		if (copy < 0) {
+			waiting_free(waiting);
+			return NULL;
+		}
+		waiting->fds[waiting->fd_count] = copy;
+	}
+	return waiting;
+}
+
+bool link_send(struct link *link, const struct message *message)
+{
+	struct link_waiting *waiting;
+
+	if (channel_is_open(&link->channel))
+		return channel_send(&link->channel, message);
+	if (link->closed || link->waiting >= LINK_WAITING_MOST)
+		return false;
+	waiting = waiting_new(message);
+	if (!waiting)
+		return false;
+	if (link->waiting_tail)
+		link->waiting_tail->next = waiting;
+	else
+		link->waiting_head = waiting;
+	link->waiting_tail = waiting;
+	link->waiting++;
+	return true;
+}
+
+/* The connection is there: what waited for it goes out. */
+static void link_flush(struct link *link)
+{
+	struct link_waiting *waiting;
+
+	while (channel_is_open(&link->channel) && (waiting = waiting_take(link))) {
+		struct message message;
+
+		if (message_decode(buffer_slice(&waiting->packet), &message)) {
+			message.fd_count = waiting->fd_count;
+			memcpy(message.fds, waiting->fds, sizeof(waiting->fds));
+			channel_send(&link->channel, &message);
+		}
+		waiting_free(waiting);
+	}
+}
 
 static void link_retry(struct timer *timer)
 {
@@ -118,6 +205,7 @@ static void link_connected(struct service *service, void *context, int fd, const
 	link->failures = 0;
 	if (link->up)
 		link->up(link);
+	link_flush(link);
 }
 
 static void link_ask(struct link *link)
@@ -149,7 +237,11 @@ struct channel *link_channel(struct link *link)
 
 void link_close(struct link *link)
 {
+	struct link_waiting *waiting;
+
 	link->closed = true;
+	while ((waiting = waiting_take(link)))
+		waiting_free(waiting);
 	loop_timer_stop(&link->retry);
 	if (link->connecting)
 		forget_request(link->service, link);

@@ -232,11 +232,10 @@ void login_free(struct login **login)
 bool login_begin(struct login *login, struct login_client *client, const char *mechanism,
 	struct slice initial)
 {
-	struct channel *channel = link_channel(&login->auth);
 	struct message message = { .type = MESSAGE_AUTH_BEGIN };
 	struct message_auth_begin *begin = &message.auth_begin;
 
-	if (!channel || client->state != LOGIN_NONE || !login_adopt(login, client))
+	if (client->state != LOGIN_NONE || !login_adopt(login, client))
 		return false;
 	if (!slice_to_string(slice_from(mechanism), client->mechanism, sizeof(client->mechanism)))
 		client->mechanism[0] = '\0';
@@ -248,7 +247,8 @@ bool login_begin(struct login *login, struct login_client *client, const char *m
 	begin->initial = initial;
 	begin->client_address = slice_from(client->peer.address);
 	begin->local_address = slice_from(client->peer.local_address);
-	if (channel_send(channel, &message))
+	/* Just after a start or a reload authd may not have been introduced yet: the question waits for it. */
+	if (link_send(&login->auth, &message))
 		return true;
 	forget(login, client);
 	return false;
@@ -284,7 +284,6 @@ void login_cancel(struct login *login, struct login_client *client)
 void login_hand_over(
 	struct login *login, struct login_client *client, struct slice tag, struct slice input)
 {
-	struct channel *channel = link_channel(&login->spawner);
 	struct message message = { .type = MESSAGE_HANDOVER, .fd_count = 1 };
 	struct message_handover *handover = &message.handover;
 
@@ -297,7 +296,7 @@ void login_hand_over(
 	handover->client_address = slice_from(client->peer.address);
 	handover->client_port = client->peer.port;
 	handover->local_address = slice_from(client->peer.local_address);
-	if (channel && channel_send(channel, &message))
+	if (link_send(&login->spawner, &message))
 		return;
 	forget(login, client);
 	login->hooks->refused(client, "session service is not there");

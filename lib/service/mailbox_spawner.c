@@ -82,7 +82,8 @@ static void maybe_end(struct mailbox_spawner *spawner)
 {
 	if (!spawner->draining || spawner_count(spawner->children) || spawner->requests.count)
 		return;
-	for (struct peer_channel *peer = spawner->peers; peer && !spawner->fast; peer = peer->next) {
+	for (struct peer_channel *peer = spawner->peers; peer && !spawner->fast;
+		peer = peer->next) {
 		if (is_front(peer->who.from))
 			return;
 	}
@@ -204,16 +205,18 @@ static bool put_request(struct record *record)
 
 static void ask_mailbox(struct record *record)
 {
-	struct channel *channel = link_channel(&record->spawner->directory);
 	struct message message = { .type = MESSAGE_DIRECTORY_MAILBOX };
 
-	if (!channel || !put_request(record)) {
-		refuse(record, "directory service is not there");
+	if (!put_request(record)) {
+		refuse(record, "too many logins");
 		return;
 	}
 	message.directory_mailbox.serial = record->question;
 	message.directory_mailbox.login = slice_from(record->session.login);
-	channel_send(channel, &message);
+	if (!link_send(&record->spawner->directory, &message)) {
+		take_request(record->spawner, record->question);
+		refuse(record, "directory service is not there");
+	}
 }
 
 static void auth_receive(struct channel *channel, struct message *message)
@@ -280,7 +283,6 @@ static void take_handover(
 	struct mailbox_spawner *spawner, struct channel *front, struct message *message)
 {
 	struct message_handover *handover = &message->handover;
-	struct channel *auth = link_channel(&spawner->auth);
 	struct message question = { .type = MESSAGE_AUTH_REDEEM };
 	struct record *record = calloc(1, sizeof(*record));
 	struct mailbox_session *session;
@@ -300,14 +302,17 @@ static void take_handover(
 			sizeof(session->client_address)) ||
 		!slice_to_string(handover->local_address, session->local_address,
 			sizeof(session->local_address)) ||
-		!auth || spawner->fast || !put_request(record)) {
+		spawner->fast || !put_request(record)) {
 		refuse(record, "try again");
 		return;
 	}
 	question.auth_redeem.serial = record->question;
 	question.auth_redeem.service = slice_from(spawner->config->protocol);
 	question.auth_redeem.ticket = handover->ticket;
-	channel_send(auth, &question);
+	if (!link_send(&spawner->auth, &question)) {
+		take_request(spawner, record->question);
+		refuse(record, "authentication service is not there");
+	}
 }
 
 static void peer_receive(struct channel *channel, struct message *message)

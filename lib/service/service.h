@@ -88,11 +88,19 @@ struct link {
 	struct timer retry;
 	unsigned failures;
 	bool connecting, closed;
+	struct link_waiting *waiting_head, *waiting_tail; /* for link_send while there is no connection */
+	unsigned waiting;
 };
+enum { LINK_WAITING_MOST = 1000 /* messages that wait for a connection */ };
 void link_open(struct link *link, struct service *service, enum service_id to,
 	channel_receive receive, void (*up)(struct link *), void (*down)(struct link *),
 	void *context);
 struct channel *link_channel(struct link *link);
+/*
+ * Now, or as soon as there is a connection: for questions whose asker has a deadline of its own. False when it cannot be kept.
+ * What waits is forgotten at link_close.
+ */
+MUST_CHECK bool link_send(struct link *link, const struct message *message);
 void link_close(struct link *link);
 
 #endif
