@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/instance.h"
+#include "smtpd/restriction_names.h"
 
 const struct instance_folder INSTANCE_FOLDERS[] = {
 	{ "", 0755, UID_KEEP },
@@ -31,34 +32,73 @@ const struct instance_folder INSTANCE_FOLDERS[] = {
 };
 const unsigned INSTANCE_FOLDER_COUNT = sizeof(INSTANCE_FOLDERS) / sizeof(INSTANCE_FOLDERS[0]);
 
-static bool evaluate(const char *command, struct instance *instance, struct config_report *report)
+struct restriction_check {
+	const struct config_source *source;
+	struct config_report *report;
+};
+
+static void restriction_fault(void *context, const char *parameter, const char *text)
 {
-	if (!config_snapshot(instance->source, &instance->snapshot, report)) {
-		config_report_print(report, command, false, stderr);
+	struct restriction_check *check = context;
+
+	config_setting_fault(check->source, parameter, false, text, check->report);
+}
+
+/* What smtpd makes of the restriction lists. */
+static void check_restrictions(const struct config_source *source, const struct config *config,
+	struct config_report *report)
+{
+	struct restriction_check check = { source, report };
+
+	(void)!restrictions_check_config(config, restriction_fault, &check);
+}
+
+/* With the overrides of an entry; that they evaluate is known. */
+static void check_entry(const struct instance *instance, const struct service_entry *entry,
+	struct config_report *report)
+{
+	struct config_source *source =
+		services_source(instance->source, &instance->services, entry);
+	struct buffer snapshot = { 0 };
+	struct config *config = NULL;
+
+	if (source && config_snapshot(source, &snapshot, report))
+		config = config_open(buffer_slice(&snapshot));
+	if (config)
+		check_restrictions(source, config, report);
+	config_free(&config);
+	buffer_free(&snapshot);
+	config_source_free(&source);
+}
+
+static bool evaluate(struct instance *instance, struct config_report *report)
+{
+	if (!config_snapshot(instance->source, &instance->snapshot, report))
 		return false;
-	}
 	instance->config = config_open(buffer_slice(&instance->snapshot));
-	if (!instance->config) {
-		cli_complain(command, "out of memory");
+	if (!instance->config)
 		return false;
-	}
 	instance->root = config_text(instance->config, PARAM_instance_directory);
-	return true;
+	check_restrictions(instance->source, instance->config, report);
+	for (unsigned i = 0; i < instance->services.count && !report->errors; i++)
+		if (instance->services.entries[i].override_count)
+			check_entry(instance, &instance->services.entries[i], report);
+	return report->errors == 0;
 }
 
 bool instance_open(const char *command, bool warnings, struct instance *instance)
 {
 	static struct config_report report;
+	bool good;
 
 	memset(instance, 0, sizeof(*instance));
 	memset(&report, 0, sizeof(report));
 	instance->source = services_load(cli_folder(NULL), &instance->services, &report);
+	good = instance->source && evaluate(instance, &report);
 	config_report_print(&report, command, warnings, stderr);
-	memset(&report, 0, sizeof(report));
-	if (instance->source && evaluate(command, instance, &report))
-		return true;
-	instance_close(instance);
-	return false;
+	if (!good)
+		instance_close(instance);
+	return good;
 }
 
 void instance_close(struct instance *instance)

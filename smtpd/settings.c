@@ -55,7 +55,7 @@ static void load_limits(struct session_settings *s, const struct config *c)
 	s->timeout = config_time(c, PARAM_smtpd_timeout);
 	s->request_deadline = config_time(c, PARAM_smtpd_per_request_deadline);
 	s->error_sleep = config_time(c, PARAM_smtpd_error_sleep_time);
-	s->ipc_timeout = config_int(c, PARAM_ipc_timeout) * 1000;
+	s->ipc_timeout = config_time(c, PARAM_ipc_timeout);
 	s->min_data_rate = config_int(c, PARAM_smtpd_min_data_rate);
 	s->soft_errors = config_int(c, PARAM_smtpd_soft_error_limit);
 	s->hard_errors = config_int(c, PARAM_smtpd_hard_error_limit);

@@ -45,7 +45,6 @@ enum {
 	CONFIG_SETTINGS_MAX = 10000
 };
 
-struct config_source; /* main.cf as written: names, raw values, file and line of each */
 /* A fault in a file: nothing is lost, all faults are told. */
 struct config_fault {
 	char file[256];
@@ -54,6 +53,7 @@ struct config_fault {
 	char text[400];
 	bool warning; /* unknown parameter and the like: reported, not fatal */
 };
+struct config_source; /* main.cf as written: names, raw values, file and line of each */
 struct config_report {
 	struct config_fault faults[64]; /* the first ones */
 	unsigned count; /* of `faults` filled */
@@ -62,6 +62,9 @@ struct config_report {
 /* Note a fault; `parameter` may be NULL. An error takes the place of a warning when there is no room. */
 void config_fault_add(struct config_report *report, bool warning, const char *file, unsigned line,
 	const char *parameter, const char *format, ...) PRINTF_LIKE(6, 7);
+/* Note a fault of a parameter, at the place where it is set. */
+void config_setting_fault(const struct config_source *source, const char *parameter, bool warning,
+	const char *text, struct config_report *report);
 /* "FILE:LINE: PARAMETER: text" into `text`. */
 void config_fault_text(const struct config_fault *fault, char *text, size_t size);
 /* One line a fault, "NAME: warning: ..." or "NAME: error: ...". */

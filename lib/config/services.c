@@ -380,8 +380,7 @@ bool services_read(const char *folder, struct config_source *source, struct serv
 
 /* --- evaluation --- */
 
-/* main.cf with the entry's overrides on top; NULL when out of memory. */
-static struct config_source *entry_source(const struct config_source *source,
+struct config_source *services_source(const struct config_source *source,
 	const struct services *services, const struct service_entry *entry)
 {
 	struct config_source *overlay = config_source_overlay(source);
@@ -399,7 +398,7 @@ static struct config_source *entry_source(const struct config_source *source,
 bool services_snapshot(const struct config_source *source, const struct services *services,
 	const struct service_entry *entry, struct buffer *snapshot, struct config_report *report)
 {
-	struct config_source *overlay = entry_source(source, services, entry);
+	struct config_source *overlay = services_source(source, services, entry);
 	bool good = overlay && config_snapshot(overlay, snapshot, report);
 
 	if (!overlay)
@@ -419,7 +418,7 @@ static void check_overrides(const struct config_source *source, const struct ser
 
 		if (!services->entries[i].override_count)
 			continue;
-		overlay = entry_source(source, services, &services->entries[i]);
+		overlay = services_source(source, services, &services->entries[i]);
 		if (overlay) {
 			config_warn(overlay, true, report);
 			(void)!config_snapshot(overlay, &snapshot, report);

@@ -69,6 +69,9 @@ void services_free(struct services *services);
  */
 struct config_source *services_load(
 	const char *folder, struct services *services, struct config_report *report);
+/* main.cf with an entry's overrides on top, which borrows from `source`; NULL when out of memory. */
+struct config_source *services_source(const struct config_source *source,
+	const struct services *services, const struct service_entry *entry);
 /* Appends the snapshot of one entry: main.cf with its overrides; $service_name and $process_name are its name and command. */
 MUST_CHECK bool services_snapshot(const struct config_source *source,
 	const struct services *services, const struct service_entry *entry, struct buffer *snapshot,

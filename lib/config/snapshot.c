@@ -107,7 +107,7 @@ static bool check_choice(enum parameter p, struct slice value, char *error, size
 	return true;
 }
 
-static void setting_fault(const struct config_source *source, const char *name, bool warning,
+void config_setting_fault(const struct config_source *source, const char *name, bool warning,
 	const char *error, struct config_report *report)
 {
 	const struct setting *setting = source_find(source, name);
@@ -126,18 +126,18 @@ static bool evaluate(const struct config_source *source, const char *name,
 	struct slice text;
 
 	if (!config_value(source, name, strings, error, sizeof(error))) {
-		setting_fault(source, name, !info, error, report);
+		config_setting_fault(source, name, !info, error, report);
 		strings->length = start;
 		return false;
 	}
 	text = slice_tail(buffer_slice(strings), start);
 	if (info && !parameter_parse(info, text, value, error, sizeof(error))) {
-		setting_fault(source, name, false, error, report);
+		config_setting_fault(source, name, false, error, report);
 		return false;
 	}
 	if (info && strcmp(info->name, name) == 0 &&
 		!check_choice(parameter_of(name), text, error, sizeof(error))) {
-		setting_fault(source, name, false, error, report);
+		config_setting_fault(source, name, false, error, report);
 		return false;
 	}
 	return buffer_add_byte(strings, 0);

@@ -90,6 +90,17 @@ def test_every_fault_is_told_with_file_line_and_parameter(make_instance):
     assert not instance.running()
 
 
+def test_misspelled_restrictions_are_told_before_the_start(make_instance):
+    instance = make_instance()
+    instance.configure(smtpd_sender_restrictions="permit_mynetwork")
+    found = instance.postern("check", check=False)
+    assert found.returncode == 78 and "main.cf:" in found.err and "smtpd_sender_restrictions: " in found.err
+    instance.run("postconf", "-X", "smtpd_sender_restrictions")
+    instance.run("postconf", "-Pe", "smtp/inet/smtpd_helo_restrictions=nosuch")
+    found = instance.postern("start", check=False)
+    assert found.returncode == 78 and "master.cf:" in found.err and "smtpd_helo_restrictions: " in found.err
+
+
 @pytest.mark.core
 def test_start_status_stop_have_postfix_exit_codes(make_instance):
     instance = make_instance()
