@@ -11,14 +11,17 @@
 #include "base/buffer.h"
 
 struct address {
-	struct slice local;  /* as given, unquoted; empty for the null sender only */
-	struct slice domain; /* lower case, A-labels; "[...]" literals whole; empty for the null sender and where none was given */
+	struct slice local; /* as given, unquoted; empty for the null sender only */
+	struct slice
+		domain; /* lower case, A-labels; "[...]" literals whole; empty for the null sender and where none was given */
 };
 
 enum address_flag {
-	ADDRESS_UTF8 = 1,    /* SMTPUTF8 was given: bytes over 127 are allowed, and checked to be UTF-8 */
-	ADDRESS_NULL = 2,    /* "<>" is allowed (MAIL FROM) */
-	ADDRESS_BARE = 4,    /* lax (sendmail, not strict_rfc821_envelopes): without angle brackets too (it ends at white space),
+	ADDRESS_UTF8 =
+		1, /* SMTPUTF8 was given: bytes over 127 are allowed, and checked to be UTF-8 */
+	ADDRESS_NULL = 2, /* "<>" is allowed (MAIL FROM) */
+	ADDRESS_BARE =
+		4, /* lax (sendmail, not strict_rfc821_envelopes): without angle brackets too (it ends at white space),
 	                      * a local part without domain, dots anywhere in it, a dot behind the domain */
 };
 /*
@@ -28,17 +31,19 @@ enum address_flag {
  * memory ran out. <postmaster> needs no domain (RFC 5321 4.1.1.3). Bounds: domain 255 octets (RFC 5321 4.5.3.1.2); the
  * written address MAX_ADDRESS (ipc/messages.h), more than the 64 and 256 octets of 4.5.3.1, as Postfix accepts it.
  */
-MUST_CHECK bool address_parse_path(struct slice *text, unsigned flags, struct arena *arena, struct address *address,
-	const char **error);
+MUST_CHECK bool address_parse_path(struct slice *text, unsigned flags, struct arena *arena,
+	struct address *address, const char **error);
 /* External form: quoted where it must be, "local@domain". */
 bool address_write(const struct address *address, struct buffer *out);
 /* A domain name: letters, digits, hyphens (and underscores), labels 1..63, 255 in all, the last not a number; U-labels become A-labels. */
-MUST_CHECK bool address_domain(struct slice text, bool utf8, struct arena *arena, struct slice *domain);
+MUST_CHECK bool address_domain(
+	struct slice text, bool utf8, struct arena *arena, struct slice *domain);
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
 bool address_is_literal(struct slice domain);
 /* Split "user+ext" at the first of `delimiters`; never for postmaster, mailer-daemon and double-bounce,
  * and, if "-" is a delimiter, owner-x and x-request. False when there is no extension or no user before it. */
-bool address_split_extension(struct slice local, const char *delimiters, struct slice *user, struct slice *extension);
+bool address_split_extension(
+	struct slice local, const char *delimiters, struct slice *user, struct slice *extension);
 /* Lower-cased "local@domain" as lookup key, unquoted; "local" when there is no domain. Data NULL when memory is out. */
 struct slice address_key(const struct address *address, struct arena *arena);
 
@@ -48,11 +53,12 @@ struct slice address_key(const struct address *address, struct arena *arena);
  * that have only `name` set (`group` 1 and 2), as IMAP's ENVELOPE wants them.
  */
 struct header_address {
-	struct slice name;    /* display name, unquoted, encoded-words left as they are; data NULL when there is none */
-	struct slice route;   /* source route; data NULL when none */
-	struct slice local;   /* data NULL in group entries */
-	struct slice domain;  /* data NULL when there is none */
-	int group;            /* 0 address, 1 group start (name is its name), 2 group end */
+	struct slice
+		name; /* display name, unquoted, encoded-words left as they are; data NULL when there is none */
+	struct slice route; /* source route; data NULL when none */
+	struct slice local; /* data NULL in group entries */
+	struct slice domain; /* data NULL when there is none */
+	int group; /* 0 address, 1 group start (name is its name), 2 group end */
 };
 /*
  * The slices lie in `arena`. False when memory or `limit` entries ran out, or when `each` returned false (that ends it); what was

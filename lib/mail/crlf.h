@@ -10,10 +10,10 @@
 
 /* What has been seen of a text that comes in pieces. Zeroed at the start. */
 struct crlf_state {
-	bool cr;        /* the last byte was CR */
+	bool cr; /* the last byte was CR */
 	uint64_t bytes; /* so far */
 	uint64_t lines; /* LF bytes so far */
-	uint64_t bare;  /* LF bytes without CR before them */
+	uint64_t bare; /* LF bytes without CR before them */
 };
 
 /* Append with every LF that has no CR before it made CR LF; CR LF stays. */

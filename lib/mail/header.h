@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 
 struct header_field {
-	struct slice name;  /* without the colon and without white space before it */
+	struct slice name; /* without the colon and without white space before it */
 	struct slice value; /* behind the colon, with folding and without the final line end */
 	struct slice whole; /* name to final line end */
 };
@@ -40,7 +40,7 @@ struct header_stream {
 	struct buffer line;
 	size_t limit;
 	bool done;
-	bool failed;   /* memory ran out: a field was lost or cut short */
+	bool failed; /* memory ran out: a field was lost or cut short */
 	size_t excess; /* when done: bytes of earlier chunks that are the body's after all (a line that is no header, in pieces) */
 	int state;
 	void (*field)(void *context, struct slice whole);

@@ -13,26 +13,28 @@
 enum { MIME_MAX_DEPTH = 64, MIME_MAX_PARTS = 10000, MIME_MAX_PARAMETERS = 64 };
 
 struct mime_parameter {
-	struct slice name;  /* as written */
+	struct slice name; /* as written */
 	struct slice value; /* unquoted */
 };
 struct mime_part {
 	struct mime_part *parent, *children, *next;
-	unsigned number;      /* from 1 among its siblings */
+	unsigned number; /* from 1 among its siblings */
 	size_t header_offset, header_length; /* in the message; with the empty line */
-	size_t body_offset, body_length;     /* without the boundary's CR LF */
+	size_t body_offset, body_length; /* without the boundary's CR LF */
 	uint32_t body_lines;
-	struct slice type, subtype;          /* "text" "plain" by default ("message" "rfc822" in a digest); as written */
-	bool type_given;                     /* there was a Content-Type that can be understood */
+	struct slice type,
+		subtype; /* "text" "plain" by default ("message" "rfc822" in a digest); as written */
+	bool type_given; /* there was a Content-Type that can be understood */
 	struct mime_parameter *parameters;
 	unsigned parameter_count;
-	struct slice id, description, md5, language, location; /* data NULL when absent; as written, with folding */
-	struct slice encoding;               /* "7bit" by default */
-	struct slice disposition;            /* data NULL when absent */
+	struct slice id, description, md5, language,
+		location; /* data NULL when absent; as written, with folding */
+	struct slice encoding; /* "7bit" by default */
+	struct slice disposition; /* data NULL when absent */
 	struct mime_parameter *disposition_parameters;
 	unsigned disposition_parameter_count;
-	bool is_multipart;                   /* has a boundary; may have no children */
-	bool is_message;                     /* message/rfc822: its one child is the enclosed message's top part */
+	bool is_multipart; /* has a boundary; may have no children */
+	bool is_message; /* message/rfc822: its one child is the enclosed message's top part */
 };
 
 /* NULL when memory is out. A structure past the bounds is kept as the leaf it was reached at. */
@@ -42,7 +44,8 @@ struct mime_part *mime_find(struct mime_part *top, const uint32_t *numbers, unsi
 /* Content-Type's parameter by name, case ignored; data NULL when absent. RFC 2231 continuations are not put together. */
 struct slice mime_parameter(const struct mime_part *part, const char *name);
 /* The parenthesised forms of FETCH (RFC 3501 7.4.2): BODY without, BODYSTRUCTURE with extension data. */
-bool mime_write_structure(const struct mime_part *part, struct slice message, bool extended, struct buffer *out);
+bool mime_write_structure(
+	const struct mime_part *part, struct slice message, bool extended, struct buffer *out);
 /*
  * ENVELOPE of a header block. `arena` is used for the addresses and not reset. Memory that runs out ends an address list early;
  * the text stays well formed as long as `out` takes it.

@@ -28,10 +28,11 @@ bool mail_search_utf8(struct mail_needle *needle, struct slice utf8);
  * In a message. One that cannot be taken apart for want of memory is searched as it stands. An empty needle is found even in an
  * empty message.
  */
-bool mail_search_text(struct mail_needle *needle, struct slice message, enum mail_search_where where);
+bool mail_search_text(
+	struct mail_needle *needle, struct slice message, enum mail_search_where where);
 /* Likewise, with the parts known already: for several needles in one message. */
-bool mail_search_parts(struct mail_needle *needle, struct slice message, const struct mime_part *top,
-	enum mail_search_where where);
+bool mail_search_parts(struct mail_needle *needle, struct slice message,
+	const struct mime_part *top, enum mail_search_where where);
 /* In the value of any field of that name (case ignored). An empty needle: there is such a field. */
 bool mail_search_header(struct mail_needle *needle, struct slice headers, struct slice name);
 
