@@ -24,11 +24,11 @@ static bool listed(const struct fetch_section *section, struct slice name)
 static bool select_fields(
 	const struct fetch_section *section, struct slice headers, struct buffer *scratch)
 {
-	bool wanted = section->text == SECTION_FIELDS, bad = false;
+	bool wanted = section->text == SECTION_FIELDS;
 	struct header_field field;
 
 	buffer_clear(scratch);
-	while (header_next(&headers, &field, &bad)) {
+	while (header_next_lax(&headers, &field)) {
 		if (listed(section, field.name) == wanted)
 			buffer_add(scratch, field.whole);
 	}
@@ -56,7 +56,7 @@ static bool locate(const struct fetch_section *section, struct slice message, st
 	struct mime_part *part;
 
 	if (section->number_count == 0) {
-		size_t header = header_length(message);
+		size_t header = header_length_lax(message);
 
 		*at = section->text == SECTION_ALL ? (struct extent){ 0, message.length }
 		      : section->text == SECTION_TEXT

@@ -28,7 +28,7 @@ static bool load_message(struct candidate *c)
 			return false;
 		}
 		/* The header block read before is gone with this call. */
-		c->headers = slice_head(c->message, header_length(c->message));
+		c->headers = slice_head(c->message, header_length_lax(c->message));
 		c->have_message = c->have_headers = true;
 	}
 	return true;

@@ -185,8 +185,9 @@ bool needle_in_body(const struct needle *needle, struct slice message, struct ar
 	struct buffer *scratch)
 {
 	struct mime_part *top = mime_parse(message, arena);
-	bool found = top ? in_part(needle, top, message, scratch)
-			 : needle_in(needle, slice_tail(message, header_length(message)), scratch);
+	bool found =
+		top ? in_part(needle, top, message, scratch)
+		    : needle_in(needle, slice_tail(message, header_length_lax(message)), scratch);
 
 	arena_reset(arena);
 	return found;

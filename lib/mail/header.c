@@ -93,6 +93,17 @@ size_t header_length(struct slice message)
 	return message.length - rest.length;
 }
 
+size_t header_length_lax(struct slice message)
+{
+	const char *p = message.data, *end = p + message.length;
+
+	while (p < end && !is_empty_line(p, end))
+		p = line_end(p, end);
+	if (p < end)
+		p += *p == '\r' ? 2 : 1;
+	return (size_t)(p - message.data);
+}
+
 bool header_find(struct slice headers, const char *name, struct header_field *field)
 {
 	struct slice wanted = slice_from(name);

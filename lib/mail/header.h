@@ -22,6 +22,8 @@ bool header_next(struct slice *text, struct header_field *field, bool *bad);
  * and nowhere else. False at the empty line, which is left in *text, or at the end.
  */
 bool header_next_lax(struct slice *text, struct header_field *field);
+/* Length of the header block with its empty line, in that sense: where mime_parse finds it. The whole length without one. */
+size_t header_length_lax(struct slice message);
 /* Length of the header block with its empty line; the whole length when there is no body. */
 size_t header_length(struct slice message);
 /* First field of that name (case ignored); looks no further than header_next would. */

@@ -251,6 +251,6 @@ bool mail_search_text(
 	top = mime_parse(message, &needle->arena);
 	if (top)
 		return mail_search_parts(needle, message, top, where);
-	found = mail_search_utf8(needle, slice_tail(message, header_length(message)));
+	found = mail_search_utf8(needle, slice_tail(message, header_length_lax(message)));
 	return found || (where == MAIL_SEARCH_TEXT && in_headers(needle, message));
 }

@@ -435,12 +435,12 @@ static enum store_status read_head(struct mailbox *mailbox, uint32_t index, stru
 		plan->head_uid = uid;
 	}
 	*headers = buffer_slice(&plan->head);
-	headers->length = header_length(*headers);
+	headers->length = header_length_lax(*headers);
 	if (headers->length < plan->head.length)
 		return STORE_OK;
 	status = mailbox_read(mailbox, index, headers);
 	if (status == STORE_OK)
-		headers->length = header_length(*headers);
+		headers->length = header_length_lax(*headers);
 	return status;
 }
 
@@ -454,7 +454,7 @@ static enum store_status fresh_headers(
 		return read_head(mailbox, index, headers);
 	status = mailbox_read(mailbox, index, headers);
 	if (status == STORE_OK)
-		headers->length = header_length(*headers);
+		headers->length = header_length_lax(*headers);
 	return status;
 }
 
@@ -472,7 +472,7 @@ enum store_status mailbox_read_headers(
 		return plan ? STORE_NONE : STORE_TEMPORARY;
 	uid = mailbox->entries[index].uid;
 	if (plan->text_uid == uid) {
-		*headers = slice_head(plan->message, header_length(plan->message));
+		*headers = slice_head(plan->message, header_length_lax(plan->message));
 		return STORE_OK;
 	}
 	if (!chunk_find(mailbox, &plan->headers, uid, &row))
@@ -530,7 +530,7 @@ static enum store_status render(struct mailbox *mailbox, uint32_t index, enum st
 	} else {
 		status = mailbox_read(mailbox, index, &message);
 		good = status == STORE_OK && render_structures(plan, message) &&
-		       render_envelope(plan, slice_head(message, header_length(message)));
+		       render_envelope(plan, slice_head(message, header_length_lax(message)));
 	}
 	if (status == STORE_OK && !good)
 		status = store_failed(mailbox->store, "structure too large for memory");

@@ -102,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&arena, 64 << 20);
 	top = mime_parse(message, &arena);
 	require(top && top->header_offset == 0 && top->body_offset + top->body_length == size);
+	require(top->header_length == header_length_lax(message));
 	check_part(top, message, 0);
 	for (int extended = 0; extended < 2; extended++) {
 		require(mime_write_structure(top, message, extended, &out));

@@ -71,6 +71,23 @@ static void length_counts_the_empty_line(void **state)
 	assert_int_equal(header_length(SLICE("")), 0);
 }
 
+static void in_a_mailbox_only_the_empty_line_ends_the_headers(void **state)
+{
+	struct slice text = SLICE("From joe\nA: b\n>From x\n y: z\nC: d\n\nbody: x\n");
+	struct header_field f;
+
+	assert_int_equal(header_length_lax(text), text.length - 8);
+	assert_int_equal(header_length_lax(SLICE("A: b\r\n\r\nx")), 8);
+	assert_int_equal(header_length_lax(SLICE("A: b\r\nx")), 7);
+	assert_int_equal(header_length_lax(SLICE("")), 0);
+	assert_true(header_next_lax(&text, &f));
+	assert_slice(f.name, "A");
+	assert_true(header_next_lax(&text, &f));
+	assert_slice(f.name, "C");
+	assert_false(header_next_lax(&text, &f));
+	assert_slice(text, "\nbody: x\n");
+}
+
 static void field_is_found_in_any_case_but_not_in_the_body_or_in_another(void **state)
 {
 	struct slice text = SLICE("X-Subject: 1\nSUBJECT: 2\nA: 3\n Date: 4\n\nDate: 5\n");
@@ -183,6 +200,7 @@ int main(void)
 		cmocka_unit_test(line_that_is_no_header_begins_the_body),
 		cmocka_unit_test(last_field_needs_no_line_end),
 		cmocka_unit_test(length_counts_the_empty_line),
+		cmocka_unit_test(in_a_mailbox_only_the_empty_line_ends_the_headers),
 		cmocka_unit_test(field_is_found_in_any_case_but_not_in_the_body_or_in_another),
 		cmocka_unit_test(unfolding_removes_line_ends_only),
 		cmocka_unit_test(comments_are_stripped_but_not_inside_quotes),
