@@ -109,7 +109,8 @@ static void take_lock(struct master *master)
 	if (fcntl(master->lock_fd, F_SETLK, &lock) < 0)
 		give_up(master, EX_UNAVAILABLE, path, "the mail system is already running");
 	length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(master->lock_fd, 0) < 0 ||
+	/* Anybody may ask whether it runs. */
+	if (fchmod(master->lock_fd, 0644) < 0 || ftruncate(master->lock_fd, 0) < 0 ||
 		!os_pwrite_all(master->lock_fd, text, (size_t)length, 0))
 		give_up(master, EX_CANTCREAT, path, strerror(errno));
 }
