@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: ISC
+"""Reload takes up all of a good configuration or none of a bad one, and drops nobody; what dies is started again; stop and abort."""
+import os
+import signal
+import time
+
+import pytest
+
+from postern import DOMAIN, body_behind_trace, wait_for
+
+pytestmark = pytest.mark.xdist_group("reload")
+
+
+@pytest.mark.core
+def test_reload_drops_no_connection_and_changes_what_it_should(instance):
+    smtp, imap, pop = instance.smtp(), instance.imap(), instance.pop3("two")
+    imap.select("INBOX")
+    smtp.ehlo()
+    assert smtp.mail("a@elsewhere.test")[0] == 250
+    instance.configure(message_size_limit="77777", smtpd_banner="$myhostname ESMTP changed")
+    instance.reload()
+    with instance.smtp() as fresh:
+        fresh.ehlo()
+        assert fresh.esmtp_features["size"] == "77777"
+    assert smtp.rcpt(f"one@{DOMAIN}")[0] == 250
+    assert smtp.data(b"Subject: over the reload\r\n\r\nx\r\n")[0] == 250
+    smtp.quit()
+    wait_for(lambda: any(b"over the reload" in m for m in instance.messages()), "the message")
+    imap.noop()
+    assert imap.search(None, "ALL")[1][0] == b"1", "an old session hears of news of the new generation"
+    assert pop.noop().startswith(b"+OK")
+    pop.quit()
+    imap.logout()
+    # The former generation is gone when its last client is.
+    wait_for(lambda: len(instance.processes("qmgr")) == 1 and len(instance.processes("imapd")) == 1, "the old processes to end")
+
+
+@pytest.mark.parametrize("file,line,words", [
+    ("main.cf", "message_size_limit = many", ["main.cf", "message_size_limit"]),
+    ("main.cf", "smtpd_recipient_restrictions = reject_everything_please", ["smtpd_recipient_restrictions"]),
+    ("master.cf", "smtp2 inet n - y", ["master.cf"]),
+])
+def test_a_bad_configuration_changes_nothing_and_is_told(instance, file, line, words):
+    path = instance.etc / file
+    good = path.read_text()
+    number = len(good.splitlines()) + 1
+    path.write_text(good.rstrip("\n") + "\n" + line + "\n")
+    before = instance.processes()
+    done = instance.reload(check=False)
+    assert done.returncode != 0
+    told = done.out + done.err
+    assert all(word in told for word in words) and str(number) in told, told
+    assert instance.processes() == before
+    assert body_behind_trace(instance.wait_message(sent := instance.send()), sent.bytes)
+    path.write_text(good)
+    instance.reload()
+
+
+def test_each_daemon_that_dies_is_started_again_and_mail_flows(instance):
+    for name in ("cleanup", "directoryd", "qmgr", "virtual", "smtpd", "smtpd-session", "authd", "imapd", "imapd-session", "pop3d"):
+        pid = next(iter(instance.processes(name)))
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: [p for p in instance.processes(name) if p != pid], f"{name} to be there again")
+        sent = wait_for(lambda: _try_send(instance), f"SMTP after the death of {name}")
+        wait_for(lambda: _try_read(instance, sent), f"the message after the death of {name}\n{instance.log_tail()}")
+
+
+def _try_send(instance):
+    try:
+        return instance.send(size=300)
+    except Exception:
+        return None
+
+
+def _try_read(instance, sent):
+    try:
+        return any(sent.tag.encode() in m for m in instance.messages())
+    except Exception:
+        return None
+
+
+def test_stop_ends_every_process_and_says_so(instance):
+    pids = list(instance.processes())
+    begin = time.monotonic()
+    instance.stop()
+    assert time.monotonic() - begin < 15
+    wait_for(lambda: not any(instance._alive(pid) for pid in pids), "the end of every process", 5)
+    status = instance.postern("status", check=False)
+    assert status.returncode == 1
+    assert "stopping the Postern mail system" in instance.log()
+
+
+def test_abort_and_the_death_of_master_leave_no_process_behind(instance):
+    pids = list(instance.processes())
+    instance.postern("abort")
+    wait_for(lambda: not any(instance._alive(pid) for pid in pids), "the end of every process", 10)
+    instance.start()
+    pids = list(instance.processes())
+    os.kill(instance.master_pid(), signal.SIGKILL)
+    wait_for(lambda: not any(instance._alive(pid) for pid in pids), "daemons to end with their master", 20)
+    instance.start()
+    instance.wait_message(instance.send())
