@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: ISC
+"""Domains, users, aliases, passwords and lookup tables of a running instance: what changes counts at once, and errors are never final."""
+import concurrent.futures
+import imaplib
+import json
+import os
+import poplib
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from postern import DOMAIN, HOST, TIMEOUT, wait_for
+
+
+def login(instance, user, password):
+    """True or False; an answer that is neither is an error."""
+    client = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    try:
+        client.login(user, password)
+    except imaplib.IMAP4.error as refused:
+        assert b"AUTHENTICATIONFAILED" in refused.args[0], refused
+        return False
+    finally:
+        client.shutdown()
+    return True
+
+
+def rcpt(instance, recipient, sender="a@elsewhere.example"):
+    """The reply to RCPT in a session of its own."""
+    with instance.smtp() as client:
+        client.ehlo("client.example")
+        client.mail(sender)
+        return client.rcpt(recipient)
+
+
+def settled(instance, recipient, sender="a@elsewhere.example"):
+    """As above, asked again while the answer is "try later"."""
+    return wait_for(lambda: next((r for r in [rcpt(instance, recipient, sender)] if r[0] // 100 != 4), None), recipient)
+
+
+@pytest.mark.core
+def test_a_new_user_gets_mail_and_logs_in_at_once_and_a_deleted_one_does_not(instance):
+    address = f"three@{DOMAIN}"
+    assert rcpt(instance, address)[0] == 550
+    assert not login(instance, address, "pw")
+    instance.postern("user", "add", address, "--quota", "5M", input="pw\n")
+    assert rcpt(instance, address)[0] == 250
+    assert login(instance, address, "pw")
+    shown = json.loads(instance.postern("user", "show", address, "--json").out)
+    assert shown == {"address": address, "mailbox": f"{DOMAIN}/three", "quota": 5 << 20, "enabled": True}
+    instance.postern("user", "delete", address)
+    assert rcpt(instance, address)[0] == 550
+    assert not login(instance, address, "pw")
+
+
+@pytest.mark.core
+def test_a_changed_password_and_a_disabled_login_count_at_once(instance):
+    address = f"one@{DOMAIN}"
+    assert login(instance, address, "one-secret")
+    instance.postern("user", "passwd", address, input="changed\n")
+    assert not login(instance, address, "one-secret")
+    assert login(instance, address, "changed")
+    instance.postern("user", "disable", address)
+    assert not login(instance, address, "changed")
+    assert rcpt(instance, address)[0] == 250  # mail still comes in
+    instance.postern("user", "enable", address)
+    assert login(instance, address, "changed")
+
+
+def test_login_names_without_domain_get_the_realm(instance):
+    assert login(instance, "One", "one-secret")
+    assert not login(instance, "one@example.net", "one-secret")
+
+
+def test_a_crowd_of_logins_is_not_mixed_up(instance):
+    attempts = [("one", "one-secret", True), ("two", "two-secret", True), ("one", "two-secret", False), ("two", "one-secret", False)]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        tries = [(pool.submit(login, instance, f"{u}@{DOMAIN}", p), good) for u, p, good in attempts * 8]
+        for attempt, good in tries:
+            assert attempt.result() == good
+
+
+def test_sasl_plain_and_login_over_imap_and_pop3(instance):
+    client = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    client.authenticate("PLAIN", lambda _: f"\0one@{DOMAIN}\0one-secret".encode())
+    client.logout()
+    client = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    answers = iter([f"two@{DOMAIN}".encode(), b"two-secret"])
+    client.authenticate("LOGIN", lambda _: next(answers))
+    client.logout()
+    pop = poplib.POP3(HOST, instance.base + 110, timeout=TIMEOUT)
+    pop.user(f"one@{DOMAIN}")
+    with pytest.raises(poplib.error_proto):
+        pop.pass_("wrong")
+    pop.close()
+    assert f"auth: user=<one@{DOMAIN}> service=pop3" in instance.log()
+
+
+def test_a_hash_of_another_system_is_taken_over(instance):
+    hashed = subprocess.run(["openssl", "passwd", "-6", "from elsewhere"], capture_output=True, text=True, check=True).stdout.strip()
+    instance.postern("user", "passwd", f"one@{DOMAIN}", "--hash", hashed)
+    assert login(instance, f"one@{DOMAIN}", "from elsewhere")
+    refused = instance.postern("user", "passwd", f"one@{DOMAIN}", "--hash", "plain text", check=False)
+    assert refused.returncode == 65
+
+
+@pytest.mark.core
+def test_aliases_work_at_once_and_postmaster_always(instance):
+    assert rcpt(instance, "postmaster")[0] == 250
+    assert rcpt(instance, f"Postmaster@{DOMAIN}")[0] == 250
+    assert rcpt(instance, f"info@{DOMAIN}")[0] == 550
+    instance.postern("alias", "add", f"info@{DOMAIN}", f"one@{DOMAIN}", f"two@{DOMAIN}")
+    assert rcpt(instance, f"info@{DOMAIN}")[0] == 250
+    with instance.smtp() as client:
+        client.sendmail("a@elsewhere.example", [f"info@{DOMAIN}"], b"Subject: to both\r\n\r\nbody\r\n")
+    for user in ("one", "two"):
+        box = instance.imap(user)
+        wait_for(lambda: box.select()[1] == [b"1"], f"mail for {user}")
+        box.logout()
+    instance.postern("alias", "delete", f"info@{DOMAIN}")
+    assert rcpt(instance, f"info@{DOMAIN}")[0] == 550
+
+
+def test_commands_refuse_what_is_wrong(instance):
+    for arguments, status in (
+        (["user", "add", f"../../x@{DOMAIN}"], 65),
+        (["user", "add", "a@unknown.example"], 65),
+        (["user", "add", f"one@{DOMAIN}"], 65),
+        (["user", "quota", f"one@{DOMAIN}", "much"], 65),
+        (["user", "delete", f"nobody@{DOMAIN}"], 65),
+        (["domain", "add", "not a domain"], 65),
+        (["domain", "delete", DOMAIN], 65),
+        (["alias", "add", f"x@{DOMAIN}", "no-address"], 65),
+        (["user", "frobnicate"], 64),
+        (["domain"], 64),
+    ):
+        done = instance.postern(*arguments, check=False, input="pw\n")
+        assert done.returncode == status, (arguments, done.err)
+        assert done.err
+
+
+def test_a_changed_table_is_noticed_without_reload(make_instance):
+    instance = make_instance()
+    table = instance.etc / "virtual"
+    table.write_text(f"first@{DOMAIN} one@{DOMAIN}\n")
+    instance.run("postmap", f"hash:{table}")
+    instance.configure(virtual_alias_maps=f"hash:{table}")
+    instance.start()
+    assert rcpt(instance, f"first@{DOMAIN}")[0] == 250
+    assert rcpt(instance, f"second@{DOMAIN}")[0] == 550
+    table.write_text(f"second@{DOMAIN} one@{DOMAIN}\n")
+    before = len(instance.log())
+    instance.run("postmap", f"hash:{table}")
+    instance.wait_log(r"has changed -- restarting", after=before)
+    assert settled(instance, f"second@{DOMAIN}")[0] == 250
+    assert settled(instance, f"first@{DOMAIN}")[0] == 550
+
+
+def test_sqlite_table_sees_new_rows(make_instance):
+    instance = make_instance()
+    data, cf = instance.etc / "aliases.sqlite", instance.etc / "aliases.cf"
+    with sqlite3.connect(data) as db:
+        db.execute("CREATE TABLE aliases (address TEXT PRIMARY KEY, goto TEXT)")
+    os.chmod(data, 0o644)
+    cf.write_text(f"dbpath = {data}\nquery = SELECT goto FROM aliases WHERE address = '%s'\n")
+    instance.configure(virtual_alias_maps=f"sqlite:{cf}")
+    instance.start()
+    assert rcpt(instance, f"row@{DOMAIN}")[0] == 550
+    with sqlite3.connect(data) as db:
+        db.execute("INSERT INTO aliases VALUES (?, ?)", (f"row@{DOMAIN}", f"one@{DOMAIN}"))
+    wait_for(lambda: rcpt(instance, f"row@{DOMAIN}")[0] == 250, "the new row", 5)
+    assert rcpt(instance, f"x' OR '1'='1@{DOMAIN}")[0] in (550, 553, 501)
+
+
+@pytest.mark.parametrize("parameter", ["virtual_alias_maps", "virtual_mailbox_domains", "transport_maps"])
+def test_a_table_that_fails_makes_nobody_unknown(make_instance, parameter):
+    instance = make_instance()
+    instance.configure(**{parameter: "fail:"})
+    instance.start()
+    if parameter == "transport_maps":
+        with instance.smtp() as client:
+            client.sendmail("a@elsewhere.example", [f"one@{DOMAIN}"], b"Subject: later\r\n\r\n")
+        instance.wait_log(r"status=deferred")
+        assert "status=bounced" not in instance.log()
+    else:
+        recipient = f"nobody@{DOMAIN}" if parameter == "virtual_alias_maps" else "x@elsewhere.example"
+        assert rcpt(instance, recipient)[0] // 100 == 4
+
+
+@pytest.mark.parametrize("daemon", ["directoryd", "authd"])
+def test_service_comes_back_after_a_crash(instance, daemon):
+    (pid,) = instance.processes(daemon)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: set(instance.processes(daemon)) - {pid}, "a new one")
+    assert settled(instance, f"one@{DOMAIN}")[0] == 250
+    wait_for(lambda: _logs_in(instance), "a login")
+
+
+def _logs_in(instance):
+    try:
+        return login(instance, f"one@{DOMAIN}", "one-secret")
+    except AssertionError:
+        return False  # "temporarily unavailable" is a fair answer meanwhile
+
+
+def test_access_tables_of_restrictions_are_asked(make_instance):
+    instance = make_instance()
+    (instance.etc / "senders").write_text("bad.example REJECT go away\nfriend@bad.example OK\n")
+    instance.run("postmap", f"hash:{instance.etc}/senders")
+    (instance.etc / "patterns").write_text("/^spam.*@/ 554 5.7.1 pattern $$\n")
+    instance.configure(smtpd_sender_restrictions=f"check_sender_access hash:{instance.etc}/senders, "
+                                                 f"check_sender_access pcre:{instance.etc}/patterns",
+                       mynetworks="192.0.2.0/24")
+    instance.start()
+    assert rcpt(instance, f"one@{DOMAIN}", "friend@bad.example")[0] == 250
+    code, text = rcpt(instance, f"one@{DOMAIN}", "other@sub.bad.example")
+    assert code == 554 and b"go away" in text
+    code, text = rcpt(instance, f"one@{DOMAIN}", "spammer@good.example")
+    assert code == 554 and b"pattern $" in text
+    assert rcpt(instance, f"one@{DOMAIN}", "nice@good.example")[0] == 250
