@@ -17,8 +17,8 @@ struct access {
 	enum directory_status status;
 };
 
-/* True when the search is over: found, or failed. */
-static bool ask(struct access *access, struct slice key)
+/* True when the search is over: found, or failed. A part of what is checked is not shown to tables of patterns. */
+static bool ask(struct access *access, struct slice key, bool part)
 {
 	struct message question = { .type = MESSAGE_DIRECTORY_LOOKUP }, answer;
 	struct session *s = access->check->session;
@@ -30,6 +30,7 @@ static bool ask(struct access *access, struct slice key)
 	question.directory_lookup.serial = ++s->serial;
 	question.directory_lookup.tables = access->tables;
 	question.directory_lookup.key = key;
+	question.directory_lookup.part = part;
 	if (!session_ask(s, TO_DIRECTORY, &question, s->serial, MESSAGE_DIRECTORY_LOOKUP_ANSWER,
 		    &answer))
 		return true;
@@ -42,11 +43,11 @@ static bool ask(struct access *access, struct slice key)
 }
 
 /* The name, then its parents: "b.c" or ".b.c" as parent_domain_matches_subdomains has it. */
-static bool ask_domain(struct access *access, struct slice domain)
+static bool ask_domain(struct access *access, struct slice domain, bool part)
 {
 	bool dotless = access->check->session->settings->parents_match;
 
-	if (ask(access, domain))
+	if (ask(access, domain, part))
 		return true;
 	for (;;) {
 		ptrdiff_t dot = slice_find(slice_tail(domain, 1), '.');
@@ -54,7 +55,7 @@ static bool ask_domain(struct access *access, struct slice domain)
 		if (dot < 0 || address_is_literal(domain))
 			return false;
 		domain = slice_tail(domain, (size_t)dot + 1);
-		if (ask(access, slice_tail(domain, dotless)))
+		if (ask(access, slice_tail(domain, dotless), true))
 			return true;
 		if (!dotless && domain.length == 1)
 			return false;
@@ -66,12 +67,14 @@ static bool ask_domain(struct access *access, struct slice domain)
 static bool ask_network(struct access *access, struct slice address)
 {
 	char separator = slice_find(address, ':') >= 0 ? ':' : '.';
+	bool part = false;
 
 	for (;;) {
 		ptrdiff_t end;
 
-		if (ask(access, address))
+		if (ask(access, address, part))
 			return true;
+		part = true;
 		end = slice_find_last(address, separator);
 		if (end <= 0)
 			return false;
@@ -85,13 +88,13 @@ static bool ask_address(struct access *access, struct slice address)
 	ptrdiff_t at = slice_find_last(address, '@');
 
 	if (address.length == 0)
-		return ask(access, SLICE("<>"));
-	if (ask(access, address))
+		return ask(access, SLICE("<>"), false);
+	if (ask(access, address, false))
 		return true;
 	if (at < 0)
 		return false;
-	return ask_domain(access, slice_tail(address, (size_t)at + 1)) ||
-	       ask(access, slice_head(address, (size_t)at + 1));
+	return ask_domain(access, slice_tail(address, (size_t)at + 1), true) ||
+	       ask(access, slice_head(address, (size_t)at + 1), true);
 }
 
 static bool ask_client(struct access *access)
@@ -99,7 +102,7 @@ static bool ask_client(struct access *access)
 	const struct session *s = access->check->session;
 	ptrdiff_t bracket = slice_find(slice_from(s->name), '[');
 
-	return ask_domain(access, slice_head(slice_from(s->name), (size_t)bracket)) ||
+	return ask_domain(access, slice_head(slice_from(s->name), (size_t)bracket), false) ||
 	       ask_network(access, slice_from(s->client.address));
 }
 
@@ -273,7 +276,7 @@ enum check_result check_access(
 	struct access access = { .check = check, .restriction = restriction, .tables = argument };
 	bool over = restriction->subject == ABOUT_CLIENT ? ask_client(&access)
 		    : restriction->subject == ABOUT_HELO
-			    ? ask_domain(&access, check_subject(check, restriction->subject))
+			    ? ask_domain(&access, check_subject(check, restriction->subject), false)
 			    : ask_address(&access, check_subject(check, restriction->subject));
 
 	if (!over)

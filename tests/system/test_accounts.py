@@ -209,7 +209,7 @@ def test_access_tables_of_restrictions_are_asked(make_instance):
     instance = make_instance()
     (instance.etc / "senders").write_text("bad.example REJECT go away\nfriend@bad.example OK\n")
     instance.run("postmap", f"hash:{instance.etc}/senders")
-    (instance.etc / "patterns").write_text("/^spam.*@/ 554 5.7.1 pattern $$\n")
+    (instance.etc / "patterns").write_text("/^spam.*@/ 554 5.7.1 pattern $$\n/^good\\.example$/ REJECT not a whole address\n")
     instance.configure(smtpd_sender_restrictions=f"check_sender_access hash:{instance.etc}/senders, "
                                                  f"check_sender_access pcre:{instance.etc}/patterns",
                        mynetworks="192.0.2.0/24")
