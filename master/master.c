@@ -109,8 +109,8 @@ static void take_lock(struct master *master)
 	if (fcntl(master->lock_fd, F_SETLK, &lock) < 0)
 		give_up(master, EX_UNAVAILABLE, path, "the mail system is already running");
 	length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	/* Anybody may ask whether it runs. */
-	if (fchmod(master->lock_fd, 0644) < 0 || ftruncate(master->lock_fd, 0) < 0 ||
+	/* The file is nobody else's to open: a reader could take a lock on it, and no master could start. */
+	if (ftruncate(master->lock_fd, 0) < 0 ||
 		!os_pwrite_all(master->lock_fd, text, (size_t)length, 0))
 		give_up(master, EX_CANTCREAT, path, strerror(errno));
 }

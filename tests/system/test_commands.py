@@ -123,6 +123,16 @@ def test_start_status_stop_have_postfix_exit_codes(make_instance):
 def test_status_is_for_everybody(instance, ordinary_user):
     status = instance.postern("status", "--json", as_user=ordinary_user)
     assert json.loads(status.out)["running"] is True
+    instance.stop()
+    assert instance.postern("status", as_user=ordinary_user, check=False).returncode == 1
+
+
+def test_nobody_else_can_keep_it_from_starting(instance, ordinary_user):
+    instance.stop()
+    lock = "import fcntl, sys; fcntl.lockf(open(sys.argv[1]), fcntl.LOCK_SH)"
+    kept = subprocess.run(["setpriv", f"--reuid={ordinary_user.pw_uid}", f"--regid={ordinary_user.pw_gid}", "--clear-groups",
+                           "/usr/bin/python3", "-c", lock, str(instance.path / "run/master.pid")], capture_output=True)
+    assert kept.returncode != 0 and b"PermissionError" in kept.stderr
 
 
 def test_abort_ends_at_once_although_a_client_is_connected(instance):
