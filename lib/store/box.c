@@ -207,30 +207,6 @@ static enum store_status keyword_add(struct box *box, struct slice name)
 	return STORE_OK;
 }
 
-/* `create` only inside of a transaction that saves the row. */
-enum store_status box_keyword(struct box *box, struct slice name, bool create, unsigned *bit)
-{
-	enum store_status status;
-
-	for (unsigned i = 0; i < box->keyword_count; i++) {
-		if (slice_equal_nocase(slice_from(box->keywords[i]), name)) {
-			*bit = i;
-			return STORE_OK;
-		}
-	}
-	if (!create)
-		return STORE_NONE;
-	if (!keyword_is_good(name))
-		return STORE_LIMIT;
-	*bit = box->keyword_count;
-	status = keyword_add(box, name);
-	if (status == STORE_OK && *bit < STORE_LETTERS && !keywords_write(box))
-		status = STORE_TEMPORARY;
-	if (status != STORE_OK)
-		keywords_free(box); /* loaded again when next needed */
-	return status;
-}
-
 /* One line of dovecot-keywords; numbers that were left out get a name, so that the letters behind them keep their meaning. */
 static enum store_status keyword_import(struct box *box, struct slice line)
 {
@@ -249,8 +225,7 @@ static enum store_status keyword_import(struct box *box, struct slice line)
 	return status == STORE_OK ? keyword_add(box, line) : status;
 }
 
-/* What letters meant before there was a row. */
-static enum store_status keywords_import(struct box *box)
+enum store_status box_keywords_import(struct box *box)
 {
 	char text[STORE_LETTERS * (STORE_KEYWORD_MAX + 8)];
 	ssize_t n = os_read_file(box->dir, "dovecot-keywords", text, sizeof(text));
@@ -261,6 +236,38 @@ static enum store_status keywords_import(struct box *box)
 		return store_system_failed(box->store, "dovecot-keywords");
 	while (status == STORE_OK && slice_split(&rest, '\n', &line))
 		status = keyword_import(box, line);
+	return status;
+}
+
+/* `create` only inside of a transaction that saves the row. */
+enum store_status box_keyword(struct box *box, struct slice name, bool create, unsigned *bit)
+{
+	enum store_status status;
+
+	for (unsigned i = 0; i < box->keyword_count; i++) {
+		if (slice_equal_nocase(slice_from(box->keywords[i]), name)) {
+			*bit = i;
+			return STORE_OK;
+		}
+	}
+	if (!create)
+		return STORE_NONE;
+	if (!keyword_is_good(name))
+		return STORE_LIMIT;
+	/* A letter that somebody else has just taken must not get two meanings. */
+	status = box_keywords_import(box);
+	for (unsigned i = 0; status == STORE_OK && i < box->keyword_count; i++) {
+		*bit = i;
+		if (slice_equal_nocase(slice_from(box->keywords[i]), name))
+			return STORE_OK;
+	}
+	*bit = box->keyword_count;
+	if (status == STORE_OK)
+		status = keyword_add(box, name);
+	if (status == STORE_OK && *bit < STORE_LETTERS && !keywords_write(box))
+		status = STORE_TEMPORARY;
+	if (status != STORE_OK)
+		keywords_free(box); /* loaded again when next needed */
 	return status;
 }
 
@@ -320,7 +327,7 @@ static enum store_status make_row(struct box *box)
 	if (status == STORE_OK)
 		status = row_fetch(box, store_sql(store, SQL_BOX_FIND, "t", slice_from(box->name)));
 	if (status == STORE_OK)
-		status = keywords_import(box);
+		status = box_keywords_import(box);
 	if (status == STORE_OK)
 		status = box_save(box);
 	if (status == STORE_OK)

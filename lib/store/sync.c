@@ -40,6 +40,7 @@ struct scan {
 	bool backwards; /* cur/ is older than we left it: a crash lost renames of ours */
 	bool in_new, failed, foreign; /* while listing */
 	bool whole; /* cur/ was read, too */
+	bool keywords_read; /* dovecot-keywords was looked at */
 	unsigned taken;
 	uint32_t serial;
 };
@@ -259,13 +260,27 @@ static void changed(struct scan *scan, bool addition)
 		row->changed_modseq = scan->modseq;
 }
 
+/* Flags and keywords of a file's letters; letters that nobody explains are no keywords. */
+static uint8_t read_letters(struct scan *scan, struct slice letters, uint64_t *keywords)
+{
+	struct box *box = scan->box;
+	uint8_t flags = store_letters_flags(letters, box->forwarded, keywords);
+
+	if (*keywords >> box->keyword_count && !scan->keywords_read) {
+		scan->keywords_read = true;
+		(void)box_keywords_import(box);
+		flags = store_letters_flags(letters, box->forwarded, keywords);
+	}
+	*keywords &= (1ull << box->keyword_count) - 1;
+	return flags;
+}
+
 /* The file's letters are the truth about flags, but for keywords that have no letter. */
 static bool adopt_flags(struct scan *scan, struct known *known, struct slice name)
 {
 	struct box *box = scan->box;
 	uint64_t keywords, lettered = (1ull << STORE_LETTERS) - 1;
-	uint8_t flags =
-		store_letters_flags(store_file_parse(name).letters, box->forwarded, &keywords);
+	uint8_t flags = read_letters(scan, store_file_parse(name).letters, &keywords);
 
 	if (box->forwarded >= 0)
 		lettered |= 1ull << box->forwarded;
@@ -285,7 +300,7 @@ static bool adopt_rename(struct scan *scan, struct known *known, const struct fo
 	struct file_name parsed = store_file_parse(file->name),
 			 ours = store_file_parse(known->name);
 	uint64_t keywords;
-	uint8_t flags = store_letters_flags(parsed.letters, box->forwarded, &keywords);
+	uint8_t flags = read_letters(scan, parsed.letters, &keywords);
 	bool plain = !file->in_new && parsed.uid == known->uid && !scan->backwards;
 
 	if (plain)
@@ -461,7 +476,7 @@ static bool take_over(struct scan *scan, const struct found *file)
 		box->row.uid_next = uid;
 	if (uid == 0 || uid == box->row.uid_next)
 		uid = box_next_uid(box);
-	flags = store_letters_flags(parsed.letters, box->forwarded, &keywords);
+	flags = read_letters(scan, parsed.letters, &keywords);
 	store_letters_write(flags, keywords, box->forwarded, letters);
 	if (uid == 0 || !choose_name(scan, file, &parsed, uid, letters, name))
 		return false;

@@ -247,6 +247,28 @@ static void keyword_letters_follow_dovecot_keywords(void **state)
 	mailbox_close(&m);
 }
 
+static void keyword_that_dovecot_adds_later_is_known(void **state)
+{
+	struct world *w = *state;
+	struct mailbox *m = open_box(w->store, "INBOX");
+	uint32_t count;
+	unsigned bit;
+
+	assert_int_equal(mailbox_keyword(m, SLICE("First"), true, &bit), STORE_OK);
+	write_file(w, "dovecot-keywords", "0 First\n1 Theirs\n");
+	write_file(w, "cur/1600000000.M1P2.host:2,bx", "a\n");
+	refresh(m, true);
+	assert_int_equal(mailbox_entries(m, &count)[0].keywords, 2);
+	assert_string_equal(mailbox_keywords(m)[1], "Theirs");
+	assert_null(mailbox_keywords(m)[2]);
+	write_file(w, "dovecot-keywords", "0 First\n1 Theirs\n2 More\n");
+	assert_int_equal(mailbox_keyword(m, SLICE("ours"), true, &bit), STORE_OK);
+	assert_int_equal(bit, 3);
+	assert_int_equal(mailbox_keyword(m, SLICE("more"), false, &bit), STORE_OK);
+	assert_int_equal(bit, 2);
+	mailbox_close(&m);
+}
+
 static void keywords_past_the_limit_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -452,6 +474,7 @@ int main(void)
 		STORE_TEST(file_renamed_after_our_look_is_still_read),
 		STORE_TEST(vanished_file_is_none_when_read),
 		STORE_TEST(keyword_letters_follow_dovecot_keywords),
+		STORE_TEST(keyword_that_dovecot_adds_later_is_known),
 		STORE_TEST(keywords_past_the_limit_are_refused),
 		STORE_TEST(things_that_are_no_messages_are_left_alone),
 		STORE_TEST(names_full_of_nonsense_do_no_harm),
