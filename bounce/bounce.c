@@ -156,9 +156,7 @@ static bool send_begin(struct channel *channel, const struct report *report)
 				 (report->flags & QUEUE_FLAG_SMTPUTF8 ? CLEANUP_SMTPUTF8 : 0),
 			.size_hint = (int64_t)report->text.length } };
 	struct message recipient = { .type = MESSAGE_CLEANUP_RECIPIENT,
-		.cleanup_recipient = { .serial = report->mail_serial,
-			.address = report->sender,
-			.notify = NOTIFY_NEVER } };
+		.cleanup_recipient = { .serial = report->mail_serial, .address = report->sender } };
 
 	return channel_send(channel, &begin) && channel_send(channel, &recipient);
 }

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: ISC
+"""The queue manager and the queue commands: what is deferred, returned, held, limited, and what operators see of it."""
+import email
+import email.policy
+import os
+import pwd
+import signal
+import time
+
+import pytest
+
+from postern import DOMAIN, wait_for
+
+FAR = "far@elsewhere.test"
+QUICK = {"minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s"}
+NOBODY = pwd.getpwnam("nobody")
+
+
+def submit(instance, *recipients, sender=f"one@{DOMAIN}", text="Subject: for the queue\n\nbody\n"):
+    instance.run("sendmail", "-i", "-f", sender, *recipients, input=text)
+
+
+def deferred(instance, count=1):
+    """Entries of the queue once so many messages are deferred."""
+    return wait_for(lambda: len(q := [e for e in instance.queue() if e["queue_name"] == "deferred"]) == count and q,
+                    f"{count} deferred messages\n{instance.log_tail()}")
+
+
+def empty(instance):
+    return instance.run("mailq").out == "Mail queue is empty\n"
+
+
+def files(instance, *folders):
+    return [p for folder in folders for p in (instance.path / "queue" / folder).iterdir()]
+
+
+def report_to(instance, user="one"):
+    """The first delivery status notification in a mailbox, parsed."""
+    def find():
+        for raw in instance.messages(user):
+            message = email.message_from_bytes(raw, policy=email.policy.default)
+            if message.get_content_type() == "multipart/report":
+                return message
+        return None
+    return wait_for(find, f"a notification\n{instance.log_tail()}")
+
+
+def status_of(report):
+    """Fields about the message, and about each recipient."""
+    blocks = list(report.iter_parts())[1].get_payload()
+    return dict(blocks[0].items()), [dict(block.items()) for block in blocks[1:]]
+
+
+@pytest.mark.core
+def test_mail_for_a_transport_that_is_not_built_waits_with_its_reason(instance):
+    submit(instance, FAR)
+    entry = deferred(instance)[0]
+    assert entry["sender"] == f"one@{DOMAIN}"
+    assert entry["recipients"] == [{"address": FAR, "delay_reason": "mail transport unavailable"}]
+    assert entry["attempts"] == 1
+    assert 250 < entry["next_try"] - time.time() < 350
+    listing = instance.run("mailq").out.split("\n")
+    assert listing[0] == "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------"
+    assert listing[1].startswith(entry["queue_id"] + " ")
+    assert listing[2] == "(mail transport unavailable)".rjust(78)
+    assert listing[3] == " " * 47 + FAR
+    assert listing[4:] == ["", "-- 0 Kbytes in 1 Request.", ""]
+    assert f"to=<{FAR}>, relay=none, delay=" in instance.log()
+
+
+@pytest.mark.core
+def test_the_sender_hears_of_an_unknown_recipient_and_the_others_get_their_mail(instance):
+    submit(instance, f"two@{DOMAIN}", f"nosuch@{DOMAIN}", text="Subject: partly\n\nthe body\n")
+    wait_for(lambda: any(b"Subject: partly" in m for m in instance.messages("two")), "the message")
+    report = report_to(instance)
+    about, recipients = status_of(report)
+    assert about["Reporting-MTA"].startswith("dns; ")
+    assert [r["Final-Recipient"] for r in recipients] == [f"rfc822; nosuch@{DOMAIN}"]
+    assert recipients[0]["Action"] == "failed" and recipients[0]["Status"] == "5.1.1"
+    returned = list(report.iter_parts())[2]
+    assert returned.get_content_type() == "message/rfc822"
+    assert returned.get_payload()[0].get_content().splitlines() == ["the body"]
+    assert report["Auto-Submitted"] == "auto-replied"
+    assert report["Return-Path"] == "<>"
+    wait_for(lambda: empty(instance), "an empty queue")
+
+
+def test_a_notification_that_fails_ends_there(instance):
+    submit(instance, f"nosuch@{DOMAIN}", sender=f"nobody-here@{DOMAIN}")
+    instance.wait_log(r"nobody is left to be told")
+    wait_for(lambda: empty(instance), "an empty queue")
+    assert len(instance.log().split("sender non-delivery notification")) == 2
+
+
+def test_a_large_message_is_returned_as_its_header(make_instance):
+    instance = make_instance(settings={"bounce_size_limit": "1000"})
+    instance.start()
+    submit(instance, f"nosuch@{DOMAIN}", text="Subject: large\n\n" + "a line of text\n" * 1000)
+    part = list(report_to(instance).iter_parts())[2]
+    assert part.get_content_type() == "text/rfc822-headers"
+    assert "Subject: large" in part.get_content() and "a line of text" not in part.get_content()
+
+
+def test_the_sender_is_told_of_a_delay_once(make_instance):
+    instance = make_instance(settings={**QUICK, "delay_warning_time": "1s"})
+    instance.start()
+    submit(instance, FAR)
+    _, recipients = status_of(report_to(instance))
+    assert recipients[0]["Action"] == "delayed" and "Will-Retry-Until" in recipients[0]
+    attempts = deferred(instance)[0]["attempts"]
+    wait_for(lambda: (q := instance.queue()) and q[0]["attempts"] >= attempts + 2, "two more attempts")
+    assert len(instance.messages("one")) == 1
+
+
+def test_mail_that_gets_too_old_is_returned(make_instance):
+    instance = make_instance(settings={**QUICK, "maximal_queue_lifetime": "2s"})
+    instance.start()
+    submit(instance, FAR)
+    _, recipients = status_of(report_to(instance))
+    assert recipients[0]["Action"] == "failed" and recipients[0]["Status"] == "4.3.0"
+    instance.wait_log(r"status=expired, returned to sender")
+    wait_for(lambda: empty(instance), "an empty queue")
+
+
+def test_a_message_that_comes_round_again_is_returned(instance):
+    submit(instance, f"two@{DOMAIN}", text=f"Delivered-To: two@{DOMAIN}\nSubject: loop\n\nx\n")
+    _, recipients = status_of(report_to(instance))
+    assert recipients[0]["Status"] == "5.4.6"
+    assert instance.messages("two") == []
+
+
+def test_a_mailbox_over_its_quota_returns_mail(instance):
+    instance.postern("user", "quota", f"two@{DOMAIN}", "2000")
+    submit(instance, f"two@{DOMAIN}", text="Subject: large\n\n" + "a line of text\n" * 1000)
+    _, recipients = status_of(report_to(instance))
+    assert recipients[0]["Status"] == "5.2.2"
+
+
+@pytest.mark.core
+def test_operators_hold_release_requeue_expire_and_delete(instance):
+    submit(instance, FAR)
+    ident = deferred(instance)[0]["queue_id"]
+    assert instance.run("postsuper", "-h", ident).err == "postsuper: Placed on hold: 1 message\n"
+    assert f"\n{ident}! " in instance.run("mailq").out
+    assert [p.name for p in files(instance, "hold")] == [ident]
+    assert instance.run("postsuper", "-h", ident).err == "postsuper: Placed on hold: 0 messages\n"
+    assert instance.run("postsuper", "-H", "-", input=f"{ident}!\n").err == "postsuper: Released from hold: 1 message\n"
+    wait_for(lambda: instance.queue()[0]["attempts"] == 2, "a second attempt")
+    assert instance.run("postsuper", "-r", "ALL", "deferred").err == "postsuper: Requeued: 1 message\n"
+    wait_for(lambda: (q := instance.queue()) and q[0]["attempts"] == 1, "a first attempt again")
+    instance.run("postsuper", "-h", ident)
+    instance.run("postsuper", "-e", ident)
+    assert instance.queue()[0]["forced_expire"] is True
+    assert f"\n{ident}!#" in instance.run("mailq").out
+    assert instance.run("postsuper", "-f", "ALL", "hold").err == "postsuper: Force-expired: 1 message\n"
+    assert status_of(report_to(instance))[1][0]["Action"] == "failed"
+    wait_for(lambda: empty(instance), "an empty queue")
+    submit(instance, FAR)
+    submit(instance, FAR)
+    deferred(instance, 2)
+    assert instance.run("postsuper", "-d", "ALL").err == "postsuper: Deleted: 2 messages\n"
+    assert empty(instance)
+    assert files(instance, "incoming", "active", "deferred", "hold") == []
+
+
+def test_what_is_refused_and_to_whom(instance):
+    submit(instance, FAR)
+    ident = deferred(instance)[0]["queue_id"]
+    for command, *arguments in (["postsuper", "-d", "ALL"], ["postcat", "-q", ident]):
+        assert instance.run(command, *arguments, as_user=NOBODY, check=False).returncode == 1
+    assert ident in instance.run("mailq", as_user=NOBODY).out
+    assert instance.run("postqueue", "-f", as_user=NOBODY).returncode == 0
+    for arguments, code in (([], 64), (["-p", "-j"], 64), (["-i", "../x"], 64), (["-s", ""], 64), (["-i", "A" * 16], 0)):
+        assert instance.run("postqueue", *arguments, check=False).returncode == code, arguments
+    assert instance.run("postsuper", "-d", "../../x", check=False).returncode == 1
+    assert instance.run("postsuper", "-d", ident, "no-such-queue", check=False).returncode == 64
+    assert len(instance.queue()) == 1
+
+
+@pytest.mark.core
+def test_the_queue_is_seen_and_changed_while_the_suite_is_down(instance):
+    submit(instance, FAR)
+    submit(instance, FAR)
+    idents = sorted(e["queue_id"] for e in deferred(instance, 2))
+    instance.stop()
+    done = instance.run("postqueue", "-j")
+    assert done.err.startswith("postqueue: warning: Mail system is down -- accessing queue directly")
+    assert sorted(e["queue_id"] for e in instance.queue()) == idents
+    assert instance.run("mailq", as_user=NOBODY, check=False).returncode == 69
+    assert instance.run("postqueue", "-f", check=False).returncode == 69
+    assert instance.run("postsuper", "-d", idents[0], "-h", idents[1]).err == \
+        "postsuper: Deleted: 1 message\npostsuper: Placed on hold: 1 message\n"
+    assert [(e["queue_id"], e["queue_name"]) for e in instance.queue()] == [(idents[1], "hold")]
+    assert "Subject: for the queue" in instance.run("postcat", "-q", "-h", idents[1]).out
+    instance.start()
+    assert instance.queue()[0]["queue_name"] == "hold"
+
+
+def test_postcat_shows_every_byte_in_postfix_layout(instance):
+    body = "Subject: shown\n\n.line\n\n" + "text \u00e4\n" * 50
+    submit(instance, FAR, text=body)
+    ident = deferred(instance)[0]["queue_id"]
+    name = f"deferred/{ident}"
+    out = instance.run("postcat", "-q", ident).out
+    titles = [line for line in out.split("\n") if line.startswith("*** ")]
+    assert titles == [f"*** {what} {name} ***" for what in
+                      ("ENVELOPE RECORDS", "MESSAGE CONTENTS", "HEADER EXTRACTED", "MESSAGE FILE END")]
+    assert f"\nsender: one@{DOMAIN}\n" in out and f"\nrecipient: {FAR}\n" in out
+    content = out.split(titles[1] + "\n")[1].split(titles[2])[0]
+    assert content.endswith(body.split("\n\n", 1)[1])
+    parts = instance.run("postcat", "-q", "-h", ident).out, instance.run("postcat", "-q", "-b", ident).out
+    assert "".join(parts) == content and parts[1].startswith("\n.line\n")
+    assert instance.run("postcat", "-q", "-h", "-b", ident).out == content
+
+
+def test_flush_by_id_and_by_destination(instance):
+    submit(instance, FAR)
+    submit(instance, "far@other.test")
+    far, other = sorted(deferred(instance, 2), key=lambda e: e["recipients"][0]["address"])[::-1][::-1]
+    assert far["recipients"][0]["address"] == FAR
+
+    def attempts():
+        return {e["queue_id"]: e["attempts"] for e in instance.queue()}
+
+    instance.run("postqueue", "-i", far["queue_id"])
+    wait_for(lambda: attempts() == {far["queue_id"]: 2, other["queue_id"]: 1}, "one more attempt of the first")
+    instance.run("postqueue", "-s", "OTHER.test")
+    wait_for(lambda: attempts() == {far["queue_id"]: 2, other["queue_id"]: 2}, "one more attempt of the second")
+
+
+def test_a_damaged_queue_file_is_set_aside_and_stops_nothing(instance):
+    submit(instance, FAR)
+    ident = deferred(instance)[0]["queue_id"]
+    instance.stop()
+    path = instance.path / "queue/deferred" / ident
+    data = bytearray(path.read_bytes())
+    data[20] ^= 0xFF
+    path.write_bytes(data)
+    instance.start()
+    sent = instance.send(to="one")
+    instance.wait_message(sent)
+    instance.wait_log(rf"warning: {ident}: corrupt queue file in deferred, moved to corrupt")
+    wait_for(lambda: [p.name for p in files(instance, "corrupt")] == [ident], "the file in corrupt/")
+    assert empty(instance)
+
+
+def stopped(instance, name):
+    """Processes of one program, stopped by a signal."""
+    pids = list(instance.processes(name))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def test_what_does_not_fit_into_memory_waits_in_incoming(make_instance):
+    instance = make_instance(settings={"qmgr_message_active_limit": "10", "virtual_destination_concurrency_limit": "1"})
+    instance.start()
+    instance.wait_message(instance.send(to="one"))
+    agents = stopped(instance, "virtual")
+    sent = [instance.send(to="one") for _ in range(40)]
+    assert len(files(instance, "active")) <= 10
+    assert len(files(instance, "active", "incoming")) == 40
+    for pid in agents:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: len(instance.messages("one")) == 41, "all 41 messages")
+    found = b"".join(instance.messages("one"))
+    assert all(s.tag.encode() in found for s in sent)
+    wait_for(lambda: not files(instance, "active", "incoming"), "an empty queue")
+
+
+@pytest.mark.core
+def test_an_agent_that_dies_takes_no_mail_with_it(instance):
+    instance.wait_message(instance.send(to="one"))
+    agents = stopped(instance, "virtual")
+    sent = [instance.send(to="one") for _ in range(12)]
+    for pid in agents:
+        os.kill(pid, signal.SIGKILL)
+    for message in sent:
+        instance.wait_message(message)
+    wait_for(lambda: not files(instance, "active", "incoming", "deferred"), "an empty queue")
+
+
+def test_deleting_and_holding_mail_that_is_being_delivered(make_instance):
+    instance = make_instance(settings={"virtual_destination_concurrency_limit": "1"})
+    instance.start()
+    instance.wait_message(instance.send(to="one"))
+    agents = stopped(instance, "virtual")
+    for _ in range(30):
+        instance.send(to="two")
+    wait_for(lambda: not files(instance, "incoming"), "all in the active queue")
+    active = [e["queue_id"] for e in instance.queue() if e["queue_name"] == "active"]
+    assert len(active) == 30
+    assert instance.run("postsuper", "-d", "ALL", "active").err == "postsuper: Deleted: 30 messages\n"
+    assert empty(instance)
+    for pid in agents:
+        os.kill(pid, signal.SIGCONT)
+    sent = instance.send(to="two")
+    instance.wait_message(sent, "two")
+    # Those that agents had in hand may have been delivered; what waited was not.
+    assert len(instance.messages("two")) < 31
+    agents = stopped(instance, "virtual")
+    held = [instance.send(to="one") for _ in range(30)]
+    wait_for(lambda: not files(instance, "incoming"), "all in the active queue")
+    assert instance.run("postsuper", "-h", "ALL").err == "postsuper: Placed on hold: 30 messages\n"
+    for pid in agents:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: not files(instance, "active", "incoming"), "nothing in flight")
+    instance.run("postsuper", "-H", "ALL")
+    for message in held:
+        instance.wait_message(message)
+
+
+def test_reload_under_load_repeats_and_loses_nothing(instance):
+    sent = []
+    for number in range(60):
+        sent.append(instance.send(to="one"))
+        if number % 15 == 10:
+            instance.reload()
+    wait_for(lambda: not files(instance, "active", "incoming", "deferred"), "an empty queue")
+    found = b"".join(p.read_bytes() for p in instance.delivered_files())
+    assert all(f"\nMessage-ID: <{s.tag}@".encode() in found for s in sent)
+    assert len(instance.delivered_files()) == len(sent)
