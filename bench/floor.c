@@ -36,7 +36,9 @@ static int say(struct client *client, const char *text)
 
 static int fill(struct client *client)
 {
-	ssize_t n = client->length < INPUT ? read(client->fd, client->input + client->length, INPUT - client->length) : 0;
+	ssize_t n = client->length < INPUT ? read(client->fd, client->input + client->length,
+						     INPUT - client->length)
+					   : 0;
 
 	if (n <= 0)
 		return 0;
@@ -64,8 +66,9 @@ static int store(const char *data, size_t length)
 	if (file < 0 || write(file, data, length) != (ssize_t)length || fsync(file) < 0)
 		return 0;
 	copy = openat(maildir, from, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	ok = copy >= 0 && copy_file_range(file, &at, copy, NULL, length, 0) == (ssize_t)length && fsync(copy) == 0 &&
-		renameat(maildir, from, maildir, to) == 0 && unlinkat(queue_folder, name, 0) == 0;
+	ok = copy >= 0 && copy_file_range(file, &at, copy, NULL, length, 0) == (ssize_t)length &&
+	     fsync(copy) == 0 && renameat(maildir, from, maildir, to) == 0 &&
+	     unlinkat(queue_folder, name, 0) == 0;
 	close(file);
 	if (copy >= 0)
 		close(copy);
@@ -134,7 +137,8 @@ static void work(int listener)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in where = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in where = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 	long processes = argc > 3 ? strtol(argv[3], NULL, 10) : 40;
 
@@ -144,7 +148,8 @@ int main(int argc, char **argv)
 	queue_folder = open("queue", O_RDONLY | O_DIRECTORY);
 	maildir = open("Maildir", O_RDONLY | O_DIRECTORY);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (queue_folder < 0 || maildir < 0 || bind(listener, (struct sockaddr *)&where, sizeof(where)) < 0 ||
+	if (queue_folder < 0 || maildir < 0 ||
+		bind(listener, (struct sockaddr *)&where, sizeof(where)) < 0 ||
 		listen(listener, 1024) < 0) {
 		perror("floor");
 		return 71;

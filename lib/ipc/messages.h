@@ -68,7 +68,7 @@ enum {
 	F(TEXT, client_address, 64) \
 	F(TEXT, helo, 512) \
 	F(TEXT, login, MAX_LOGIN) \
-	F(TEXT, full_name, 256)  /* for a missing From:; of local submissions */ \
+	F(TEXT, full_name, 256) /* for a missing From:; of local submissions */ \
 	F(I64, size_hint, 0)
 #define FIELDS_CLEANUP_RECIPIENT(F) \
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(U8, notify, 0)
@@ -79,8 +79,7 @@ enum {
 #define FIELDS_CLEANUP_END(F) F(U32, serial, 0) F(U8, fail, 0)
 #define FIELDS_CLEANUP_RESULT(F) \
 	F(U32, serial, 0) \
-	F(U16, code, 0) F(TEXT, dsn, 12) F(TEXT, reason, MAX_REASON) \
-		F(TEXT, queue_id, MAX_QUEUE_ID)
+	F(U16, code, 0) F(TEXT, dsn, 12) F(TEXT, reason, MAX_REASON) F(TEXT, queue_id, MAX_QUEUE_ID)
 
 /* --- directoryd's questions. Every answer carries the question's serial. --- */
 /* May a client send to `recipient`? From smtpd sessions. */
@@ -101,7 +100,8 @@ enum {
 	F(U32, serial, 0) F(TEXT, sender, MAX_ADDRESS) F(TEXT, recipient, MAX_ADDRESS)
 #define FIELDS_DIRECTORY_RESOLVE_ANSWER(F) \
 	F(U32, serial, 0) \
-	F(U8, status, 0) F(TEXT, transport, 64) F(TEXT, nexthop, 512) \
+	F(U8, status, 0) \
+	F(TEXT, transport, 64) F(TEXT, nexthop, 512) \
 		F(TEXT, address, MAX_ADDRESS) /* the address the agent gets */ \
 		F(TEXT, mailbox, MAX_PATH_TEXT) /* below the mail directory; for virtual */ \
 		F(I64, quota, 0) /* bytes, 0 none */ \
@@ -112,8 +112,9 @@ enum {
 	F(U32, serial, 0) F(U8, status, 0) F(TEXT, mailbox, MAX_PATH_TEXT) F(I64, quota, 0)
 /* Look `key` up in `tables`, which must stand in the configuration (access maps and the like). */
 #define FIELDS_DIRECTORY_LOOKUP(F) \
-	F(U32, serial, 0) F(TEXT, tables, 1024) F(TEXT, key, MAX_ADDRESS) \
-	F(U8, part, 0)           /* the key is a part of the one in question: pattern tables do not get it */
+	F(U32, serial, 0) \
+	F(TEXT, tables, 1024) F(TEXT, key, MAX_ADDRESS) F(U8, part, \
+		0) /* the key is a part of the one in question: pattern tables do not get it */
 #define FIELDS_DIRECTORY_LOOKUP_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) F(TEXT, value, MAX_REASON)
 
@@ -123,8 +124,8 @@ enum {
 /* --- qmgr -> delivery agent: one descriptor, the queue file read-only. Then the recipients, then go. --- */
 #define FIELDS_DELIVER_MESSAGE(F) \
 	F(U32, serial, 0) \
-	F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
-		F(I64, arrival, 0) /* microseconds since 1970 */ \
+	F(TEXT, queue_id, MAX_QUEUE_ID) \
+	F(TEXT, sender, MAX_ADDRESS) F(I64, arrival, 0) /* microseconds since 1970 */ \
 		F(I64, active, 0) /* when it came into the active queue, likewise; for delays= */ \
 		F(I64, content_offset, 0) F(I64, content_size, 0) \
 			F(I64, content_lines, 0) /* LF bytes in it */ \
@@ -133,36 +134,40 @@ enum {
 			F(U32, recipients, 0) /* that many DELIVER_RECIPIENT follow */
 #define FIELDS_DELIVER_RECIPIENT(F) \
 	F(U32, serial, 0) \
-	F(U32, index, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) \
+	F(U32, index, 0) \
+	F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) \
 		F(TEXT, mailbox, MAX_PATH_TEXT) F(I64, quota, 0)
 /* agent -> qmgr, one for each recipient. */
 #define FIELDS_DELIVER_RESULT(F) \
 	F(U32, serial, 0) \
-	F(U32, index, 0) F(U8, status, 0) /* enum deliver_status */ \
+	F(U32, index, 0) \
+	F(U8, status, 0) /* enum deliver_status */ \
 		F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON) \
 			F(U32, connect_us, 0) F(U32, transfer_us, 0)
 
 /* --- qmgr -> bounce: report what failed (or is late) to the sender. One descriptor, the queue file. --- */
 #define FIELDS_BOUNCE_BEGIN(F) \
 	F(U32, serial, 0) \
-	F(U8, kind, 0) /* enum bounce_kind */ F(TEXT, queue_id, MAX_QUEUE_ID) \
-		F(TEXT, sender, MAX_ADDRESS) F(TEXT, envid, 128) F(I64, arrival, 0) \
-			F(I64, content_offset, 0) F(I64, content_size, 0) \
-				F(U32, flags, 0) /* enum queue_flag */ \
+	F(U8, kind, 0) \
+	/* enum bounce_kind */ F(TEXT, queue_id, MAX_QUEUE_ID) F(TEXT, sender, MAX_ADDRESS) \
+		F(TEXT, envid, 128) F(I64, arrival, 0) F(I64, content_offset, 0) \
+			F(I64, content_size, 0) F(U32, flags, 0) /* enum queue_flag */ \
 		F(I64, give_up, \
 			0) /* when it is returned if nothing changes, microseconds since 1970; for BOUNCE_DELAY */
 #define FIELDS_BOUNCE_RECIPIENT(F) \
 	F(U32, serial, 0) \
-	F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) F(TEXT, orcpt, 640) \
-	F(TEXT, dsn, 12) F(TEXT, relay, 300) F(TEXT, reason, MAX_REASON)
+	F(TEXT, address, MAX_ADDRESS) \
+	F(TEXT, original, MAX_ADDRESS) F(TEXT, orcpt, 640) F(TEXT, dsn, 12) F(TEXT, relay, 300) \
+		F(TEXT, reason, MAX_REASON)
 #define FIELDS_BOUNCE_END(F)    F(U32, serial, 0)
 #define FIELDS_BOUNCE_RESULT(F) F(U32, serial, 0) F(U8, done, 0) F(TEXT, queue_id, MAX_QUEUE_ID)
 
 /* --- public sockets: the command-line tools. --- */
 /* sendmail -> pickup; then SUBMIT_RECIPIENT*, SUBMIT_CONTENT*, SUBMIT_END; answer CLEANUP_RESULT. */
 #define FIELDS_SUBMIT_BEGIN(F) \
-	F(TEXT, sender, MAX_ADDRESS) F(TEXT, full_name, 256) F(TEXT, envid, 128) F(U8, notify, 0) \
-	F(U32, flags, 0) /* of enum cleanup_flag: 8BIT, SMTPUTF8, RET_HEADERS */
+	F(TEXT, sender, MAX_ADDRESS) \
+	F(TEXT, full_name, 256) F(TEXT, envid, 128) F(U8, notify, 0) \
+		F(U32, flags, 0) /* of enum cleanup_flag: 8BIT, SMTPUTF8, RET_HEADERS */
 #define FIELDS_SUBMIT_RECIPIENT(F) F(TEXT, address, MAX_ADDRESS)
 #define FIELDS_SUBMIT_CONTENT(F)   F(BYTES, chunk, MAX_CHUNK)
 #define FIELDS_SUBMIT_END(F)       F(U8, fail, 0)
@@ -176,8 +181,9 @@ enum {
 #define FIELDS_QUEUE_LIST(F) F(TEXT, id, MAX_QUEUE_ID)
 #define FIELDS_QUEUE_MESSAGE(F) \
 	F(TEXT, queue_name, 16) \
-	F(TEXT, queue_id, MAX_QUEUE_ID) F(I64, arrival, 0) F(I64, size, 0) F(U8, forced_expire, 0) \
-		F(TEXT, sender, MAX_ADDRESS) F(I64, next_try, 0) F(U32, attempts, 0)
+	F(TEXT, queue_id, MAX_QUEUE_ID) \
+	F(I64, arrival, 0) F(I64, size, 0) F(U8, forced_expire, 0) F(TEXT, sender, MAX_ADDRESS) \
+		F(I64, next_try, 0) F(U32, attempts, 0)
 #define FIELDS_QUEUE_RECIPIENT(F) \
 	F(TEXT, address, MAX_ADDRESS) F(TEXT, original, MAX_ADDRESS) F(TEXT, reason, MAX_REASON)
 #define FIELDS_QUEUE_END(F) F(U32, count, 0) F(TEXT, reason, 300)
@@ -188,16 +194,18 @@ enum {
 /* --- protocol front -> authd --- */
 #define FIELDS_AUTH_BEGIN(F) \
 	F(U32, serial, 0) \
-	F(TEXT, service, 16) /* "imap", "pop3", "smtp" */ F(TEXT, mechanism, 32) \
-		F(U8, has_initial, 0) F(BYTES, initial, MAX_SASL) F(TEXT, client_address, 64) \
-			F(TEXT, local_address, 64) F(U8, secured, 0)
+	F(TEXT, service, 16) \
+	/* "imap", "pop3", "smtp" */ F(TEXT, mechanism, 32) F(U8, has_initial, 0) \
+		F(BYTES, initial, MAX_SASL) F(TEXT, client_address, 64) F(TEXT, local_address, 64) \
+			F(U8, secured, 0)
 #define FIELDS_AUTH_CONTINUE(F)  F(U32, serial, 0) F(BYTES, response, MAX_SASL)
 #define FIELDS_AUTH_CANCEL(F)    F(U32, serial, 0)
 #define FIELDS_AUTH_CHALLENGE(F) F(U32, serial, 0) F(BYTES, challenge, MAX_SASL)
 #define FIELDS_AUTH_RESULT(F) \
 	F(U32, serial, 0) \
-	F(U8, status, 0) /* enum auth_status */ F(TEXT, login, MAX_LOGIN) \
-		F(BYTES, ticket, MAX_TICKET) F(BYTES, final, MAX_SASL) F(TEXT, reason, 200)
+	F(U8, status, 0) \
+	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) F(BYTES, ticket, MAX_TICKET) \
+		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200)
 /* session spawner -> authd: whose ticket is this? It is spent by the question. */
 #define FIELDS_AUTH_REDEEM(F)   F(U32, serial, 0) F(TEXT, service, 16) F(BYTES, ticket, MAX_TICKET)
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
@@ -208,15 +216,16 @@ enum {
 /* front -> spawner, first: the configuration its sessions work by (the entry's own -o options in it). One descriptor, sealed. */
 #define FIELDS_POOL_CONFIG(F) F(U8, unused, 0)
 /* session -> its spawner: the connection to that service broke, please another. The answer brings it, one descriptor. */
-#define FIELDS_POOL_PEER(F) F(U8, service, 0)
+#define FIELDS_POOL_PEER(F)        F(U8, service, 0)
 #define FIELDS_POOL_PEER_ANSWER(F) F(U8, service, 0)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */
 #define FIELDS_SESSION_CLIENT(F) \
 	F(U32, serial, 0) \
-	F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64) \
-		F(U16, local_port, 0) F(TEXT, entry, 64) /* the master.cf entry it came in by */ \
+	F(TEXT, client_address, 64) \
+	F(U16, client_port, 0) F(TEXT, local_address, 64) F(U16, local_port, 0) \
+		F(TEXT, entry, 64) /* the master.cf entry it came in by */ \
 		F(U8, local, 0) /* came over the UNIX socket: `uid` holds */ F(U32, uid, 0) \
 			F(U8, stress, 0) /* the front is near its limits: shorter timeouts */
 /* session -> front: that client is done; the session waits for the next one, or ends when `last`. */
@@ -229,8 +238,9 @@ enum {
 /* front -> spawner: an authenticated client, one descriptor; `input` is what it sent already. */
 #define FIELDS_HANDOVER(F) \
 	F(U32, serial, 0) \
-	F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) F(BYTES, input, 32 * 1024) \
-		F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64)
+	F(BYTES, ticket, MAX_TICKET) \
+	F(TEXT, tag, 256) F(BYTES, input, 32 * 1024) F(TEXT, client_address, 64) \
+		F(U16, client_port, 0) F(TEXT, local_address, 64)
 /* spawner -> front: the session runs (pid), or could not be (reason; the client gets it and its descriptor stays with the front). */
 #define FIELDS_HANDOVER_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) F(U32, pid, 0) F(TEXT, reason, 200)
@@ -239,13 +249,13 @@ enum {
 /* session -> spawner, passed on to front: sleep. The client's descriptor, its state, and (from the spawner) a sealed resume ticket. */
 #define FIELDS_HIBERNATE(F) \
 	F(U32, serial, 0) \
-	F(BYTES, state, 4096) F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) \
-		F(TEXT, client_address, 64)
+	F(BYTES, state, 4096) \
+	F(BYTES, ticket, MAX_TICKET) F(TEXT, tag, 256) F(TEXT, client_address, 64)
 /* front -> spawner: input came or the spawner said WAKE; the descriptor, the state and the ticket again. */
 #define FIELDS_RESUME(F) \
 	F(U32, serial, 0) \
-	F(BYTES, ticket, MAX_TICKET) F(BYTES, state, 4096) F(TEXT, tag, 256) \
-		F(TEXT, client_address, 64)
+	F(BYTES, ticket, MAX_TICKET) \
+	F(BYTES, state, 4096) F(TEXT, tag, 256) F(TEXT, client_address, 64)
 /* spawner -> front: something changed in that sleeper's mailbox. */
 #define FIELDS_WAKE(F) F(U32, serial, 0)
 /* Something changed in a mailbox: virtual, sessions -> imap spawner -> sessions. `account` is the mailbox path of RESOLVE. */

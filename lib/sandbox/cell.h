@@ -13,10 +13,11 @@
 /* Who is who. The order is the wire value of MASTER_CONNECT's service. */
 #define SERVICES(S) \
 	S(MASTER, "master") \
-	S(SMTPD, "smtpd") S(SMTPD_SESSION, "smtpd-session") S(CLEANUP, "cleanup") S( \
-		PICKUP, "pickup") S(QMGR, "qmgr") S(SHOWQ, "showq") S(VIRTUAL, "virtual") \
-		S(BOUNCE, "bounce") S(DIRECTORY, "directoryd") S(AUTH, "authd") S(IMAPD, "imapd") \
-			S(IMAPD_SESSION, "imapd-session") S(POP3D, "pop3d") \
+	S(SMTPD, "smtpd") \
+	S(SMTPD_SESSION, "smtpd-session") S(CLEANUP, "cleanup") S(PICKUP, "pickup") \
+		S(QMGR, "qmgr") S(SHOWQ, "showq") S(VIRTUAL, "virtual") S(BOUNCE, "bounce") \
+			S(DIRECTORY, "directoryd") S(AUTH, "authd") S(IMAPD, "imapd") S( \
+				IMAPD_SESSION, "imapd-session") S(POP3D, "pop3d") \
 				S(POP3D_SESSION, "pop3d-session") S(TLSD, "tlsd") S(KEYD, "keyd") \
 					S(DNSD, "dnsd") S(SMTP, "smtp") S(LOCAL, "local") \
 						S(LMTPD, "lmtpd") S(FILTERD, "filterd") \

@@ -13,8 +13,8 @@
 /* F(name, one line of help) */
 #define FIGURES(F) \
 	F(connections, "connections accepted") \
-	F(connections_refused, "connections refused by a limit") F(sessions, "sessions begun") F( \
-		sessions_now, "sessions running") F(hibernated_now, \
+	F(connections_refused, "connections refused by a limit") \
+	F(sessions, "sessions begun") F(sessions_now, "sessions running") F(hibernated_now, \
 		"sleeping IDLE connections") F(messages, "messages accepted") F(messages_refused, \
 		"messages refused") F(recipients_refused, "recipients refused") F(bytes_in, \
 		"message bytes received") F(delivered, "recipients delivered") \

@@ -88,7 +88,8 @@ struct link {
 	struct timer retry;
 	unsigned failures;
 	bool connecting, closed;
-	struct link_waiting *waiting_head, *waiting_tail; /* for link_send while there is no connection */
+	struct link_waiting *waiting_head,
+		*waiting_tail; /* for link_send while there is no connection */
 	unsigned waiting;
 };
 enum { LINK_WAITING_MOST = 1000 /* messages that wait for a connection */ };
