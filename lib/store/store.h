@@ -62,12 +62,12 @@ enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigne
 
 struct store_check_result {
 	unsigned mailboxes, messages;
-	unsigned faults;    /* told, and put right unless the answer says otherwise */
+	unsigned faults; /* told, and put right unless the answer says otherwise */
 	unsigned leftovers; /* of crashes, removed */
 };
 /* Look everything through and put it right; `tell` gets a line for each fault. */
-enum store_status store_check(const char *folder, void (*tell)(void *context, const char *text), void *context,
-	struct store_check_result *result);
+enum store_status store_check(const char *folder, void (*tell)(void *context, const char *text),
+	void *context, struct store_check_result *result);
 
 struct mailbox_info {
 	struct slice name;

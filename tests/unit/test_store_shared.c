@@ -210,6 +210,7 @@ static void killed_processes_leave_nothing_half_done(void **state)
 	struct world *w = *state;
 	pid_t children[WORKERS];
 	unsigned boxes, messages;
+	uint16_t pause;
 	int pipes[2], status;
 
 	memset(known, 0, sizeof(known));
@@ -218,7 +219,8 @@ static void killed_processes_leave_nothing_half_done(void **state)
 		assert_int_equal(pipe(pipes), 0);
 		fcntl(pipes[1], F_SETPIPE_SZ, 1 << 20);
 		start(w, children, pipes[1], round * WORKERS);
-		usleep(10000 + rand() % 60000);
+		os_random(&pause, sizeof(pause));
+		usleep(10000 + pause % 60000);
 		for (int i = 0; i < WORKERS; i++)
 			kill(children[i], SIGKILL);
 		for (int i = 0; i < WORKERS; i++)
