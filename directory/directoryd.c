@@ -93,12 +93,18 @@ static void collect_lookup_tables(struct directoryd *daemon)
 		PARAM_smtpd_relay_restrictions, PARAM_smtpd_recipient_restrictions,
 		PARAM_smtpd_data_restrictions, PARAM_smtpd_end_of_data_restrictions };
 
+	const char *overrides = config_lookup(daemon->config, "override_restrictions");
+	struct restriction_reader reader = { .daemon = daemon };
+
 	daemon->lookup_tables = buffer_limited(MAX_LOOKUP_TABLES);
 	for (size_t i = 0; i < sizeof(LISTS) / sizeof(LISTS[0]); i++) {
-		struct restriction_reader reader = { .daemon = daemon };
-
+		reader.is_map = false;
 		(void)config_each(config_text(daemon->config, LISTS[i]), read_restriction, &reader);
 	}
+	/* What master found in -o options of other entries. */
+	reader.is_map = false;
+	if (overrides)
+		(void)config_each(overrides, read_restriction, &reader);
 }
 
 #define TEXT(name) .name = config_text(config, PARAM_##name)

@@ -68,6 +68,25 @@ static int seal(struct slice data)
 	return fd;
 }
 
+/* Restrictions may stand in -o options of other entries; directoryd must open the tables they name. */
+static bool add_overrides_of_all(struct generation *generation, struct config_source *own)
+{
+	struct buffer all = buffer_limited(CONFIG_VALUE_MAX);
+	bool ok;
+
+	for (unsigned i = 0; i < generation->services.count; i++) {
+		const struct service_entry *entry = &generation->services.entries[i];
+
+		for (unsigned j = 0; j < entry->override_count; j++)
+			if (strstr(entry->overrides[j].value, "check_"))
+				buffer_printf(&all, "%s, ", entry->overrides[j].value);
+	}
+	ok = buffer_text(&all) &&
+	     (!all.length || config_source_set(own, "override_restrictions", all.data));
+	buffer_free(&all);
+	return ok;
+}
+
 /* The configuration as an entry's -o options change it, read again so that the common one stays as it is. */
 static bool entry_snapshot(struct generation *generation, const struct service_entry *entry,
 	struct buffer *snapshot, struct config_report *report)
@@ -78,6 +97,8 @@ static bool entry_snapshot(struct generation *generation, const struct service_e
 
 	for (unsigned i = 0; ok && i < entry->override_count; i++)
 		ok = config_source_set(own, entry->overrides[i].name, entry->overrides[i].value);
+	if (ok && service_id_of(slice_from(entry->command)) == SERVICE_DIRECTORY)
+		ok = add_overrides_of_all(generation, own);
 	ok = ok && config_snapshot(own, snapshot, report);
 	config_source_free(&own);
 	return ok;
@@ -120,7 +141,7 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 	entry->cell = cell_of(entry->id);
 	if (!entry->cell)
 		return fault(report, config, "there is no such daemon");
-	if (config->override_count) {
+	if (config->override_count || entry->id == SERVICE_DIRECTORY) {
 		if (!entry_snapshot(generation, config, &own, report))
 			goto out;
 		snapshot = buffer_slice(&own);

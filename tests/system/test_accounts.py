@@ -6,6 +6,8 @@ import json
 import os
 import poplib
 import signal
+import smtplib
+import socket
 import sqlite3
 import subprocess
 
@@ -220,3 +222,30 @@ def test_access_tables_of_restrictions_are_asked(make_instance):
     code, text = rcpt(instance, f"one@{DOMAIN}", "spammer@good.example")
     assert code == 554 and b"pattern $" in text
     assert rcpt(instance, f"one@{DOMAIN}", "nice@good.example")[0] == 250
+
+
+def test_access_tables_of_overrides_in_master_cf_are_asked_too(make_instance):
+    instance = make_instance()
+    (instance.etc / "friends").write_text("friend.example OK\n")
+    port = instance.base + 587
+    with open(instance.etc / "master.cf", "a") as master_cf:
+        master_cf.write(f"127.0.0.1:{port} inet n - y - 1 smtpd\n"
+                        f"  -o {{ smtpd_sender_restrictions = check_sender_access texthash:{instance.etc}/friends, reject }}\n"
+                        "  -o mynetworks=192.0.2.0/24\n")
+    instance.start()
+    listening = [p for p in (port, port + instance.base) if _accepts(p)]
+    assert listening
+    with smtplib.SMTP(HOST, listening[0], timeout=TIMEOUT) as client:
+        client.ehlo("client.example")
+        client.mail("a@friend.example")
+        assert client.rcpt(f"one@{DOMAIN}")[0] == 250
+        client.rset()
+        client.mail("a@stranger.example")
+        assert client.rcpt(f"one@{DOMAIN}")[0] == 554
+
+
+def _accepts(port):
+    if port > 65535:
+        return False
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
