@@ -1,7 +1,7 @@
 # The IMAP front, and the session spawner whose children are the sessions.
 IMAP_SESSION := imapd/session.c imapd/input.c imapd/output.c imapd/reply.c imapd/updates.c imapd/commands_any.c \
 	imapd/commands_mailbox.c imapd/commands_selected.c imapd/list.c imapd/append.c imapd/idle.c imapd/fetch.c \
-	imapd/fetch_parse.c imapd/fetch_section.c imapd/search_parse.c imapd/search_run.c imapd/search_text.c \
+	imapd/fetch_parse.c imapd/fetch_section.c imapd/search_parse.c imapd/search_run.c \
 	imapd/parse.c imapd/parse_set.c
 PROGRAMS += imapd imapd-session
 imapd_SOURCES := imapd/imapd.c imapd/conn.c imapd/conn_commands.c imapd/conn_login.c imapd/sleepers.c imapd/parse.c \

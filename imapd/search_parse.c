@@ -89,8 +89,12 @@ static bool parse_text(struct parser *p, struct search_request *r, struct search
 		return false;
 	if (text.length > SEARCH_MAX_NEEDLE)
 		return parse_fail(p, "Search text is too long");
-	key->needle = needle_new(r->charset, text, p->arena);
-	return key->needle || parse_fail(p, "Command is too large");
+	key->needle = mail_needle_new(r->charset, text);
+	if (!key->needle)
+		return parse_fail(p, "Command is too large");
+	key->next_needle = r->needles;
+	r->needles = key;
+	return true;
 }
 
 /* MODSEQ ["entry" type] number; what the entry is makes no difference: one mod-sequence a message (RFC 7162 3.1.5). */
@@ -287,4 +291,11 @@ bool search_parse(struct parser *p, struct search_request *r)
 	if (take_word(p, SLICE("CHARSET")) && (!parse_charset(p, r) || !parse_space(p)))
 		return false;
 	return parse_keys(p, r, &r->top) && parse_end(p);
+}
+
+void search_free(struct search_request *r)
+{
+	for (struct search_key *key = r->needles; key; key = key->next_needle)
+		mail_needle_free(&key->needle);
+	r->needles = NULL;
 }

@@ -106,16 +106,12 @@ static bool answer_children(struct candidate *c, const struct search_key *key)
 
 static bool answer_text(struct candidate *c, const struct search_key *key)
 {
-	struct session *s = c->session;
+	enum mail_search_where where =
+		key->kind == SEARCH_BODY ? MAIL_SEARCH_BODY : MAIL_SEARCH_TEXT;
 
 	if (key->kind == SEARCH_HEADER)
-		return load_headers(c) &&
-		       needle_in_field(key->needle, c->headers, key->name, &s->scratch);
-	if (key->kind == SEARCH_TEXT && load_headers(c) &&
-		needle_in_field(key->needle, c->headers, SLICE(""), &s->scratch))
-		return true;
-	return load_message(c) &&
-	       needle_in_body(key->needle, c->message, &s->part_arena, &s->scratch);
+		return load_headers(c) && mail_search_header(key->needle, c->headers, key->name);
+	return load_message(c) && mail_search_text(key->needle, c->message, where);
 }
 
 static bool answer(struct candidate *c, const struct search_key *key)
@@ -300,36 +296,40 @@ static void tell_esearch(struct session *s, struct command *c, const struct sear
 	out_text(s, "\r\n");
 }
 
-void command_search(struct session *s, struct command *c)
+static void run(struct session *s, struct command *c, struct search_request *r)
 {
 	struct found found = { .numbers = vector_of(sizeof(uint32_t), 0) };
-	struct search_request r;
 	enum store_status status;
 	uint32_t count;
 	const struct message_entry *entries = mailbox_entries(s->mailbox, &count);
-	const char *error;
+	const char *error = resolve_keys(s, r->top, count, count ? entries[count - 1].uid : 0);
 
-	if (!search_parse(&c->parser, &r)) {
-		if (r.bad_charset)
-			reply_no(s, c, "[BADCHARSET (US-ASCII UTF-8)] Unknown charset.");
-		return;
-	}
-	error = resolve_keys(s, r.top, count, count ? entries[count - 1].uid : 0);
 	if (error) {
 		reply_bad(s, c, error);
 		return;
 	}
-	if (r.uses_modseq)
+	if (r->uses_modseq)
 		session_enable_condstore(s);
-	status = walk(s, c, &r, &found);
+	status = walk(s, c, r, &found);
 	if (status != STORE_OK) {
 		reply_store(s, c, status);
 	} else {
-		if (r.extended)
-			tell_esearch(s, c, &r, &found);
+		if (r->extended)
+			tell_esearch(s, c, r, &found);
 		else
-			tell_search(s, &r, &found);
+			tell_search(s, r, &found);
 		reply_done(s, c);
 	}
 	vector_free(&found.numbers);
+}
+
+void command_search(struct session *s, struct command *c)
+{
+	struct search_request r;
+
+	if (search_parse(&c->parser, &r))
+		run(s, c, &r);
+	else if (r.bad_charset)
+		reply_no(s, c, "[BADCHARSET (US-ASCII UTF-8)] Unknown charset.");
+	search_free(&r);
 }
