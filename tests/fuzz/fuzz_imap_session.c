@@ -66,8 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (round++ % ROUNDS == 0) {
 		remove_folder();
-		strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz-imap-XXXXXX"
-							     : "/tmp/fuzz-imap-XXXXXX");
+		snprintf(folder, sizeof(folder), "%s/fuzz-imap-XXXXXX",
+			access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 		if (!mkdtemp(folder))
 			abort();
 		run(SEED, sizeof(SEED) - 1);

@@ -33,7 +33,7 @@ static inline struct talk *talk_new(void)
 	struct talk *talk = calloc(1, sizeof(*talk));
 
 	assert_non_null(talk);
-	strcpy(talk->folder, "/tmp/postern-imap-XXXXXX");
+	snprintf(talk->folder, sizeof(talk->folder), "/tmp/postern-imap-XXXXXX");
 	assert_non_null(mkdtemp(talk->folder));
 	talk->settings = (struct session_settings){ .command_limit = 65536,
 		.literal_limit = 1 << 20,
