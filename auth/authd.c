@@ -19,7 +19,6 @@
 #include "base/map.h"
 #include "config/config.h"
 #include "config/place.h"
-#include "service/figures.h"
 #include "service/log.h"
 #include "service/service.h"
 
@@ -128,7 +127,6 @@ static void log_end(const struct attempt *attempt, enum auth_status status)
 	log_info("auth: user=<%s> service=%s mech=%s rip=%s %s", exchange_login(exchange),
 		exchange_service(exchange), exchange_mechanism(exchange), exchange_client(exchange),
 		WORDS[status]);
-	figures_add(status == AUTH_OK ? FIGURE_logins : FIGURE_logins_failed, 1);
 }
 
 static bool has_tickets(const struct auth_peer *peer)

@@ -94,7 +94,7 @@ def test_sasl_plain_and_login_over_imap_and_pop3(instance):
     client.logout()
     pop = poplib.POP3(HOST, instance.base + 110, timeout=TIMEOUT)
     pop.user(f"one@{DOMAIN}")
-    with pytest.raises(poplib.error_proto):
+    with pytest.raises(poplib.error_proto, match=r"\[AUTH\]"):
         pop.pass_("wrong")
     pop.close()
     assert f"auth: user=<one@{DOMAIN}> service=pop3" in instance.log()
