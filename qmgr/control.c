@@ -38,21 +38,6 @@ static void answer(struct control *control, uint8_t status, uint32_t count, cons
 	channel_send(&control->channel, &message);
 }
 
-static void free_control(struct control *control)
-{
-	struct qmgr *q = control->qmgr;
-
-	for (struct control **at = &q->controls; *at; at = &(*at)->next)
-		if (*at == control) {
-			*at = control->next;
-			break;
-		}
-	q->client_count--;
-	loop_timer_stop(&control->more);
-	queue_scan_close(&control->scan);
-	free(control);
-}
-
 /* --- one message --- */
 
 static void act_on_active(struct mail *mail, enum queue_action action)
@@ -147,9 +132,40 @@ static bool goes_to(struct qmgr *q, const char *id, struct slice site)
 
 /* --- sweeps --- */
 
+static void end_sweep(struct control *control)
+{
+	if (!control->sweeping)
+		return;
+	control->sweeping = false;
+	if (--control->qmgr->sweeps == 0)
+		intake_room(control->qmgr);
+}
+
+static void free_control(struct control *control)
+{
+	struct qmgr *q = control->qmgr;
+
+	for (struct control **at = &q->controls; *at; at = &(*at)->next)
+		if (*at == control) {
+			*at = control->next;
+			break;
+		}
+	q->client_count--;
+	end_sweep(control);
+	loop_timer_stop(&control->more);
+	queue_scan_close(&control->scan);
+	free(control);
+}
+
+/* What leaves active/ meanwhile goes to a folder that is looked through later; nothing enters it during a sweep. */
+static const enum queue_name ORDER[] = { QUEUE_ACTIVE, QUEUE_INCOMING, QUEUE_DEFERRED, QUEUE_HOLD,
+	QUEUE_CORRUPT };
+
 static bool next_folder(struct control *control)
 {
-	for (enum queue_name folder = 0; folder < QUEUE_NAMES; folder++) {
+	for (size_t i = 0; i < sizeof(ORDER) / sizeof(*ORDER); i++) {
+		enum queue_name folder = ORDER[i];
+
 		if (!(control->folders & 1u << folder))
 			continue;
 		control->folders &= ~(1u << folder);
@@ -180,7 +196,7 @@ static void sweep(struct timer *timer)
 
 	for (unsigned i = 0; i < QMGR_TURN_FILES; i++) {
 		if (!control->scan && !next_folder(control)) {
-			control->sweeping = false;
+			end_sweep(control);
 			answer(control, 0, control->count, "");
 			return;
 		}
@@ -196,6 +212,7 @@ static void begin_sweep(
 	struct control *control, enum queue_action action, unsigned folders, struct slice site)
 {
 	control->sweeping = true;
+	control->qmgr->sweeps++;
 	control->action = action;
 	control->folders = folders;
 	control->count = 0;

@@ -59,23 +59,6 @@ void intake_later(struct qmgr *q, const char *id, int64_t delay)
 		intake_forget(q, id);
 }
 
-static void unlist_due(struct qmgr *q, struct later *later)
-{
-	struct later *before = NULL;
-
-	for (struct later *at = q->due_head; at; before = at, at = at->next) {
-		if (at != later)
-			continue;
-		if (before)
-			before->next = later->next;
-		else
-			q->due_head = later->next;
-		if (q->due_tail == later)
-			q->due_tail = before;
-		return;
-	}
-}
-
 void intake_forget(struct qmgr *q, const char *id)
 {
 	struct later *later = map_remove(&q->laters, slice_from(id));
@@ -84,8 +67,9 @@ void intake_forget(struct qmgr *q, const char *id)
 		return;
 	loop_timer_stop(&later->timer);
 	if (later->due)
-		unlist_due(q, later);
-	free(later);
+		later->gone = true;
+	else
+		free(later);
 }
 
 bool intake_due(struct qmgr *q, const char *id)
@@ -120,20 +104,30 @@ static bool room_for_old(const struct qmgr *q)
 	return mail_room(q) && (int64_t)q->mails.count < q->settings.active_limit / 5 * 4 + 1;
 }
 
+static void drop_first_due(struct qmgr *q)
+{
+	struct later *later = q->due_head;
+
+	q->due_head = later->next;
+	if (!q->due_head)
+		q->due_tail = NULL;
+	if (!later->gone)
+		map_remove(&q->laters, slice_from(later->id));
+	free(later);
+}
+
 /* False when there is no room for more. */
 static bool take_due(struct qmgr *q, unsigned *left)
 {
 	while (q->due_head && *left && room_for_old(q)) {
 		struct later *later = q->due_head;
-		char id[QUEUE_ID_SIZE];
 
 		(*left)--;
-		memcpy(id, later->id, QUEUE_ID_SIZE);
-		if (mail_take(q, id, QUEUE_DEFERRED, -1) == MAIL_NO_ROOM) {
+		if (!later->gone && mail_take(q, later->id, QUEUE_DEFERRED, -1) == MAIL_NO_ROOM) {
 			go_on(q, PAUSE);
 			return false;
 		}
-		intake_forget(q, id);
+		drop_first_due(q);
 	}
 	return true;
 }
@@ -225,7 +219,7 @@ static void work(struct timer *timer)
 	unsigned left = QMGR_TURN_FILES;
 	bool room;
 
-	if (!q->locked || q->draining)
+	if (!q->locked || q->draining || q->sweeps)
 		return;
 	room = scan_some(q, &left) && take_due(q, &left);
 	if (room && q->backlog && !q->scan && mail_room(q)) {
@@ -243,7 +237,8 @@ void intake_room(struct qmgr *q)
 {
 	if (q->draining || !q->locked)
 		return;
-	if (q->scan || q->backlog || q->due_head)
+	if (q->scan || q->backlog || q->due_head || q->scan_wanted[QUEUE_INCOMING] ||
+		q->scan_wanted[QUEUE_ACTIVE] || q->scan_wanted[QUEUE_DEFERRED])
 		go_on(q, 0);
 }
 
@@ -285,7 +280,7 @@ static void receive(struct channel *channel, struct message *message)
 		!queue_id_valid(message->queue_arrived.queue_id) ||
 		!slice_to_string(message->queue_arrived.queue_id, id, sizeof(id)))
 		return;
-	if (!q->locked || q->draining || !mail_room(q)) {
+	if (!q->locked || q->draining || q->sweeps || !mail_room(q)) {
 		q->backlog = true;
 		return;
 	}

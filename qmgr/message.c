@@ -20,7 +20,9 @@ enum { SOON_SECONDS = 30 /* until a message is tried again when the failure was 
 
 void mail_list_add(struct mail_list *list, struct mail *mail)
 {
+	mail->list = list;
 	mail->next = NULL;
+	mail->before = list->tail;
 	if (list->tail)
 		list->tail->next = mail;
 	else
@@ -29,38 +31,32 @@ void mail_list_add(struct mail_list *list, struct mail *mail)
 	list->count++;
 }
 
+void mail_list_leave(struct mail *mail)
+{
+	struct mail_list *list = mail->list;
+
+	if (!list)
+		return;
+	if (mail->before)
+		mail->before->next = mail->next;
+	else
+		list->head = mail->next;
+	if (mail->next)
+		mail->next->before = mail->before;
+	else
+		list->tail = mail->before;
+	mail->next = mail->before = NULL;
+	mail->list = NULL;
+	list->count--;
+}
+
 struct mail *mail_list_take(struct mail_list *list)
 {
 	struct mail *mail = list->head;
 
-	if (!mail)
-		return NULL;
-	list->head = mail->next;
-	if (!list->head)
-		list->tail = NULL;
-	mail->next = NULL;
-	list->count--;
+	if (mail)
+		mail_list_leave(mail);
 	return mail;
-}
-
-bool mail_list_remove(struct mail_list *list, struct mail *mail)
-{
-	struct mail *before = NULL;
-
-	for (struct mail *at = list->head; at; before = at, at = at->next) {
-		if (at != mail)
-			continue;
-		if (before)
-			before->next = mail->next;
-		else
-			list->head = mail->next;
-		if (list->tail == mail)
-			list->tail = before;
-		mail->next = NULL;
-		list->count--;
-		return true;
-	}
-	return false;
 }
 
 /* --- taking --- */
@@ -343,7 +339,7 @@ static bool mark_all(struct mail *mail, int fd)
 			continue;
 		if (!queue_mark_done(fd, &mail->envelope, i))
 			return false;
-		target->marked = true;
+		target->marked = target->fresh = true;
 	}
 	return true;
 }
@@ -548,8 +544,7 @@ void mail_reported(struct mail *mail, unsigned kind, bool done)
 void mail_delete(struct mail *mail)
 {
 	resolve_cancel(mail);
-	mail_list_remove(&mail->qmgr->retiring, mail);
-	notify_cancel(mail);
+	mail_list_leave(mail);
 	mail_lost(mail);
 	mail_advance(mail);
 }
@@ -561,8 +556,7 @@ void mail_hold(struct mail *mail)
 		return;
 	/* What waits for an agent will find the message gone; the results so far go with the file. */
 	resolve_cancel(mail);
-	mail_list_remove(&mail->qmgr->retiring, mail);
-	notify_cancel(mail);
+	mail_list_leave(mail);
 	mail_record(mail);
 	mail_lost(mail);
 	mail_advance(mail);
@@ -603,6 +597,15 @@ static int64_t next_try(struct mail *mail)
 	return end > now && next > end ? end : next;
 }
 
+/* Reasons and times may be lost in a crash; that somebody has his mail already should not be. */
+static bool must_sync(const struct mail *mail)
+{
+	for (uint32_t i = 0; i < mail->envelope.info.recipient_count; i++)
+		if (mail->targets[i].fresh)
+			return true;
+	return false;
+}
+
 static void write_results(struct mail *mail, int fd)
 {
 	struct queue_envelope *envelope = &mail->envelope;
@@ -614,10 +617,16 @@ static void write_results(struct mail *mail, int fd)
 		envelope->recipients[i].reason = mail->targets[i].reason;
 		envelope->recipients[i].dsn = mail->targets[i].dsn;
 	}
-	if (!mark_all(mail, fd) || !queue_update(fd, envelope) || !os_fdatasync(fd))
+	if (!mark_all(mail, fd) || !queue_update(fd, envelope)) {
 		log_warning("%s: cannot record results: %s", mail->id, strerror(errno));
-	else
+		return;
+	}
+	if (!must_sync(mail))
+		return;
+	if (os_fdatasync(fd))
 		figures_add(FIGURE_fsyncs, 1);
+	else
+		log_warning("%s: cannot sync results: %s", mail->id, strerror(errno));
 }
 
 /* Write down how far it came and move it to where it waits. */
@@ -649,11 +658,16 @@ void mail_record(struct mail *mail)
 
 void mail_retire_some(struct qmgr *q)
 {
-	struct mail *mail;
+	unsigned syncs = 0;
 
-	for (unsigned i = 0; i < QMGR_TURN_SYNCS && (mail = mail_list_take(&q->retiring)); i++) {
+	for (unsigned i = 0; i < QMGR_TURN_FILES && syncs < QMGR_TURN_SYNCS; i++) {
+		struct mail *mail = mail_list_take(&q->retiring);
+
+		if (!mail)
+			return;
 		undirty(mail);
 		mail_record(mail);
+		syncs += must_sync(mail);
 		mail_free(mail);
 	}
 	if (q->retiring.head)

@@ -125,11 +125,6 @@ void notify_add(struct mail *mail)
 	fill(mail->qmgr);
 }
 
-void notify_cancel(struct mail *mail)
-{
-	mail_list_remove(&mail->qmgr->to_report, mail);
-}
-
 void notify_expire(struct qmgr *q)
 {
 	int64_t now = loop_now(q->loop);

@@ -26,7 +26,7 @@ enum {
 	QMGR_OPEN_FILES =
 		1024, /* queue files kept open; more are opened again when they are needed */
 	QMGR_TURN_FILES = 64, /* files looked at in one turn of the loop */
-	QMGR_TURN_SYNCS = 8, /* files synced to disk in one turn */
+	QMGR_TURN_SYNCS = 8, /* of them, synced to disk */
 	QMGR_RESOLVE_WINDOW = 512, /* questions to directoryd without an answer yet */
 	QMGR_RESOLVE_TIMEOUT =
 		60, /* seconds until a recipient whose question is not answered is deferred */
@@ -67,6 +67,7 @@ enum recipient_state {
 struct target {
 	uint8_t state;
 	bool marked; /* done on disk */
+	bool fresh; /* marked in this pass */
 	struct slice address, mailbox; /* as directoryd answered */
 	int64_t quota;
 	struct slice dsn, relay, reason;
@@ -99,7 +100,9 @@ struct mail {
 	unsigned reports; /* bits 1 << enum bounce_kind still to be sent */
 	uint32_t report_serial; /* 0: none under way */
 	int64_t report_deadline;
-	struct mail *next; /* in one list at a time: to resolve, to report, to retire */
+	struct mail_list
+		*list; /* the one list it is on: to resolve, to report, to retire; or NULL */
+	struct mail *next, *before;
 	struct mail *dirty_next;
 };
 struct mail_list {
@@ -108,7 +111,8 @@ struct mail_list {
 };
 void mail_list_add(struct mail_list *list, struct mail *mail);
 struct mail *mail_list_take(struct mail_list *list);
-bool mail_list_remove(struct mail_list *list, struct mail *mail);
+/* Off the list it is on, if any. */
+void mail_list_leave(struct mail *mail);
 
 /* Recipients of one message that go to one destination together. */
 struct delivery {
@@ -175,6 +179,7 @@ struct later {
 	struct timer timer;
 	char id[QUEUE_ID_SIZE];
 	bool due; /* on the due list */
+	bool gone; /* forgotten while on it: freed when its turn comes */
 	struct later *next;
 };
 
@@ -232,6 +237,8 @@ struct qmgr {
 	uint32_t report_serial;
 
 	struct control *controls;
+	unsigned
+		sweeps; /* operators' sweeps under way: nothing is taken in meanwhile, so that they miss nothing */
 	unsigned client_count;
 	struct timer housekeeping;
 };
@@ -331,7 +338,6 @@ void deliver_housekeeping(struct qmgr *q);
 void notify_open(struct qmgr *q);
 /* Send the reports that `mail->reports` names, one after another; mail_reported is called for each. */
 void notify_add(struct mail *mail);
-void notify_cancel(struct mail *mail);
 void notify_expire(struct qmgr *q);
 
 /* --- control.c --- */

@@ -75,7 +75,8 @@ void resolve_cancel(struct mail *mail)
 {
 	struct qmgr *q = mail->qmgr;
 
-	mail_list_remove(&q->to_resolve, mail);
+	if (mail->list == &q->to_resolve)
+		mail_list_leave(mail);
 	for (unsigned i = 0; i < QMGR_RESOLVE_WINDOW && mail->resolving; i++)
 		if (q->questions[i].mail == mail) {
 			free_question(q, &q->questions[i]);
