@@ -137,41 +137,37 @@ static bool has_tickets(const struct auth_peer *peer)
 	return false;
 }
 
-/* Good: login and ticket. A ticket that cannot be had is a failure of ours, not of the client's. */
-static enum auth_status send_good(struct attempt *attempt)
+/* What a good end earns. A ticket that cannot be had is a failure of ours, not of the client's. */
+static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TICKET_BYTES])
 {
-	struct auth_peer *peer = attempt->peer;
 	struct authd *authd = attempt->authd;
-	struct message result = { .type = MESSAGE_AUTH_RESULT };
-	unsigned char ticket[TICKET_BYTES];
-	const char *login = exchange_login(attempt->job.exchange);
 
-	if (has_tickets(peer)) {
-		if (!tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
-			    peer->number, exchange_service(attempt->job.exchange), login, ticket)) {
-			send_result(
-				peer, attempt->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY));
-			return AUTH_TEMPORARY;
-		}
-		result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
-	}
-	result.auth_result.serial = attempt->serial;
-	result.auth_result.status = AUTH_OK;
-	result.auth_result.login = slice_from(login);
-	result.auth_result.final = exchange_output(attempt->job.exchange);
-	channel_send(&peer->channel, &result);
-	return AUTH_OK;
+	return !has_tickets(attempt->peer) ||
+	       tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
+		       attempt->peer->number, exchange_service(attempt->job.exchange),
+		       exchange_login(attempt->job.exchange), ticket);
 }
 
+/* The line is in the log before anybody can have the answer. */
 static void attempt_end(struct attempt *attempt, enum auth_status status)
 {
 	struct auth_peer *peer = attempt->peer;
+	struct message result = { .type = MESSAGE_AUTH_RESULT };
+	unsigned char ticket[TICKET_BYTES];
 
-	if (status == AUTH_OK)
-		status = send_good(attempt);
-	else
-		send_result(peer, attempt->serial, status, reason_of(status));
+	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
+		status = AUTH_TEMPORARY;
 	log_end(attempt, status);
+	if (status == AUTH_OK) {
+		result.auth_result.login = slice_from(exchange_login(attempt->job.exchange));
+		result.auth_result.final = exchange_output(attempt->job.exchange);
+		if (has_tickets(peer))
+			result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
+	}
+	result.auth_result.serial = attempt->serial;
+	result.auth_result.status = status;
+	result.auth_result.reason = slice_from(reason_of(status));
+	channel_send(&peer->channel, &result);
 	map_remove(&peer->attempts, serial_key(&attempt->serial));
 	attempt_free(attempt);
 }

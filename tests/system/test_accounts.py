@@ -97,7 +97,7 @@ def test_sasl_plain_and_login_over_imap_and_pop3(instance):
     with pytest.raises(poplib.error_proto, match=r"\[AUTH\]"):
         pop.pass_("wrong")
     pop.close()
-    assert f"auth: user=<one@{DOMAIN}> service=pop3" in instance.log()
+    assert f"auth: user=<one@{DOMAIN}> service=pop3 mech=PLAIN rip=127.0.0.1 failed" in instance.log()
 
 
 def test_a_hash_of_another_system_is_taken_over(instance):
