@@ -10,6 +10,9 @@
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H
 
+/* Tables of rows with comments: the formatter does not understand them. */
+/* clang-format off */
+
 enum {
 	MAX_ADDRESS = 1024, /* an address in its external form, quotes and route included */
 	MAX_REASON = 1000, /* a reply text or a reason for the log */

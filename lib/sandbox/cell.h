@@ -11,6 +11,7 @@
 #include "base/slice.h"
 
 /* Who is who. The order is the wire value of MASTER_CONNECT's service. */
+/* clang-format off */
 #define SERVICES(S) \
 	S(MASTER, "master") \
 	S(SMTPD, "smtpd") \
@@ -22,6 +23,7 @@
 					S(DNSD, "dnsd") S(SMTP, "smtp") S(LOCAL, "local") \
 						S(LMTPD, "lmtpd") S(FILTERD, "filterd") \
 							S(MANAGESIEVED, "managesieved")
+/* clang-format on */
 #define SERVICE_ENUM(NAME, text) SERVICE_##NAME,
 enum service_id { SERVICES(SERVICE_ENUM) SERVICE_COUNT };
 #undef SERVICE_ENUM

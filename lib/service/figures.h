@@ -11,6 +11,7 @@
 #include "base/slice.h"
 
 /* F(name, one line of help) */
+/* clang-format off */
 #define FIGURES(F) \
 	F(connections, "connections accepted") \
 	F(connections_refused, "connections refused by a limit") \
@@ -24,6 +25,7 @@
 				F(fsyncs, "files synced to disk") F(wakes, "sleepers woken") \
 					F(introductions, "introductions made") \
 						F(restarts, "processes restarted")
+/* clang-format on */
 
 #define FIGURE_ENUM(name, help) FIGURE_##name,
 enum figure { FIGURES(FIGURE_ENUM) FIGURE_COUNT };
