@@ -26,7 +26,6 @@ static void tell_selected(struct session *s)
 	while (s->told_keywords < STORE_KEYWORDS && mailbox_keywords(s->mailbox)[s->told_keywords])
 		s->told_keywords++;
 	s->told_exists = count;
-	s->told_recent = counts.recent;
 	out_text(s, "* FLAGS ");
 	write_flag_names(s, false);
 	out_text(s, "\r\n* OK [PERMANENTFLAGS ");

@@ -247,7 +247,6 @@ static bool reselect(struct session *s, const struct packed_state *p, struct sli
 		s->told_exists = count;
 		out_printf(s, "* %u EXISTS\r\n* %u RECENT\r\n", count, counts.recent);
 	}
-	s->told_recent = counts.recent;
 	tell_changes(s, p);
 	return true;
 }

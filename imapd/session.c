@@ -60,7 +60,6 @@ bool session_init(struct session *s, int in, int out, int spawner,
 		.spawner = spawner,
 		.settings = *settings,
 		.user = "",
-		.client_address = "",
 		.zone_quarter = INT64_MIN };
 	arena_init(&s->arena, memory);
 	arena_init(&s->part_arena, (size_t)64 << 20);

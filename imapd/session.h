@@ -54,7 +54,6 @@ struct session {
 	int spawner; /* SEQPACKET channel, -1 when there is none */
 	struct session_settings settings;
 	const char *user; /* login, for the log */
-	const char *client_address;
 	struct input input;
 	struct output output;
 	struct arena arena; /* of the present command */
@@ -72,7 +71,7 @@ struct session {
 	struct mailbox *mailbox; /* selected, or NULL */
 	char name[SESSION_NAME_MAX + 1];
 	bool read_only;
-	uint32_t told_exists, told_recent;
+	uint32_t told_exists;
 	unsigned told_keywords;
 	uint32_t recent_from, recent_to; /* UIDs that were \Recent before hibernation, [from, to) */
 	bool maybe_expunged; /* entries may be waiting for an EXPUNGE response */

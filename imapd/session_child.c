@@ -71,7 +71,6 @@ int session_child(struct service *service, int channel_fd, struct mailbox_sessio
 		return EX_OSERR;
 	}
 	s.user = session->login;
-	s.client_address = session->client_address;
 	figures_add(FIGURE_sessions, 1);
 	serve(&s, session);
 	if (!s.hibernated)

@@ -169,7 +169,6 @@ static void tell_sizes(struct session *s)
 	mailbox_counts(s->mailbox, &counts);
 	out_printf(s, "* %u EXISTS\r\n* %u RECENT\r\n", count, counts.recent);
 	s->told_exists = count;
-	s->told_recent = counts.recent;
 }
 
 static void tell_changed(struct session *s, bool with_uid)
