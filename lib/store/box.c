@@ -42,6 +42,7 @@ static enum store_status row_fetch(struct box *box, sqlite3_stmt *statement)
 		return STORE_NONE;
 	row_read(statement, &box->row);
 	sqlite3_reset(statement);
+	box->unsaved = false;
 	return STORE_OK;
 }
 
@@ -54,6 +55,7 @@ enum store_status box_save(struct box *box)
 {
 	const struct box_row *r = &box->row;
 
+	box->unsaved = false;
 	return store_run(box->store, SQL_BOX_SAVE, "iiiiiiiiiiiiiiiii", r->id,
 		       (int64_t)r->uid_validity, (int64_t)r->uid_next, (int64_t)r->uid_floor,
 		       (int64_t)r->recent_uid, (int64_t)r->highest_modseq,
@@ -437,6 +439,11 @@ enum store_status box_commit(struct box *box)
 		return store_commit(box->store);
 	store_rollback(box->store);
 	return status;
+}
+
+enum store_status box_end(struct box *box, bool changed)
+{
+	return changed || box->unsaved ? box_commit(box) : store_commit(box->store);
 }
 
 void box_touch(struct box *box)

@@ -146,7 +146,7 @@ enum store_status mailbox_store_flags(struct mailbox *mailbox, const uint32_t *i
 		box->row.changed_modseq = change.modseq;
 		box_touch(box);
 	}
-	status = change.modseq || change.rescanned ? box_commit(box) : store_commit(mailbox->store);
+	status = box_end(box, change.modseq || change.rescanned);
 	/* Nothing of others came between: the view is as new as the database. */
 	if (status == STORE_OK && change.modseq && mailbox->modseq == before && !change.rescanned)
 		mailbox->modseq = change.modseq;
@@ -278,7 +278,7 @@ static enum store_status remove_messages(
 			status = remove_one(mailbox, index, only_deleted, cached, &modseq);
 	}
 	if (status == STORE_OK)
-		status = modseq ? box_commit(box) : store_commit(mailbox->store);
+		status = box_end(box, modseq != 0);
 	else
 		store_rollback(mailbox->store);
 	read_plan_stale(mailbox);

@@ -104,6 +104,7 @@ enum {
 	S(MESSAGES_DELETE, "DELETE FROM message WHERE " MESSAGE_RANGE) \
 	S(MESSAGE_SUMS, "SELECT count(*), total((flags & 1) = 0), total((flags & 8) != 0), " \
 			"total(size) FROM message WHERE " MESSAGE_RANGE) \
+	S(MESSAGE_LAST, "SELECT max(id) FROM message WHERE " MESSAGE_RANGE) \
 	S(CHECK, "PRAGMA quick_check(1)") \
 	S(RECENT_COUNT, "SELECT count(*) FROM message WHERE " MESSAGE_RANGE) \
 	S(EXPUNGED_INSERT, \
@@ -257,6 +258,7 @@ struct box {
 	char name[STORE_NAME_MAX + 1];
 	int dir, cur, fresh; /* the mailbox's folder, cur/ and new/ */
 	struct box_row row;
+	bool unsaved; /* a sync changed the row since it was loaded or saved */
 	char *keywords[STORE_KEYWORDS + 1];
 	unsigned keyword_count; /* loaded ones */
 	int forwarded; /* bit of $Forwarded, -1 */
@@ -285,6 +287,8 @@ enum store_status box_begin(struct box *box, bool durable);
 enum store_status box_join(struct box *box);
 /* Save the row and commit; rolls back on failure. */
 enum store_status box_commit(struct box *box);
+/* The same for a change that may have come to nothing: the row is saved if the caller `changed` it, or box_begin's sync did. */
+enum store_status box_end(struct box *box, bool changed);
 /* A fresh row's rules for counters. sign is +1 or -1. */
 void box_count(struct box *box, uint8_t flags, int64_t size, int sign);
 enum store_status box_insert(struct box *box, uint32_t uid, uint8_t flags, uint64_t keywords,

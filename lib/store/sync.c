@@ -535,6 +535,32 @@ static void sort_added(struct scan *scan)
 		qsort_r(scan->added.items, scan->added.count, sizeof(uint32_t), order_added, scan);
 }
 
+/* A row that lags behind its messages would give out UIDs twice, and no new mail could ever be taken over. */
+static bool mend_row(struct box *box)
+{
+	sqlite3_stmt *s = store_sql(
+		box->store, SQL_MESSAGE_LAST, "ii", box_id(box, 0), box_id(box, UINT32_MAX));
+	struct box_row *row = &box->row;
+	int64_t last;
+
+	if (store_step(box->store, s) <= 0)
+		return false;
+	last = sqlite3_column_int64(s, 0) - box_id(box, 0);
+	sqlite3_reset(s);
+	if (last < (int64_t)row->uid_next)
+		return true;
+	row->uid_next = (uint32_t)last + 1;
+	s = store_sql(box->store, SQL_MESSAGE_SUMS, "ii", box_id(box, 0), box_id(box, UINT32_MAX));
+	if (store_step(box->store, s) <= 0)
+		return false;
+	row->messages = (uint32_t)sqlite3_column_int64(s, 0);
+	row->unseen = (uint32_t)sqlite3_column_int64(s, 1);
+	row->deleted = (uint32_t)sqlite3_column_int64(s, 2);
+	row->size = sqlite3_column_int64(s, 3);
+	sqlite3_reset(s);
+	return true;
+}
+
 static bool take_over_all(struct scan *scan, bool index_is_new, bool *more)
 {
 	for (uint32_t i = 0; i < scan->files.count; i++) {
@@ -549,6 +575,8 @@ static bool take_over_all(struct scan *scan, bool index_is_new, bool *more)
 		if (!may_keep_uid(scan, file, index_is_new))
 			file->uid = 0;
 	}
+	if (scan->added.count && !mend_row(scan->box))
+		return false;
 	sort_added(scan);
 	for (uint32_t i = 0; i < scan->added.count; i++) {
 		const struct found *file = added_at(scan, i);
@@ -650,6 +678,7 @@ enum store_status box_sync(struct box *box, bool force, bool *more)
 	if (good) {
 		remember_mtimes(&scan, *more);
 		prune_expunged(box);
+		box->unsaved = box->unsaved || scan.modseq || scan.taken;
 	}
 	scan_free(&scan);
 	return good ? STORE_OK : STORE_TEMPORARY;

@@ -314,6 +314,33 @@ static void pop3_lock_is_held_by_one(void **state)
 	w->store = open_store(w);
 }
 
+/* A command that changes nothing itself may be the first to see new mail. */
+static void new_mail_is_taken_over_whole_by_commands_that_change_nothing(void **state)
+{
+	struct world *w = *state;
+	struct mailbox_counts counts;
+	struct mailbox *m;
+	uint32_t first = 0, count;
+	bool news;
+
+	assert_int_equal(append(w->store, "INBOX", "Subject: a\r\n\r\n", FLAG_SEEN), 1);
+	m = open_box(w->store, "INBOX");
+	deliver(w, "Subject: b\n\nb\n");
+	assert_int_equal(
+		mailbox_store_flags(m, &first, 1, FLAGS_ADD, FLAG_SEEN, 0, 0, NULL), STORE_OK);
+	deliver(w, "Subject: c\n\nc\n");
+	assert_int_equal(mailbox_expunge(m, NULL, 0), STORE_OK);
+	deliver(w, "Subject: d\n\nd\n");
+	assert_int_equal(mailbox_refresh(m, &news), STORE_OK);
+	mailbox_entries(m, &count);
+	assert_int_equal(count, 4);
+	assert_int_equal(store_status(w->store, SLICE("INBOX"), &counts), STORE_OK);
+	assert_int_equal(counts.messages, 4);
+	assert_int_equal(counts.uid_next, 5);
+	assert_int_equal(append(w->store, "INBOX", "Subject: e\r\n\r\n", 0), 5);
+	mailbox_close(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +356,7 @@ int main(void)
 		STORE_TEST(moved_messages_leave_the_source),
 		STORE_TEST(several_appended_messages_come_all_or_none),
 		STORE_TEST(only_the_first_session_sees_recent),
+		STORE_TEST(new_mail_is_taken_over_whole_by_commands_that_change_nothing),
 		STORE_TEST(cache_answers_the_same_as_the_file),
 		STORE_TEST(pop3_lock_is_held_by_one),
 	};

@@ -535,6 +535,27 @@ static void check_finds_and_mends_what_is_wrong(void **state)
 	assert_int_equal(counts.size, 9);
 }
 
+static void row_that_lags_behind_its_messages_is_mended(void **state)
+{
+	struct world *w = *state;
+	struct mailbox_counts counts;
+	sqlite3 *db;
+	char path[200];
+
+	fill(w);
+	snprintf(path, sizeof(path), "%s/postern.db", w->folder);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				 "UPDATE mailbox SET uid_next=uid_next-1, messages=messages-1 "
+				 "WHERE name='INBOX'",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	deliver(w, "Subject: x\n\n");
+	assert_int_equal(store_status(w->store, SLICE("INBOX"), &counts), STORE_OK);
+	assert_int_equal(counts.messages, 4);
+}
+
 static void session_whose_index_was_replaced_is_told_to_go(void **state)
 {
 	struct world *w = *state;
@@ -589,6 +610,7 @@ int main(void)
 		STORE_TEST(damage_found_in_the_middle_ends_that_session_only),
 		STORE_TEST(rebuild_keeps_uids_flags_and_the_next_uid),
 		STORE_TEST(check_finds_and_mends_what_is_wrong),
+		STORE_TEST(row_that_lags_behind_its_messages_is_mended),
 		STORE_TEST(session_whose_index_was_replaced_is_told_to_go),
 		STORE_TEST(acknowledged_flags_survive_renames_that_were_lost),
 	};
