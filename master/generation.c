@@ -383,6 +383,26 @@ static unsigned sweep_one(struct master *master, struct generation *old)
 	return left;
 }
 
+/* True when every service that need not wait for its predecessor is ready, and no old process takes anybody in. */
+static bool is_in_force(const struct master *master)
+{
+	for (unsigned i = 0; i < master->current->count; i++) {
+		const struct entry *entry = &master->current->entries[i];
+
+		if (!entry->waits_for_old && !successor_ready(entry))
+			return false;
+	}
+	for (const struct generation *g = master->current->former; g; g = g->former) {
+		for (unsigned i = 0; i < g->count; i++) {
+			for (size_t k = 0; k < g->entries[i].processes.count; k++) {
+				if (!entry_process(&g->entries[i], k)->closed_to_new)
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
 void generation_sweep(struct master *master)
 {
 	for (struct generation **at = master->current ? &master->current->former : NULL;
@@ -396,4 +416,6 @@ void generation_sweep(struct master *master)
 		*at = old->former;
 		generation_free(old);
 	}
+	if (master->current && is_in_force(master))
+		reload_in_force(master);
 }

@@ -193,7 +193,15 @@ static void reload(struct master *master)
 	}
 	open_log(master);
 	log_info("reload -- generation %u", generation->number);
+	master->reload_open = true;
 	generation_switch(generation);
+}
+
+void reload_in_force(struct master *master)
+{
+	if (!master->reload_open)
+		return;
+	master->reload_open = false;
 	write_reload_status(master, "ok");
 }
 

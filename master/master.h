@@ -43,6 +43,7 @@ struct process {
 	struct entry *entry;
 	pid_t pid;
 	enum process_state state;
+	bool closed_to_new; /* it has heard DRAIN */
 	struct channel control;
 	unsigned slot; /* of the figures */
 	int64_t started; /* loop time, ms */
@@ -99,6 +100,7 @@ struct master {
 	unsigned stop_phase;
 	struct timer stop_timer;
 	unsigned reloads;
+	bool reload_open; /* somebody may wait for the present generation to be in force */
 };
 
 /* generation.c: read, check and evaluate the configuration; NULL with faults in `report`. Opens listeners, starts nothing. */
@@ -113,6 +115,9 @@ void generation_sweep(struct master *master);
 void generation_free(struct generation *generation);
 /* Faults, one line each: to the log, and to `fd` when it is not -1 as "error: ..." or "warning: ...". */
 void report_faults(const struct config_report *report, int fd);
+
+/* master.c: the present generation serves, the former takes nobody in any more. */
+void reload_in_force(struct master *master);
 
 /* process.c: fork and execute one process; false when that fails (it is tried again later). */
 bool process_start(struct entry *entry);

@@ -40,6 +40,10 @@ static void control_receive(struct channel *channel, struct message *message)
 		introduce_pending(process);
 		generation_sweep(process->master);
 		return;
+	case MESSAGE_MASTER_DRAINING:
+		process->closed_to_new = true;
+		generation_sweep(process->master);
+		return;
 	case MESSAGE_MASTER_CONNECT:
 		introduce(process, &message->master_connect);
 		return;

@@ -57,6 +57,8 @@ enum {
 #define FIELDS_MASTER_PEER(F) F(U8, from, 0) F(U32, uid, 0) F(U32, pid, 0)
 /* master -> process: finish what is in hand, take nothing new, end. */
 #define FIELDS_MASTER_DRAIN(F) F(U8, fast, 0)
+/* process -> master: DRAIN was heard, nothing new is taken any more. */
+#define FIELDS_MASTER_DRAINING(F) F(U8, fast, 0)
 /* master -> process: master.cf's wakeup time has come, or "flush" was asked for. */
 #define FIELDS_MASTER_WAKEUP(F) F(U8, reason, 0)
 
@@ -276,6 +278,7 @@ enum {
 	M(MASTER_CONNECTED, master_connected, 1) \
 	M(MASTER_PEER, master_peer, 1) \
 	M(MASTER_DRAIN, master_drain, 0) \
+	M(MASTER_DRAINING, master_draining, 0) \
 	M(MASTER_WAKEUP, master_wakeup, 0) \
 	M(CLEANUP_BEGIN, cleanup_begin, 0) \
 	M(CLEANUP_RECIPIENT, cleanup_recipient, 0) \

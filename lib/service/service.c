@@ -196,6 +196,9 @@ static void answer_connect(struct service *service, struct message *message)
 
 static void begin_drain(struct service *service, bool fast)
 {
+	const struct message heard = { .type = MESSAGE_MASTER_DRAINING,
+		.master_draining.fast = fast };
+
 	if (service->draining && !fast)
 		return;
 	service->draining = true;
@@ -207,6 +210,8 @@ static void begin_drain(struct service *service, bool fast)
 		service->hooks->drain(service, service->context, fast);
 	else
 		service_end(service, EX_OK);
+	/* Master tells whoever asked for the reload that the old configuration takes nobody in any more. */
+	channel_send(&service->control, &heard);
 }
 
 static void take_peer(struct service *service, struct message *message)
