@@ -4,6 +4,7 @@
  * This is the only way two daemons meet.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,6 +81,8 @@ static bool is_shared(const struct entry *entry)
 static struct process *choose(struct entry *entry, const struct process *asker, bool *may_start)
 {
 	bool shared = is_shared(entry);
+	/* 0 is no limit. */
+	unsigned most = shared ? 1 : entry->config->maxproc ? entry->config->maxproc : UINT_MAX;
 	struct process *best = NULL;
 	unsigned running = 0;
 
@@ -94,7 +97,7 @@ static struct process *choose(struct entry *entry, const struct process *asker, 
 		if (!best || process->introduced.count < best->introduced.count)
 			best = process;
 	}
-	*may_start = running < (shared ? 1 : entry->config->maxproc);
+	*may_start = running < most;
 	return best;
 }
 

@@ -31,6 +31,15 @@ def test_what_was_acknowledged_survives_the_death_of_everything(instance):
         assert body_behind_trace(instance.wait_message(one), one.bytes) == one.bytes
 
 
+@pytest.mark.core
+def test_many_clients_are_served_at_the_same_time(instance):
+    clients = [instance.smtp() for _ in range(20)]
+    for client in clients:
+        assert client.ehlo()[0] == 250
+    for client in reversed(clients):
+        client.quit()
+
+
 def test_unknown_mailbox_and_foreign_domain_are_refused(instance):
     instance.configure(mynetworks="")
     instance.reload()
