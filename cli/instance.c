@@ -182,24 +182,34 @@ pid_t instance_master(const char *root)
 	return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
 }
 
+/* Where this program is: with the daemons beside it (a build), or with a libexec folder (an installation, wherever it was put). */
+static bool daemons_near(char folder[PATH_MAX])
+{
+	static const char *const PLACES[] = { "", "/../libexec/postern" };
+	char own[PATH_MAX], path[PATH_MAX + 40];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash;
+
+	if (length <= 0)
+		return false;
+	own[length] = 0;
+	slash = strrchr(own, '/');
+	if (!slash)
+		return false;
+	*slash = 0;
+	for (size_t i = 0; i < sizeof(PLACES) / sizeof(*PLACES); i++) {
+		snprintf(path, sizeof(path), "%s%s/master", own, PLACES[i]);
+		if (access(path, X_OK) == 0 &&
+			snprintf(folder, PATH_MAX, "%s%s", own, PLACES[i]) < PATH_MAX)
+			return true;
+	}
+	return false;
+}
+
 void instance_daemons(const struct config *config, char folder[PATH_MAX])
 {
 	const char *set = config_text(config, PARAM_daemon_directory);
-	char path[PATH_MAX + 16];
-	ssize_t length;
-	char *slash;
 
-	snprintf(folder, PATH_MAX, "%s", *set ? set : POSTERN_LIBEXECDIR);
-	length = *set ? -1 : readlink("/proc/self/exe", path, PATH_MAX - 1);
-	if (length <= 0)
-		return;
-	path[length] = 0;
-	slash = strrchr(path, '/');
-	if (!slash)
-		return;
-	memcpy(slash, "/master", sizeof("/master"));
-	if (access(path, X_OK) == 0) {
-		*slash = 0;
-		memcpy(folder, path, PATH_MAX);
-	}
+	if (*set || !daemons_near(folder))
+		snprintf(folder, PATH_MAX, "%s", *set ? set : POSTERN_LIBEXECDIR);
 }

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -33,6 +34,8 @@ int cli_run(int argc, char **argv)
 {
 	const struct command *command = command_of(argv[0]);
 
+	/* getopt may stand in the middle of the caller's arguments: 0 makes it begin anew (getopt(3)). */
+	optind = 0;
 	if (command)
 		return command->run(argc, argv);
 	cli_complain(argv[0], "there is no such command");

@@ -61,6 +61,14 @@ def test_dash_i_keeps_the_lone_dot(instance):
     assert one_file(instance).endswith(b"\n\nx\n.\ny\n")
 
 
+def test_other_names_and_modes_of_sendmail(instance):
+    etc = str(instance.etc)
+    assert instance.run("sendmail", "-C", etc, "-bp").out == "Mail queue is empty\n"
+    for arguments in (["-q"], ["-qRexample.test"], ["-q30m"], ["-bi"]):
+        instance.run("sendmail", "-C", etc, *arguments)
+    assert instance.run("mailq").out == "Mail queue is empty\n"
+
+
 def test_null_sender_and_the_callers_own_name(instance):
     instance.run("sendmail", "-f", "<>", "one@example.test", input="\nx\n")
     assert headers(one_file(instance), "Return-Path") == ["<>"]
