@@ -73,11 +73,60 @@ static bool socket_write(void *context, const void *data, size_t length, int64_t
 	return true;
 }
 
+static bool outbox_flush(struct session_sockets *sockets, int64_t deadline)
+{
+	struct slice packets[OUTBOX_PACKETS];
+	unsigned count = sockets->packet_count;
+	size_t at = 0;
+	bool ok;
+
+	for (unsigned i = 0; i < count; at = sockets->packet_ends[i++])
+		packets[i] = slice_of(sockets->outbox.data + at, sockets->packet_ends[i] - at);
+	ok = count == 0 ||
+	     channel_sync_send_packets(sockets->peers[TO_CLEANUP], packets, count, deadline);
+	sockets->packet_count = 0;
+	buffer_clear(&sockets->outbox);
+	return ok;
+}
+
+static bool is_worth_gathering(const struct message *message)
+{
+	return message->type == MESSAGE_CLEANUP_BEGIN ||
+	       message->type == MESSAGE_CLEANUP_RECIPIENT ||
+	       (message->type == MESSAGE_CLEANUP_CONTENT &&
+		       message->cleanup_content.chunk.length <= OUTBOX_CHUNK);
+}
+
+/* To cleanup: beginning, recipients and small content wait for what follows. That cleanup is there is found out at the beginning. */
+static bool cleanup_send(
+	struct session_sockets *sockets, const struct message *message, int64_t deadline)
+{
+	bool wait = is_worth_gathering(message);
+
+	if (message->type == MESSAGE_CLEANUP_BEGIN &&
+		!channel_sync_peer_is_there(sockets->peers[TO_CLEANUP])) {
+		errno = EPIPE;
+		return false;
+	}
+	if (!wait && sockets->packet_count == 0)
+		return channel_sync_send(sockets->peers[TO_CLEANUP], message, deadline);
+	if (sockets->packet_count == OUTBOX_PACKETS && !outbox_flush(sockets, deadline))
+		return false;
+	if (!message_encode(message, &sockets->outbox)) {
+		errno = EBADMSG;
+		return false;
+	}
+	sockets->packet_ends[sockets->packet_count++] = sockets->outbox.length;
+	return wait || outbox_flush(sockets, deadline);
+}
+
 static bool peer_send(
 	void *context, enum session_peer peer, const struct message *message, int64_t deadline)
 {
-	const struct session_sockets *sockets = context;
+	struct session_sockets *sockets = context;
 
+	if (peer == TO_CLEANUP)
+		return cleanup_send(sockets, message, deadline);
 	return channel_sync_send(sockets->peers[peer], message, deadline);
 }
 
@@ -112,6 +161,10 @@ static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
 		return false;
 	close(sockets->peers[peer]);
 	sockets->peers[peer] = fd;
+	if (peer == TO_CLEANUP) {
+		sockets->packet_count = 0;
+		buffer_clear(&sockets->outbox);
+	}
 	return true;
 }
 

@@ -5,11 +5,20 @@
 
 #include "smtpd/session.h"
 
+enum {
+	OUTBOX_PACKETS = 8,
+	OUTBOX_CHUNK = 16 * 1024 /* bytes of content that are worth gathering */
+};
+
 struct session_sockets {
 	int client;
 	int spawner; /* to ask for another connection to a peer */
 	int peers[TO_FRONT + 1];
 	struct buffer space[TO_FRONT + 1]; /* the packet last received of each */
+	/* A small message to cleanup goes out in one call: its packets gather here until its end. */
+	struct buffer outbox;
+	size_t packet_ends[OUTBOX_PACKETS];
+	unsigned packet_count;
 };
 
 /* Context: a struct session_sockets. Time is loop_monotonic. */

@@ -235,6 +235,9 @@ void loop_turn(struct loop *loop, int milliseconds)
 	int count;
 
 	run_deferred(loop);
+	/* What was put off may have ended it: then there is nothing to wait for. */
+	if (loop->stopped)
+		return;
 	count = epoll_wait(
 		loop->epoll, loop->batch, LOOP_BATCH, loop_wait_time(loop, milliseconds));
 	loop->now = loop->clock();

@@ -67,6 +67,7 @@ int64_t loop_now(const struct loop *loop);
 void loop_run(struct loop *loop);
 /* One turn, waiting at most `milliseconds` (-1: as long as timers allow). */
 void loop_turn(struct loop *loop, int milliseconds);
+/* loop_run returns after this turn; loop_turn waits for nothing any more. */
 void loop_stop(struct loop *loop);
 
 #endif

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 enum {
-	CHANNEL_TURN =
-		64, /* messages read in one turn, so that one busy peer does not starve the others */
+	CHANNEL_BATCH = 8, /* messages read or sent in one call, and in one turn of a channel */
 	CHANNEL_SOCKET_BUFFER = 1 << 20 /* bytes; the kernel may grant less */
 };
 
@@ -84,6 +83,18 @@ static void take_descriptors(struct msghdr *header, struct message *message)
 	}
 }
 
+/* What recvmsg gave, as a message. False (its descriptors closed) when it is none. */
+static bool packet_decode(struct msghdr *header, size_t length, struct message *message)
+{
+	take_descriptors(header, message);
+	if (!(header->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+		message_decode(slice_of(header->msg_iov->iov_base, length), message) &&
+		message->fd_count <= message_fd_limit(message->type))
+		return true;
+	message_close_fds(message);
+	return false;
+}
+
 /*
  * One packet into `space` and decoded. 1 with a message, 0 at the end, -1 with errno (EAGAIN: nothing there; EBADMSG: what came
  * is no message, its descriptors are closed).
@@ -103,17 +114,12 @@ static int packet_receive(int fd, char *space, struct message *message)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -1;
-	take_descriptors(&header, message);
-	if (n == 0 && message->fd_count == 0)
+	if (n == 0 && header.msg_controllen == 0)
 		return 0;
-	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-		!message_decode(slice_of(space, (size_t)n), message) ||
-		message->fd_count > message_fd_limit(message->type)) {
-		message_close_fds(message);
-		errno = EBADMSG;
-		return -1;
-	}
-	return 1;
+	if (packet_decode(&header, (size_t)n, message))
+		return 1;
+	errno = EBADMSG;
+	return -1;
 }
 
 static void packet_free(struct channel_packet *packet)
@@ -190,35 +196,85 @@ static void channel_flush(struct deferred *deferred)
 		channel_events(channel);
 }
 
-static void channel_read(struct channel *channel)
-{
-	static _Thread_local char space[MESSAGE_MAX + 1];
-	static _Thread_local bool space_in_use;
-	bool gone = false;
-	/* A handler that turns the loop again would overwrite the message it holds: no handler does, and if one did it gets nothing. */
-	if (space_in_use)
-		return;
-	channel->gone = &gone;
-	for (int i = 0; i < CHANNEL_TURN && !gone && !channel->paused; i++) {
-		struct message message;
-		int got = packet_receive(channel->watch.fd, space, &message);
+/* The packets that recvmmsg brings at once: one call for a burst, and no second one to learn that there is no more. */
+struct batch {
+	struct mmsghdr headers[CHANNEL_BATCH];
+	struct iovec parts[CHANNEL_BATCH];
+	union control controls[CHANNEL_BATCH];
+	char space[CHANNEL_BATCH][MESSAGE_MAX + 1];
+};
 
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			break;
-		if (got <= 0) {
-			channel->gone = NULL;
-			channel_fail(channel, got == 0           ? "peer went away"
-					      : errno == EBADMSG ? "peer sent what is no message"
-								 : strerror(errno));
-			return;
-		}
-		space_in_use = true;
+static int batch_receive(int fd, struct batch *batch)
+{
+	int n;
+
+	for (unsigned i = 0; i < CHANNEL_BATCH; i++) {
+		batch->parts[i] = (struct iovec){ batch->space[i], sizeof(batch->space[i]) };
+		batch->headers[i].msg_hdr = (struct msghdr){ .msg_iov = &batch->parts[i],
+			.msg_iovlen = 1,
+			.msg_control = batch->controls[i].space,
+			.msg_controllen = sizeof(batch->controls[i].space) };
+	}
+	do
+		n = recvmmsg(
+			fd, batch->headers, CHANNEL_BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 && errno == ECONNRESET ? 0 : n;
+}
+
+/* Hand one packet to the owner; what stays unread of its descriptors is closed. `why` says what ends the channel, or is NULL. */
+static void batch_deliver(struct channel *channel, struct mmsghdr *packet, const char **why)
+{
+	struct message message;
+
+	if (packet->msg_len == 0 && packet->msg_hdr.msg_controllen == 0) {
+		*why = "peer went away";
+	} else if (!packet_decode(&packet->msg_hdr, packet->msg_len, &message)) {
+		*why = "peer sent what is no message";
+	} else {
 		channel->receive(channel, &message);
-		space_in_use = false;
 		message_close_fds(&message);
 	}
-	if (!gone)
-		channel->gone = NULL;
+}
+
+static void batch_drop(struct mmsghdr *packet)
+{
+	struct message message;
+
+	take_descriptors(&packet->msg_hdr, &message);
+	message_close_fds(&message);
+}
+
+static void channel_read(struct channel *channel)
+{
+	static struct batch batch; /* of the one thread that runs loops */
+	static bool batch_in_use;
+	const char *why = NULL;
+	bool gone = false;
+	int count, i = 0;
+
+	/* A handler that turns the loop again would overwrite the messages it holds: none does, and if one did it gets nothing. */
+	if (batch_in_use)
+		return;
+	count = batch_receive(channel->watch.fd, &batch);
+	if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return;
+	if (count <= 0) {
+		channel_fail(channel, count == 0 ? "peer went away" : strerror(errno));
+		return;
+	}
+	batch_in_use = true;
+	channel->gone = &gone;
+	for (; i < count && !gone && !why; i++)
+		batch_deliver(channel, &batch.headers[i], &why);
+	for (; i < count; i++)
+		batch_drop(&batch.headers[i]);
+	batch_in_use = false;
+	if (gone)
+		return;
+	channel->gone = NULL;
+	if (why)
+		channel_fail(channel, why);
 }
 
 static void channel_ready(struct watch *watch, uint32_t events)
@@ -366,6 +422,45 @@ bool channel_sync_send(int fd, const struct message *message, int64_t deadline)
 	return true;
 }
 
+bool channel_sync_send_packets(
+	int fd, const struct slice *packets, unsigned count, int64_t deadline)
+{
+	struct mmsghdr headers[CHANNEL_BATCH] = { 0 };
+	struct iovec parts[CHANNEL_BATCH];
+	unsigned done = 0;
+
+	while (done < count) {
+		unsigned batch = count - done < CHANNEL_BATCH ? count - done : CHANNEL_BATCH;
+		int sent;
+
+		for (unsigned i = 0; i < batch; i++) {
+			parts[i] = (struct iovec){ .iov_base = (void *)packets[done + i].data,
+				.iov_len = packets[done + i].length };
+			headers[i].msg_hdr =
+				(struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
+		}
+		sent = sendmmsg(fd, headers, batch, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent > 0) {
+			done += (unsigned)sent;
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+			if (!wait_for(fd, POLLOUT, deadline))
+				return false;
+		} else if (errno != EINTR) {
+			errno = EPIPE;
+			return false;
+		}
+	}
+	return true;
+}
+
+bool channel_sync_peer_is_there(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+}
+
 bool channel_sync_receive(int fd, struct message *message, struct buffer *space, int64_t deadline)
 {
 	buffer_clear(space);
@@ -373,18 +468,16 @@ bool channel_sync_receive(int fd, struct message *message, struct buffer *space,
 		errno = ENOMEM;
 		return false;
 	}
+	/* Wait first: who calls this has just asked, and there is nearly never an answer yet. */
 	for (;;) {
-		int got = packet_receive(fd, space->data, message);
+		int got = wait_for(fd, POLLIN, deadline) ? packet_receive(fd, space->data, message)
+							 : -1;
 
 		if (got > 0)
 			return true;
-		if (got == 0) {
+		if (got == 0)
 			errno = EPIPE;
-			return false;
-		}
 		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			return false;
-		if (!wait_for(fd, POLLIN, deadline))
 			return false;
 	}
 }

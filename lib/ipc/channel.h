@@ -56,6 +56,11 @@ static inline bool channel_is_open(const struct channel *channel)
 
 /* Blocking, until `deadline` (loop_monotonic ms). False with errno: ETIMEDOUT, EPIPE (peer gone), EBADMSG (did not decode). */
 MUST_CHECK bool channel_sync_send(int fd, const struct message *message, int64_t deadline);
+/* Several encoded messages without descriptors (message_encode's packets), in as few system calls as can be. */
+MUST_CHECK bool channel_sync_send_packets(
+	int fd, const struct slice *packets, unsigned count, int64_t deadline);
+/* True when the peer still holds its end. */
+bool channel_sync_peer_is_there(int fd);
 /* `space` holds the packet while the message is used. */
 MUST_CHECK bool channel_sync_receive(
 	int fd, struct message *message, struct buffer *space, int64_t deadline);

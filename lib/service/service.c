@@ -331,6 +331,7 @@ void service_end(struct service *service, int status)
 		return;
 	service->ended = true;
 	service->status = status;
+	loop_stop(service->loop);
 }
 
 struct loop *service_loop(struct service *service)

@@ -198,6 +198,23 @@ static void a_deferred_call_runs_once_and_a_cancelled_one_never(void **state)
 	loop_free(&loop);
 }
 
+static void stop_from_deferred(struct deferred *deferred)
+{
+	loop_stop(deferred->context);
+}
+
+static void a_loop_that_is_stopped_by_what_was_put_off_does_not_wait(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct deferred d = { .run = stop_from_deferred, .context = loop };
+	int64_t begin = loop_monotonic();
+
+	loop_defer(loop, &d);
+	loop_turn(loop, 3000);
+	assert_true(loop_monotonic() - begin < 1000);
+	loop_free(&loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +228,7 @@ int main(void)
 		cmocka_unit_test(timers_fire_in_order_of_time_whatever_order_they_were_started_in),
 		cmocka_unit_test(a_watch_removed_in_the_same_turn_is_not_called),
 		cmocka_unit_test(a_deferred_call_runs_once_and_a_cancelled_one_never),
+		cmocka_unit_test(a_loop_that_is_stopped_by_what_was_put_off_does_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
