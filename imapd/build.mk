@@ -11,5 +11,6 @@ test_imap_parse_SOURCES := imapd/parse.c imapd/parse_set.c imapd/fetch_parse.c
 test_imap_search_SOURCES := $(IMAP_SESSION)
 test_imap_fetch_SOURCES := $(IMAP_SESSION)
 test_imap_session_SOURCES := $(IMAP_SESSION)
+test_sleepers_SOURCES := imapd/sleepers.c
 fuzz_imap_session_SOURCES := $(IMAP_SESSION)
 fuzz_imap_front_SOURCES := imapd/conn.c imapd/conn_commands.c imapd/parse.c imapd/parse_set.c

@@ -2,6 +2,9 @@
 /*
  * Clients that sleep in IDLE: a descriptor, a timer, and a few hundred bytes. Input or WAKE brings them back into a session; every
  * imap_idle_notify_interval they get a line, so that no router forgets them. See front.h.
+ *
+ * The descriptor comes from a session, which may have been taken over: whatever it is, and whatever its mode, nothing here waits
+ * for it, and what is no socket is closed.
  */
 #include "imapd/front.h"
 
@@ -56,7 +59,7 @@ static void sleeper_ready(struct watch *watch, uint32_t events)
 {
 	struct conn *conn = watch->context;
 	char byte;
-	ssize_t n = recv(watch->fd, &byte, 1, MSG_PEEK);
+	ssize_t n = recv(watch->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -71,8 +74,8 @@ static void sleeper_keepalive(struct timer *timer)
 	static const char LINE[] = "* OK Still here\r\n";
 	struct conn *conn = timer->context;
 
-	if (write(conn->watch.fd, LINE, sizeof(LINE) - 1) < 0 && errno != EAGAIN &&
-		errno != EINTR) {
+	if (send(conn->watch.fd, LINE, sizeof(LINE) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+		errno != EAGAIN && errno != EINTR) {
 		forget(conn);
 		return;
 	}
@@ -153,7 +156,7 @@ void sleeper_end(struct conn *conn, const char *text)
 	char line[200];
 	int length = snprintf(line, sizeof(line), "* BYE %s\r\n", text);
 
-	if (write(conn->watch.fd, line, (size_t)length) < 0)
+	if (send(conn->watch.fd, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("a sleeping client has gone: %s", strerror(errno));
 	conn_close(conn);
 }
