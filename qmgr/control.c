@@ -116,7 +116,8 @@ static bool goes_to(struct qmgr *q, const char *id, struct slice site)
 	struct queue_envelope envelope;
 	struct arena arena;
 	bool match = false;
-	int fd = os_openat(q->queue.folder[QUEUE_DEFERRED], id, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = os_openat(
+		q->queue.folder[QUEUE_DEFERRED], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 
 	if (fd < 0)
 		return false;

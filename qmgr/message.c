@@ -238,7 +238,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 		return MAIL_NO_ROOM;
 	}
 	if (fd < 0)
-		fd = os_openat(q->queue.folder[from], id, O_RDONLY | O_NOFOLLOW, 0);
+		fd = os_openat(q->queue.folder[from], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
 			return MAIL_NO_ROOM;
@@ -260,7 +260,8 @@ int mail_fd(struct mail *mail)
 
 	if (mail->fd >= 0)
 		return mail->fd;
-	mail->fd = os_openat(q->queue.folder[QUEUE_ACTIVE], mail->id, O_RDONLY | O_NOFOLLOW, 0);
+	mail->fd = os_openat(
+		q->queue.folder[QUEUE_ACTIVE], mail->id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (mail->fd >= 0)
 		q->open_files++;
 	return mail->fd;
@@ -353,8 +354,8 @@ void mail_lost(struct mail *mail)
 
 static int open_for_marks(struct mail *mail)
 {
-	int fd =
-		os_openat(mail->qmgr->queue.folder[QUEUE_ACTIVE], mail->id, O_RDWR | O_NOFOLLOW, 0);
+	int fd = os_openat(mail->qmgr->queue.folder[QUEUE_ACTIVE], mail->id,
+		O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 
 	if (fd < 0 && errno == ENOENT)
 		mail_lost(mail);

@@ -87,7 +87,8 @@ static bool list_file(struct client *client, enum queue_name folder, const char 
 {
 	struct queue_envelope envelope;
 	struct arena arena;
-	int fd = os_openat(client->showq->queue.folder[folder], id, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = os_openat(
+		client->showq->queue.folder[folder], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	bool ok;
 
 	if (fd < 0)
@@ -180,8 +181,8 @@ static void open_file(struct client *client, struct slice wanted)
 		return;
 	}
 	for (enum queue_name folder = 0; folder < QUEUE_NAMES; folder++) {
-		int fd = os_openat(
-			client->showq->queue.folder[folder], id, O_RDONLY | O_NOFOLLOW, 0);
+		int fd = os_openat(client->showq->queue.folder[folder], id,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 
 		if (fd < 0)
 			continue;

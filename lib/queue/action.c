@@ -69,7 +69,7 @@ static bool change(int fd, enum queue_action action)
 static enum queue_outcome change_file(
 	struct queue *queue, const char *id, enum queue_action action, enum queue_name name)
 {
-	int fd = os_openat(queue->folder[name], id, O_RDWR | O_NOFOLLOW, 0);
+	int fd = os_openat(queue->folder[name], id, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 	enum queue_outcome result;
 
 	if (fd < 0)

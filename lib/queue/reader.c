@@ -110,7 +110,13 @@ bool queue_read(
 	size_t size;
 
 	memset(envelope, 0, sizeof(*envelope));
-	if (!os_fstat(fd, &status) || !read_block(fd, &block))
+	if (!os_fstat(fd, &status))
+		return false;
+	if (!S_ISREG(status.st_mode)) {
+		errno = EBADMSG;
+		return false;
+	}
+	if (!read_block(fd, &block))
 		return false;
 	if (block.info.envelope_offset > status.st_size - block.info.envelope_size ||
 		block.info.trailer_offset > status.st_size - block.info.trailer_size) {
