@@ -100,6 +100,8 @@ struct transaction {
 	struct arena arena;
 	struct queue_envelope envelope;
 	struct slice full_name;
+	struct slice origin; /* its sender's log line, and the pid for it */
+	uint32_t origin_pid;
 	int64_t received; /* bytes of content as they came */
 	uint32_t flags;
 	enum cleanup_fault fault;

@@ -199,10 +199,7 @@ static void cleanup_receive(struct channel *channel, struct message *message)
 	intake = intake_of(p, result->serial);
 	if (!intake)
 		return;
-	if (result->code == 250)
-		log_info("%.*s: uid=%u from=<%s>", SLICE_ARG(result->queue_id),
-			(unsigned)intake->submission.uid, intake->submission.sender);
-	else
+	if (result->code != 250)
 		log_warning("mail of uid %u from=<%s> not taken: %u %.*s %.*s",
 			(unsigned)intake->submission.uid, intake->submission.sender, result->code,
 			SLICE_ARG(result->dsn), SLICE_ARG(result->reason));

@@ -3,6 +3,7 @@
 #include "cleanup/submission.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "mail/address.h"
 
@@ -57,7 +58,7 @@ static enum submission_status begin(struct submission *s, const struct message_s
 	struct message message = { .type = MESSAGE_CLEANUP_BEGIN };
 	struct message_cleanup_begin *out = &message.cleanup_begin;
 	struct buffer sender = { 0 };
-	char user[32];
+	char user[32], origin[sizeof(s->sender) + 40];
 	bool sent;
 
 	if (!rewrite(s->rules, in->sender, ADDRESS_NULL, &sender) ||
@@ -76,6 +77,9 @@ static enum submission_status begin(struct submission *s, const struct message_s
 	out->protocol = SLICE("local");
 	out->helo = slice_from(user);
 	out->full_name = in->full_name;
+	snprintf(origin, sizeof(origin), "uid=%u from=<%s>", (unsigned)s->uid, s->sender);
+	out->origin = slice_from(origin);
+	out->pid = (uint32_t)getpid();
 	sent = s->send(s->context, &message);
 	buffer_free(&sender);
 	s->state = SUBMISSION_ENVELOPE;

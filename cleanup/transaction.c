@@ -172,7 +172,7 @@ static bool copy_begin(struct transaction *t, const struct message_cleanup_begin
 		{ begin->client_name, &e->client_name },
 		{ begin->client_address, &e->client_address }, { begin->helo, &e->helo },
 		{ begin->protocol, &e->protocol }, { begin->login, &e->login },
-		{ begin->full_name, &t->full_name } };
+		{ begin->full_name, &t->full_name }, { begin->origin, &t->origin } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i].to = arena_slice(&t->arena, texts[i].from);
@@ -244,6 +244,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 	if (!t)
 		return false;
 	t->flags = begin->flags;
+	t->origin_pid = begin->pid;
 	t->envelope.info.flags = queue_flags(begin->flags);
 	t->envelope.info.arrival = os_now();
 	if (!copy_begin(t, begin))
@@ -383,10 +384,17 @@ void transaction_advance(struct transaction *t)
 		answer(t);
 }
 
-static void log_message_id(const struct transaction *t)
+/*
+ * Where it came from, then what it is: analysers of logs want to know the one before qmgr tells the rest. The sender learns the
+ * queue id only with the answer, when qmgr may be far ahead; so its line is written here, in its name.
+ */
+static void log_arrival(const struct transaction *t)
 {
 	bool resent = t->headers.message_id[0] == '\0';
 
+	if (t->origin.length)
+		log_info_of(t->peer->from == SERVICE_PICKUP ? "pickup" : "smtpd", t->origin_pid,
+			"%s: %.*s", t->id, SLICE_ARG(t->origin));
 	log_info("%s: message-id=%s", t->id, resent ? "<>" : t->headers.message_id);
 }
 
@@ -406,7 +414,7 @@ bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end
 		note_headers(t, headers_end(&t->headers));
 	t->ended = true;
 	if (t->fault == FAULT_NONE)
-		log_message_id(t);
+		log_arrival(t);
 	if (t->fault == FAULT_NONE && t->unanswered) {
 		t->deadline = (struct timer){ .fire = lookups_late, .context = t };
 		if (!loop_timer_start(service_loop(t->cleanup->service), &t->deadline,

@@ -200,9 +200,9 @@ static bool recipients_full(struct session *s, bool *counts)
 }
 
 static bool rcpt_address(
-	struct session *s, struct slice argument, struct slice keyword, struct recipient *recipient)
+	struct session *s, struct slice argument, bool utf8, struct recipient *recipient)
 {
-	unsigned flags = s->transaction.utf8 ? ADDRESS_UTF8 : 0;
+	unsigned flags = utf8 ? ADDRESS_UTF8 : 0;
 	struct address address;
 	struct slice raw, word;
 
@@ -228,7 +228,8 @@ static bool rcpt_accept(struct session *s, struct slice argument, bool *counts)
 		reply(s, "501 5.5.4 Syntax: RCPT TO:<address>");
 		return false;
 	}
-	if (recipients_full(s, counts) || !rcpt_address(s, argument, SLICE("TO:"), &recipient))
+	if (recipients_full(s, counts) ||
+		!rcpt_address(s, argument, s->transaction.utf8, &recipient))
 		return false;
 	if (session_over_rate(s, RATE_RECIPIENT)) {
 		reply(s, "450 4.7.1 Error: too many recipients from %s", s->client.address);
@@ -260,10 +261,25 @@ enum command_result command_rcpt(struct session *s, struct slice argument)
 
 /* ---- VRFY ----------------------------------------------------------------------------------------------------------- */
 
+/* "VRFY address SMTPUTF8" (RFC 6531 3.7.4.2): the address may be UTF-8. The reply is ASCII in any case. */
+static bool take_utf8(const struct session *s, struct slice *argument)
+{
+	static const char KEYWORD[] = " SMTPUTF8";
+	size_t length = sizeof(KEYWORD) - 1;
+
+	if (!(s->settings->keywords & EHLO_SMTPUTF8) || argument->length <= length ||
+		!slice_equal_nocase(
+			slice_tail(*argument, argument->length - length), slice_from(KEYWORD)))
+		return false;
+	*argument = slice_head(*argument, argument->length - length);
+	return true;
+}
+
 /* Says no more than RCPT would, and touches no transaction. */
 enum command_result command_vrfy(struct session *s, struct slice argument)
 {
 	struct recipient recipient;
+	bool utf8 = take_utf8(s, &argument);
 
 	if (s->settings->disable_vrfy) {
 		reply(s, "502 5.5.1 VRFY command is disabled");
@@ -274,7 +290,7 @@ enum command_result command_vrfy(struct session *s, struct slice argument)
 		return COMMAND_ERROR;
 	}
 	arena_reset(&s->command_memory);
-	if (!rcpt_address(s, argument, SLICE(""), &recipient) ||
+	if (!rcpt_address(s, argument, utf8, &recipient) ||
 		!restrictions_allow_recipient(s, &recipient))
 		return COMMAND_ERROR;
 	reply(s, "252 2.0.0 %.*s", SLICE_ARG(recipient.address));

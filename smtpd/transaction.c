@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "service/figures.h"
 #include "service/front.h"
@@ -113,6 +114,7 @@ static bool send_begin(struct session *s)
 	const struct transaction *t = &s->transaction;
 	ptrdiff_t bracket = slice_find(slice_from(s->name), '[');
 	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
+	char origin[sizeof(s->name) + 16];
 
 	*begin = (struct message_cleanup_begin){ .serial = ++s->serial,
 		.sender = slice_from(t->sender),
@@ -124,7 +126,10 @@ static bool send_begin(struct session *s)
 		.client_address = slice_from(s->client.address),
 		.helo = slice_from(s->helo),
 		.login = slice_from(""),
-		.size_hint = t->size };
+		.size_hint = t->size,
+		.pid = (uint32_t)getpid() };
+	snprintf(origin, sizeof(origin), "client=%s", s->name);
+	begin->origin = slice_from(origin);
 	/* The first word to cleanup since the last message: it may be another cleanup by now. */
 	if (!s->peer_lost && !s->io->send(s->context, TO_CLEANUP, &message, deadline) &&
 		(!renew(s, TO_CLEANUP) ||
@@ -283,7 +288,6 @@ static enum command_result verdict(struct session *s, const struct message_clean
 
 	s->transaction.begun = false;
 	if (result->code == 250 && slice_to_string(result->queue_id, queue_id, sizeof(queue_id))) {
-		log_info("%s: client=%s", queue_id, s->name);
 		return accepted(s, queue_id);
 	}
 	if (result->code >= 400 && result->code <= 599 && result->dsn.length)

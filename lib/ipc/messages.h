@@ -74,7 +74,9 @@ enum {
 	F(TEXT, helo, 512) \
 	F(TEXT, login, MAX_LOGIN) \
 	F(TEXT, full_name, 256) /* for a missing From:; of local submissions */ \
-	F(I64, size_hint, 0)
+	F(I64, size_hint, 0) \
+	F(TEXT, origin, 700) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
+	F(U32, pid, 0) /* the sender's, for that line */
 #define FIELDS_CLEANUP_RECIPIENT(F) \
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(U8, notify, 0)
 /* Content in order, line ends as LF, dot-stuffing and CR removed, as the client gave it: cleanup itself writes the Received:

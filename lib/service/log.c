@@ -11,6 +11,11 @@
 
 enum { LOG_LINE_LIMIT = 4096 };
 
+struct writer {
+	const char *name;
+	pid_t pid;
+};
+
 static struct {
 	int fd;
 	char name[192];
@@ -94,14 +99,14 @@ static size_t queue_id_length(const char *text, size_t length)
 	return n >= 12 && n + 1 < length && text[n] == ':' && text[n + 1] == ' ' ? n : 0;
 }
 
-static void compose_json(
-	struct buffer *line, time_t now, const char *level, const char *text, size_t length)
+static void compose_json(struct buffer *line, const struct writer *by, time_t now,
+	const char *level, const char *text, size_t length)
 {
 	size_t id = queue_id_length(text, length);
 
 	buffer_printf(line,
 		"{\"time\":\"%s\",\"host\":\"%s\",\"service\":\"%s\",\"pid\":%d,\"level\":\"%s\",",
-		stamp_of(now), log_state.host, log_state.name, (int)getpid(), level);
+		stamp_of(now), log_state.host, by->name, (int)by->pid, level);
 	if (id) {
 		buffer_printf(line, "\"queue_id\":\"%.*s\",", (int)id, text);
 		text += id + 2;
@@ -112,23 +117,25 @@ static void compose_json(
 	buffer_add_text(line, "}\n");
 }
 
-static void compose(struct buffer *line, enum log_level level, const char *text, size_t length)
+static void compose(struct buffer *line, const struct writer *by, enum log_level level,
+	const char *text, size_t length)
 {
 	static const char *const NAMES[] = { "debug", "info", "warning", "error" };
 	static const char *const PREFIXES[] = { "debug: ", "", "warning: ", "error: " };
 	time_t now = time(NULL);
 
 	if (log_state.json) {
-		compose_json(line, now, NAMES[level], text, length);
+		compose_json(line, by, now, NAMES[level], text, length);
 		return;
 	}
-	buffer_printf(line, "%s %s %s[%d]: %s", stamp_of(now), log_state.host, log_state.name,
-		(int)getpid(), PREFIXES[level]);
+	buffer_printf(line, "%s %s %s[%d]: %s", stamp_of(now), log_state.host, by->name,
+		(int)by->pid, PREFIXES[level]);
 	buffer_append(line, text, length);
 	buffer_add_byte(line, '\n');
 }
 
-static void log_line(enum log_level level, const char *format, va_list args)
+static void log_line(
+	const struct writer *by, enum log_level level, const char *format, va_list args)
 {
 	char text[LOG_LINE_LIMIT], space[2 * LOG_LINE_LIMIT + 1024];
 	struct buffer line = { .data = space, .capacity = sizeof(space), .limit = sizeof(space) };
@@ -139,23 +146,38 @@ static void log_line(enum log_level level, const char *format, va_list args)
 	if ((size_t)length >= sizeof(text))
 		length = (int)sizeof(text) - 1;
 	make_printable(text, (size_t)length);
-	compose(&line, level, text, (size_t)length);
+	compose(&line, by, level, text, (size_t)length);
 	/* A log that cannot be written must not stop the mail. */
 	if (line.length && write(log_state.fd, line.data, line.length) < 0)
 		return;
 }
 
-#define LOG_FUNCTION(name, level, condition) \
-	void name(const char *format, ...) \
+#define LOG_FUNCTION(function, level, condition) \
+	void function(const char *format, ...) \
 	{ \
+		const struct writer by = { log_state.name, getpid() }; \
 		va_list args; \
 		if (!(condition)) \
 			return; \
 		va_start(args, format); \
-		log_line(level, format, args); \
+		log_line(&by, level, format, args); \
 		va_end(args); \
 	}
 LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG, log_state.verbose)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO, true)
 LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING, true)
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR, true)
+
+void log_info_of(const char *program, unsigned pid, const char *format, ...)
+{
+	const char *slash = strrchr(log_state.name, '/');
+	int suite = slash ? (int)(slash - log_state.name) : (int)strlen(log_state.name);
+	char name[sizeof(log_state.name) + 32];
+	const struct writer by = { name, (pid_t)pid };
+	va_list args;
+
+	snprintf(name, sizeof(name), "%.*s/%s", suite, log_state.name, program);
+	va_start(args, format);
+	log_line(&by, LOG_LEVEL_INFO, format, args);
+	va_end(args);
+}

@@ -43,7 +43,8 @@ static void child_gone(struct spawner *spawner, pid_t pid, int status)
 		if (child->pid != pid)
 			continue;
 		vector_swap_out(&spawner->children, i);
-		if (WIFSIGNALED(status))
+		/* At the end of the suite, it was asked to. */
+		if (WIFSIGNALED(status) && !spawner->grace.place)
 			log_warning(
 				"session %d was ended by signal %d", (int)pid, WTERMSIG(status));
 		channel_close(&child->channel);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The main job from end to end: in by SMTP or sendmail, through the queue, out by IMAP and POP3."""
 import os
+import re
 import smtplib
 
 import pytest
@@ -53,6 +54,25 @@ def test_unknown_mailbox_and_foreign_domain_are_refused(instance):
     assert smtp.rcpt(f"one@{DOMAIN}")[0] == 250
     smtp.quit()
     instance.wait_log(r"NOQUEUE: reject: RCPT from .*: 550 5\.1\.1 .*to=<nobody@example\.test>")
+
+
+def test_log_tells_where_a_message_came_from_before_the_rest(instance):
+    """In Postfix's order, on which pflogsumm relies for its sums."""
+    senders = [instance.send(to="one") for _ in range(5)]
+    instance.run("sendmail", "one@example.test", input="Subject: local\n\nx\n")
+    for sent in senders:
+        instance.wait_message(sent)
+    wait_for(lambda: instance.log().count(": removed") == 6, "all delivered")
+    steps = {}
+    for line in instance.log().splitlines():
+        match = re.search(r"postern/(\w+)\[\d+\]: ([0-9A-Za-z]{12,}): (client=|uid=|message-id=|from=|to=|removed)", line)
+        if match:
+            steps.setdefault(match[2], []).append(match[1] + " " + match[3])
+    assert len(steps) == 6
+    for step in steps.values():
+        assert step[0] in ("smtpd client=", "pickup uid=")
+        assert step[1:3] == ["cleanup message-id=", "qmgr from="]
+        assert sorted(step[3:]) == ["qmgr removed", "virtual to="]
 
 
 def test_extension_and_trace_headers(instance):

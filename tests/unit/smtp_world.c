@@ -65,6 +65,7 @@ static void cleanup_takes(struct world *w, const struct message *m)
 		copy(m->cleanup_begin.client_name, w->name, sizeof(w->name));
 		copy(m->cleanup_begin.client_address, w->address, sizeof(w->address));
 		copy(m->cleanup_begin.helo, w->helo, sizeof(w->helo));
+		copy(m->cleanup_begin.origin, w->origin, sizeof(w->origin));
 		buffer_clear(&w->content);
 		break;
 	case MESSAGE_CLEANUP_RECIPIENT:

@@ -28,7 +28,7 @@ struct world {
 	uint32_t serial;
 	bool begun, ended;
 	unsigned recipients, begins, failed, delivered;
-	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513],
+	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513], origin[701],
 		last_recipient[MAX_ADDRESS + 1];
 	uint32_t flags;
 	struct buffer content; /* of the message in hand, or of the last one */

@@ -50,6 +50,7 @@ static void message_comes_in_whole(void **state)
 	assert_string_equal(w->sender, "a@example.org");
 	assert_string_equal(w->protocol, "ESMTP");
 	assert_string_equal(w->name, "unknown");
+	assert_string_equal(w->origin, "client=unknown[192.0.2.1]");
 	assert_string_equal(w->address, "192.0.2.1");
 	assert_string_equal(w->helo, "client.example");
 	assert_int_equal(w->flags, 0);
@@ -57,7 +58,6 @@ static void message_comes_in_whole(void **state)
 	assert_string_equal(world_say(w, "QUIT\r\n"), "221 2.0.0 Bye\r\n");
 	session_finish(&w->session);
 	assert_logged(": connect from unknown[192.0.2.1]\n");
-	assert_logged(": 4QTEST: client=unknown[192.0.2.1]\n");
 	assert_logged(": disconnect from unknown[192.0.2.1] ehlo=1 mail=1 rcpt=2 data=1 quit=1 "
 		      "commands=6\n");
 }
@@ -211,6 +211,15 @@ static void vrfy_touches_no_transaction(void **state)
 		world_say(w, "VRFY one@example.test\r\n"), "252 2.0.0 one@example.test\r\n");
 	assert_string_equal(world_say(w, "VRFY <x@elsewhere.example>\r\n"),
 		"554 5.7.1 <x@elsewhere.example>: Relay access denied\r\n");
+	assert_string_equal(world_say(w, "VRFY \xc3\xa4@example.test\r\n"),
+		"553 5.6.7 Must declare SMTPUTF8 to use a unicode address\r\n");
+	assert_string_equal(world_say(w, "VRFY \xc3\xa4@example.test smtputf8\r\n"),
+		"550 5.1.1 <?"
+		"?@example.test>: Recipient address rejected: User unknown in "
+		"virtual "
+		"mailbox table\r\n");
+	assert_string_equal(world_say(w, "VRFY one@example.test SMTPUTF8\r\n"),
+		"252 2.0.0 one@example.test\r\n");
 	assert_int_equal(session_state(&w->session), STATE_RCPT);
 	world_say(w, "DATA\r\n.\r\n");
 	assert_int_equal(w->recipients, 1);
