@@ -136,6 +136,8 @@ install: all
 	set -e; for link in $(LINKS); do ln -sfn postern $(DESTDIR)$(SBINDIR)/$$link; done
 	set -e; for s in 1 5 8; do for f in docs/man/*.$$s; do [ -f $$f ] || continue; \
 		install -m 644 $$f $(DESTDIR)$(MANDIR)/man$$s/; done; done
+	set -e; for p in $(patsubst %-session,%,$(filter %-session,$(PROGRAMS))); do \
+		ln -sfn $$p.8 $(DESTDIR)$(MANDIR)/man8/$$p-session.8; done
 	set -e; for f in conf/*; do [ -f $(DESTDIR)$(SYSCONFDIR)/$${f#conf/} ] || \
 		install -m 644 $$f $(DESTDIR)$(SYSCONFDIR)/; done
 
