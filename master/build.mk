@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: ISC
 PROGRAMS += master
 master_SOURCES := $(wildcard master/*.c) smtpd/restriction_names.c
+test_introduce_SOURCES := master/introduce.c

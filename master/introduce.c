@@ -4,6 +4,7 @@
  * This is the only way two daemons meet.
  */
 #include <errno.h>
+#include <signal.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,21 +34,34 @@ static void answer(struct process *asker, uint32_t serial, int fd, const char *r
 	channel_send(&asker->control, &message);
 }
 
-static bool knows(const struct process *process, pid_t pid)
+static struct introduced *knows(const struct process *process, pid_t pid)
 {
 	for (size_t i = 0; i < process->introduced.count; i++) {
-		if (*(pid_t *)vector_at(&process->introduced, i) == pid)
-			return true;
+		struct introduced *known = vector_at(&process->introduced, i);
+
+		if (known->pid == pid)
+			return known;
 	}
-	return false;
+	return NULL;
 }
 
-static void remember(struct process *asked, const struct process *asker)
+/*
+ * False when the asker has had more connections to this one process than it can have use for: one that was taken over would fill
+ * the other's descriptors with them. Spawners ask for each of their sessions, and no foreign byte reaches them.
+ */
+static bool remember(struct process *asked, const struct process *asker)
 {
-	pid_t *known = vector_add(&asked->introduced);
+	struct introduced *known = knows(asked, asker->pid);
 
-	if (known)
-		*known = asker->pid;
+	if (!known) {
+		known = vector_add(&asked->introduced);
+		if (!known)
+			return true;
+		*known = (struct introduced){ .pid = asker->pid };
+	}
+	if (asker->entry->cell->calls & CELL_CALLS_FORK)
+		return true;
+	return ++known->times <= INTRODUCTIONS_MOST;
 }
 
 static void connect_both(struct process *asker, struct process *asked, uint32_t serial)
@@ -114,8 +128,14 @@ static void introduce_to(struct entry *entry, struct process *asker, uint32_t se
 		answer(asker, serial, -1, may_start ? "it does not run yet" : "no more of them");
 		return;
 	}
+	if (!remember(asked, asker)) {
+		log_error("%s[%d] asked for %d connections to %s: ended",
+			service_id_name(asker->entry->id), (int)asker->pid, INTRODUCTIONS_MOST,
+			service_id_name(entry->id));
+		kill(asker->pid, SIGKILL);
+		return;
+	}
 	if (asked->state == PROCESS_READY) {
-		remember(asked, asker);
 		connect_both(asker, asked, serial);
 		return;
 	}
@@ -125,7 +145,6 @@ static void introduce_to(struct entry *entry, struct process *asker, uint32_t se
 		return;
 	}
 	*pending = (struct pending){ asker, serial };
-	remember(asked, asker);
 }
 
 void introduce(struct process *asker, const struct message_master_connect *request)
@@ -176,7 +195,8 @@ static void forget_in(struct entry *entry, const struct process *gone)
 				p->asker = NULL;
 		}
 		for (size_t k = process->introduced.count; k-- > 0;) {
-			if (*(pid_t *)vector_at(&process->introduced, k) == gone->pid)
+			if (((struct introduced *)vector_at(&process->introduced, k))->pid ==
+				gone->pid)
 				vector_swap_out(&process->introduced, k);
 		}
 	}

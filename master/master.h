@@ -18,6 +18,7 @@ enum {
 	PENDING_MAX = 10000, /* introductions that wait for one process */
 	QUICK_DEATH = 5000, /* ms: who lives shorter than this is restarted with back-off */
 	RESTART_MOST = 60000, /* ms */
+	INTRODUCTIONS_MOST = 256, /* of one process to the same other one */
 };
 
 struct master;
@@ -37,6 +38,12 @@ struct pending {
 	uint32_t serial;
 };
 
+/* Who was given a connection to a process, and how often; not counted for spawners. */
+struct introduced {
+	pid_t pid;
+	unsigned times;
+};
+
 enum process_state { PROCESS_STARTING, PROCESS_READY, PROCESS_DRAINING };
 struct process {
 	struct master *master;
@@ -48,7 +55,7 @@ struct process {
 	unsigned slot; /* of the figures */
 	int64_t started; /* loop time, ms */
 	struct vector
-		introduced; /* pids (of pid_t) of those that were given a connection to this one */
+		introduced; /* of struct introduced: those that have a connection to this one */
 	struct vector pending; /* of struct pending */
 };
 

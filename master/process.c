@@ -200,7 +200,7 @@ static struct process *process_new(struct entry *entry)
 	process->master = entry->master;
 	process->entry = entry;
 	process->started = loop_now(entry->master->loop);
-	process->introduced = vector_of(sizeof(pid_t), 0);
+	process->introduced = vector_of(sizeof(struct introduced), 0);
 	process->pending = vector_of(sizeof(struct pending), PENDING_MAX);
 	process->control.watch.fd = -1;
 	process->slot = slot_take(entry->master, entry->config->name);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: ISC
+/* Introductions by master: who gets a connection, and what becomes of one that wants too many. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "master/master.h"
+
+bool process_start(struct entry *entry)
+{
+	return false;
+}
+
+static const struct cell ASKED = { .service = SERVICE_AUTH,
+	.serve = PEER(IMAPD) | PEER(IMAPD_SESSION) };
+static const struct cell FRONT = { .service = SERVICE_IMAPD, .talk_to = PEER(AUTH) };
+static const struct cell SPAWNER = {
+	.service = SERVICE_IMAPD_SESSION, .talk_to = PEER(AUTH), .calls = CELL_CALLS_FORK
+};
+
+struct side {
+	struct entry entry;
+	struct process process;
+	struct service_entry config;
+	int end; /* the process's own end of its control channel */
+};
+
+static void ignore(struct channel *channel, struct message *message)
+{
+}
+
+static void side_make(struct side *side, struct master *master, const struct cell *cell, pid_t pid)
+{
+	int ends[2];
+
+	*side = (struct side){ .config = { .maxproc = 1 } };
+	side->entry = (struct entry){
+		.master = master, .config = &side->config, .cell = cell, .id = cell->service
+	};
+	side->entry.processes = vector_of(sizeof(struct process *), 0);
+	*(struct process **)vector_add(&side->entry.processes) = &side->process;
+	side->process = (struct process){ .master = master,
+		.entry = &side->entry,
+		.pid = pid,
+		.state = PROCESS_READY,
+		.introduced = vector_of(sizeof(struct introduced), 0) };
+	assert_true(channel_pair(ends));
+	side->end = ends[1];
+	assert_true(
+		channel_open(&side->process.control, master->loop, ends[0], ignore, NULL, side));
+}
+
+static void side_free(struct side *side)
+{
+	channel_close(&side->process.control);
+	close(side->end);
+	vector_free(&side->process.introduced);
+	vector_free(&side->entry.processes);
+}
+
+/* Everything that came is closed, as a process would that wants only to fill the other's table. */
+static unsigned drain(struct side *side)
+{
+	static struct buffer space;
+	struct message message;
+	unsigned count = 0;
+
+	while (channel_sync_receive(side->end, &message, &space, loop_monotonic() + 1)) {
+		count += message.fd_count;
+		message_close_fds(&message);
+	}
+	return count;
+}
+
+/* How many connections `cell` gets of 1000 it asks for, and whether it is still alive then. */
+static unsigned ask_often(const struct cell *cell, bool *alive)
+{
+	struct message_master_connect request = { .service = SERVICE_AUTH };
+	struct master master = { .loop = loop_new(NULL) };
+	struct generation generation = { .count = 1 };
+	struct side asker, asked;
+	unsigned got = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	side_make(&asker, &master, cell, child);
+	side_make(&asked, &master, &ASKED, getpid());
+	generation.entries = &asked.entry;
+	*(struct process **)vector_at(&asked.entry.processes, 0) = &asked.process;
+	master.current = &generation;
+	for (unsigned i = 0; i < 1000; i++) {
+		introduce(&asker.process, &request);
+		got += drain(&asker);
+		drain(&asked);
+	}
+	assert_int_equal(asked.process.introduced.count, 1);
+	*alive = waitpid(child, NULL, WNOHANG) == 0;
+	if (!*alive)
+		child = 0;
+	if (child) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	side_free(&asker);
+	side_free(&asked);
+	loop_free(&master.loop);
+	return got;
+}
+
+static void process_that_asks_for_ever_more_connections_is_ended(void **state)
+{
+	bool alive;
+
+	assert_int_equal(ask_often(&FRONT, &alive), INTRODUCTIONS_MOST);
+	assert_false(alive);
+}
+
+static void spawner_gets_a_connection_for_each_session(void **state)
+{
+	bool alive;
+
+	assert_int_equal(ask_often(&SPAWNER, &alive), 1000);
+	assert_true(alive);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(process_that_asks_for_ever_more_connections_is_ended),
+		cmocka_unit_test(spawner_gets_a_connection_for_each_session),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
