@@ -151,7 +151,7 @@ static struct outcome deliver(struct client *client, const struct recipient *rec
 		snprintf(text, sizeof(text), "maildir delivery failed: %s",
 			error[0] ? error : "try later");
 	if (status != STORE_OK && status != STORE_OVER_QUOTA)
-		log_warning("%s: %s: %s", client->queue_id, recipient->mailbox, error);
+		log_warning("%s: %s", client->queue_id, error);
 	return outcome_of(
 		status, arena_dup(&client->arena, slice_from(status == STORE_OK ? "" : text)));
 }
