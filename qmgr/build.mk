@@ -1,6 +1,6 @@
 PROGRAMS += qmgr showq
 qmgr_SOURCES := qmgr/qmgr.c qmgr/intake.c qmgr/message.c qmgr/resolve.c qmgr/schedule.c qmgr/deliver.c qmgr/notify.c \
-	qmgr/control.c
+	qmgr/leftover.c qmgr/control.c
 showq_SOURCES := qmgr/showq.c
 test_schedule_SOURCES := qmgr/schedule.c
 test_queue_text_SOURCES := cli/queue_text.c

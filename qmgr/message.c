@@ -229,7 +229,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 {
 	struct mail *mail;
 
-	if (mail_find(q, slice_from(id))) {
+	if (mail_find(q, slice_from(id)) || (from == QUEUE_ACTIVE && leftover_is(q, id))) {
 		os_close(&fd);
 		return MAIL_GONE;
 	}
@@ -488,8 +488,10 @@ static void remove_file(struct mail *mail)
 	if (os_unlinkat(q->queue.folder[QUEUE_ACTIVE], mail->id, 0)) {
 		log_info("%s: removed", mail->id);
 	} else if (errno != ENOENT) {
-		log_error("%s: cannot be removed: %s", mail->id, strerror(errno));
+		log_error("%s: cannot be removed: %s; trying again", mail->id, strerror(errno));
 		mark_one(mail);
+		if (!mail->vanished)
+			leftover_add(q, mail->id);
 	}
 }
 

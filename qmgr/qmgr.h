@@ -7,6 +7,7 @@
  *	resolve.c   where its recipients go, asked of directoryd
  *	schedule.c  destinations: what goes next, how much at a time, when again
  *	deliver.c   transports and their agents
+ *	leftover.c  finished messages whose files could not be removed
  *	notify.c    reports to the sender, by bounce
  *	control.c   what operators ask for
  *
@@ -23,6 +24,8 @@
 #include "service/service.h"
 
 enum {
+	QMGR_LEFTOVER_LIMIT =
+		10000, /* finished files whose removal is tried again; others wait for the next start */
 	QMGR_OPEN_FILES =
 		1024, /* queue files kept open; more are opened again when they are needed */
 	QMGR_TURN_FILES = 64, /* files looked at in one turn of the loop */
@@ -207,6 +210,7 @@ struct qmgr {
 	struct mail *dirty;
 	struct deferred mark, retire;
 	struct timer retire_more;
+	struct map leftovers; /* id -> struct leftover */
 
 	/* intake */
 	struct queue_scan *scan;
@@ -293,6 +297,12 @@ bool mail_reportable(const struct mail *mail, uint32_t recipient, unsigned kind)
 void mail_retire_some(struct qmgr *q);
 void mail_mark_dirty(struct qmgr *q);
 bool mail_idle(const struct qmgr *q);
+
+/* --- leftover.c --- */
+/* The file of a finished message in active/ could not be removed: try again, first in a second, then less and less often. */
+void leftover_add(struct qmgr *q, const char *id);
+/* Is that message one of these? */
+bool leftover_is(const struct qmgr *q, const char *id);
 
 /* --- resolve.c --- */
 void resolve_open(struct qmgr *q);

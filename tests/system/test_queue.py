@@ -320,3 +320,18 @@ def test_reload_under_load_repeats_and_loses_nothing(instance):
     found = b"".join(p.read_bytes() for p in instance.delivered_files())
     assert all(f"\nMessage-ID: <{s.tag}@".encode() in found for s in sent)
     assert len(instance.delivered_files()) == len(sent)
+
+
+def test_a_finished_message_that_cannot_be_removed_is_tried_again(make_instance):
+    """Told once; the file goes as soon as the disk allows it, and nobody gets the message twice."""
+    instance = make_instance(environment={"POSTERN_FAULT": "unlink:EIO:0:2"})
+    instance.start()
+    sent = instance.send(to="one")
+    instance.wait_message(sent)
+    failed = instance.wait_log(r"qmgr\[\d+\]: error: ([0-9A-Za-z]+): cannot be removed: Input/output error")
+    assert files(instance, "active")
+    instance.postern("flush")
+    instance.wait_log(rf"{failed[1]}: removed")
+    assert not files(instance, "active") and empty(instance)
+    assert instance.log().count("cannot be removed") == 1
+    assert len(instance.messages()) == 1
