@@ -8,8 +8,10 @@
 static const struct cell CELL_CLEANUP = {
 	.service = SERVICE_CLEANUP,
 	.uid = UID_QUEUE,
-	.files = { { CELL_QUEUE, "incoming", CELL_READ | CELL_WRITE | CELL_CREATE | CELL_REMOVE,
-		false } },
+	.files = { { CELL_QUEUE, "incoming",
+			   CELL_READ | CELL_WRITE | CELL_CREATE | CELL_REMOVE | CELL_MOVE, false },
+		{ CELL_QUEUE, "nursery",
+			CELL_READ | CELL_WRITE | CELL_CREATE | CELL_REMOVE | CELL_MOVE, true } },
 	.talk_to = PEER(DIRECTORY) | PEER(QMGR),
 	.serve = PEER(SMTPD_SESSION) | PEER(PICKUP) | PEER(BOUNCE),
 	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_THREAD,

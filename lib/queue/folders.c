@@ -30,12 +30,40 @@ static bool open_folder(struct queue *queue, int base, enum queue_name name, boo
 	return queue->folder[name] >= 0;
 }
 
+/* As many as there are, without a gap. */
+static void open_nurseries(struct queue *queue, int base, bool create)
+{
+	char name[16];
+
+	queue->nursery_count = 0;
+	if (create && !os_mkdirat(base, "nursery", 0700) && errno != EEXIST)
+		return;
+	for (unsigned i = 0; i < QUEUE_NURSERIES; i++) {
+		snprintf(name, sizeof(name), "nursery/%x", i);
+		if (create && !os_mkdirat(base, name, 0700) && errno != EEXIST)
+			return;
+		queue->nursery[i] = os_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (queue->nursery[i] < 0)
+			return;
+		queue->nursery_count++;
+	}
+}
+
+int queue_nursery(const struct queue *queue, const char *id)
+{
+	unsigned char last = (unsigned char)id[QUEUE_ID_LENGTH - 1];
+
+	return queue->nursery_count ? queue->nursery[last % queue->nursery_count]
+				    : queue->folder[QUEUE_INCOMING];
+}
+
 bool queue_open(struct queue *queue, const char *path, bool create, char *error, size_t error_size)
 {
 	int base;
 
 	for (unsigned i = 0; i < QUEUE_NAMES; i++)
 		queue->folder[i] = -1;
+	queue->nursery_count = 0;
 	if (create && !os_mkdirat(AT_FDCWD, path, 0700) && errno != EEXIST) {
 		snprintf(error, error_size, "%s: %s", path, strerror(errno));
 		return false;
@@ -53,6 +81,7 @@ bool queue_open(struct queue *queue, const char *path, bool create, char *error,
 			return false;
 		}
 	}
+	open_nurseries(queue, base, create);
 	os_close(&base);
 	return true;
 }
@@ -63,6 +92,8 @@ void queue_close(struct queue *queue)
 		if (queue->folder[i] >= 0)
 			os_close(&queue->folder[i]);
 	}
+	while (queue->nursery_count > 0)
+		os_close(&queue->nursery[--queue->nursery_count]);
 }
 
 static void write_digits(char *at, unsigned count, uint64_t value)
@@ -112,9 +143,9 @@ static bool is_unfinished(struct slice name)
 	       slice_equal(slice_tail(name, QUEUE_ID_LENGTH), SLICE(".tmp"));
 }
 
-static DIR *open_listing(struct queue *queue, enum queue_name name)
+static DIR *open_listing(int at)
 {
-	int fd = os_openat(queue->folder[name], ".", O_RDONLY | O_DIRECTORY, 0);
+	int fd = os_openat(at, ".", O_RDONLY | O_DIRECTORY, 0);
 	DIR *folder;
 
 	if (fd < 0)
@@ -128,7 +159,7 @@ static DIR *open_listing(struct queue *queue, enum queue_name name)
 bool queue_each(struct queue *queue, enum queue_name name,
 	bool (*each)(void *context, const char *id, bool valid), void *context)
 {
-	DIR *folder = open_listing(queue, name);
+	DIR *folder = open_listing(queue->folder[name]);
 	bool ok;
 
 	if (!folder)
@@ -159,9 +190,9 @@ bool queue_lock(int fd)
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-unsigned queue_remove_unfinished(struct queue *queue)
+static unsigned remove_unfinished_in(int at)
 {
-	DIR *folder = open_listing(queue, QUEUE_INCOMING);
+	DIR *folder = open_listing(at);
 	struct dirent *entry;
 	unsigned removed = 0;
 
@@ -172,15 +203,23 @@ unsigned queue_remove_unfinished(struct queue *queue)
 
 		if (!is_unfinished(slice_from(entry->d_name)))
 			continue;
-		fd = os_openat(queue->folder[QUEUE_INCOMING], entry->d_name,
-			O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+		fd = os_openat(at, entry->d_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
 		if (fd < 0)
 			continue;
 		/* Its writer holds the lock as long as it lives. */
-		if (queue_lock(fd) && os_unlinkat(queue->folder[QUEUE_INCOMING], entry->d_name, 0))
+		if (queue_lock(fd) && os_unlinkat(at, entry->d_name, 0))
 			removed++;
 		os_close(&fd);
 	}
 	closedir(folder);
+	return removed;
+}
+
+unsigned queue_remove_unfinished(struct queue *queue)
+{
+	unsigned removed = remove_unfinished_in(queue->folder[QUEUE_INCOMING]);
+
+	for (unsigned i = 0; i < queue->nursery_count; i++)
+		removed += remove_unfinished_in(queue->nursery[i]);
 	return removed;
 }

@@ -27,10 +27,15 @@ enum queue_name {
 enum { QUEUE_ID_LENGTH = 16, QUEUE_ID_SIZE = QUEUE_ID_LENGTH + 1, QUEUE_CONTENT_OFFSET = 512 };
 
 /* The folders as descriptors: everything works relative to them. */
+enum { QUEUE_NURSERIES = 16 };
 struct queue {
 	int folder[QUEUE_NAMES];
+	/* Where unfinished files are made, nursery/0 to nursery/f, spread over the disk: ext4 looks past every inode that was lately
+	 * removed near a folder when it makes a file there, and a queue removes as many as it makes. None: incoming/ does it. */
+	int nursery[QUEUE_NURSERIES];
+	unsigned nursery_count;
 };
-/* Open the folders below `path` (made when missing and `create`). */
+/* Open the folders below `path` (made when missing and `create`; nurseries are optional). */
 MUST_CHECK bool queue_open(
 	struct queue *queue, const char *path, bool create, char *error, size_t error_size);
 void queue_close(struct queue *queue);

@@ -53,7 +53,7 @@ struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t a
 /* The file is made when there is something to write, so that a small message touches the disk on the thread that syncs it. */
 static bool open_file(struct queue_writer *w)
 {
-	w->fd = os_openat(w->queue->folder[QUEUE_INCOMING], w->temporary,
+	w->fd = os_openat(queue_nursery(w->queue, w->id), w->temporary,
 		O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	/* The lock tells queue_remove_unfinished of another process that this file has a writer. */
 	return w->fd >= 0 && queue_lock(w->fd);
@@ -134,7 +134,8 @@ bool queue_commit(struct queue_writer *w)
 {
 	int folder = w->queue->folder[QUEUE_INCOMING];
 
-	if (!os_fsync(w->fd) || !os_renameat(folder, w->temporary, folder, w->id))
+	if (!os_fsync(w->fd) ||
+		!os_renameat(queue_nursery(w->queue, w->id), w->temporary, folder, w->id))
 		return false;
 	w->named = true;
 	w->committed = os_fsync(folder);
@@ -160,7 +161,9 @@ void queue_writer_free(struct queue_writer **writer)
 	/* A file that cannot be removed here is never complete under its id unless its folder's sync failed; then it may be
 	 * delivered although the client was told to try again, which is a duplicate and no loss. */
 	if (w->fd >= 0 && !w->committed &&
-		!os_unlinkat(w->queue->folder[QUEUE_INCOMING], w->named ? w->id : w->temporary, 0))
+		!os_unlinkat(w->named ? w->queue->folder[QUEUE_INCOMING]
+				      : queue_nursery(w->queue, w->id),
+			w->named ? w->id : w->temporary, 0))
 		errno = 0;
 	if (w->fd >= 0)
 		os_close(&w->fd);

@@ -519,7 +519,12 @@ static void unfinished_files_are_removed_but_not_those_of_living_writers(void **
 
 	queue_id_new(dead);
 	snprintf(name, sizeof(name), "%s.tmp", dead);
+	/* One of a queue without nurseries, one of a nursery. */
+	assert_int_equal(f->queue.nursery_count, QUEUE_NURSERIES);
 	fd = os_openat(f->queue.folder[QUEUE_INCOMING], name, O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	os_close(&fd);
+	fd = os_openat(f->queue.nursery[3], name, O_RDWR | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	os_close(&fd);
 	queue_id_new(alive);
@@ -527,11 +532,14 @@ static void unfinished_files_are_removed_but_not_those_of_living_writers(void **
 	assert_non_null(w);
 	assert_true(queue_write_content(w, slice_of(content, sizeof(content))));
 	assert_true(commit(f, 60, done));
-	assert_int_equal(queue_remove_unfinished(&f->queue), 1);
-	assert_int_equal(count_entries(f), 2);
+	assert_int_equal(queue_remove_unfinished(&f->queue), 2);
+	assert_int_equal(count_entries(f), 1);
 	assert_true(queue_each(&f->queue, QUEUE_INCOMING, count_one, &seen));
 	assert_int_equal(seen, 1);
+	/* The living one can still be finished. */
+	assert_true(queue_write_content(w, SLICE("more\n")));
 	queue_writer_free(&w);
+	assert_int_equal(queue_remove_unfinished(&f->queue), 0);
 	assert_int_equal(count_entries(f), 1);
 }
 
