@@ -313,11 +313,16 @@ static void spawner_received(struct channel *channel, struct message *message)
 	struct link *link = channel->context;
 	struct pool *pool = link->context;
 
-	if (message->type != MESSAGE_POOL_SESSION || message->fd_count != 1) {
+	if (message->type != MESSAGE_POOL_SESSION) {
 		log_warning("smtpd-session sent %s", message_name(message->type));
 		return;
 	}
 	pool->received++;
+	/* No descriptor was free for it: it ends by itself, and another is asked for when it is needed. */
+	if (message->fd_count != 1) {
+		changed(pool);
+		return;
+	}
 	session_add(pool, message_take_fd(message, 0), (pid_t)message->pool_session.pid);
 }
 

@@ -87,7 +87,8 @@ static void take_descriptors(struct msghdr *header, struct message *message)
 static bool packet_decode(struct msghdr *header, size_t length, struct message *message)
 {
 	take_descriptors(header, message);
-	if (!(header->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+	/* MSG_CTRUNC: no descriptor is free here. That is no fault of the peer's, least of all of master: who wants one misses it. */
+	if (!(header->msg_flags & MSG_TRUNC) &&
 		message_decode(slice_of(header->msg_iov->iov_base, length), message) &&
 		message->fd_count <= message_fd_limit(message->type))
 		return true;

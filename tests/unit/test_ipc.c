@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -121,6 +122,41 @@ static void descriptors_travel_and_the_end_is_noticed(void **state)
 	loop_free(&loop);
 }
 
+static unsigned without_descriptor;
+
+static void count_without_descriptor(struct channel *channel, struct message *message)
+{
+	without_descriptor += message->type == MESSAGE_QUEUE_ARRIVED && message->fd_count == 0;
+}
+
+static void process_without_free_descriptors_keeps_its_peers(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct message message = { .type = MESSAGE_QUEUE_ARRIVED, .fd_count = 1 };
+	struct rlimit before, none;
+	struct channel channel;
+	int ends[2];
+
+	assert_true(channel_pair(ends));
+	assert_true(channel_open(
+		&channel, loop, ends[0], count_without_descriptor, peer_closed, &channel));
+	message.fds[0] = ends[1];
+	message.queue_arrived.queue_id = SLICE("X");
+	assert_true(channel_sync_send(ends[1], &message, loop_monotonic() + 1000));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	without_descriptor = 0;
+	loop_turn(loop, 100);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(without_descriptor, 1);
+	assert_true(channel_is_open(&channel));
+	channel_close(&channel);
+	close(ends[1]);
+	loop_free(&loop);
+}
+
 static void what_is_no_message_ends_the_channel_and_not_the_process(void **state)
 {
 	struct loop *loop = loop_new(NULL);
@@ -194,6 +230,7 @@ int main(void)
 		cmocka_unit_test(a_field_over_its_bound_is_not_encoded),
 		cmocka_unit_test(every_message_type_survives_a_round_trip_when_empty),
 		cmocka_unit_test(descriptors_travel_and_the_end_is_noticed),
+		cmocka_unit_test(process_without_free_descriptors_keeps_its_peers),
 		cmocka_unit_test(what_is_no_message_ends_the_channel_and_not_the_process),
 		cmocka_unit_test(messages_to_a_slow_peer_are_queued_in_order_and_then_bounded),
 		cmocka_unit_test(waiting_ends_at_the_deadline),
