@@ -253,6 +253,8 @@ static void watch_signals(struct master *master)
 		give_up(master, EX_OSERR, "signals", strerror(errno));
 }
 
+enum { START_ATTEMPTS = 3 };
+
 /* Every service must stand before anybody is told that the suite runs. */
 static void wait_until_ready(struct master *master)
 {
@@ -265,8 +267,8 @@ static void wait_until_ready(struct master *master)
 			(entry->processes.count == 0 ||
 				entry_process(entry, 0)->state == PROCESS_STARTING)) {
 			loop_turn(master->loop, 100);
-			/* One that ended at once will not do better the next time: say so now. */
-			if (entry->delay > 0 && entry->processes.count == 0)
+			/* Once may be bad luck (no descriptor, no memory just then); again and again is a fault to tell now. */
+			if (entry->quick_deaths >= START_ATTEMPTS && entry->processes.count == 0)
 				give_up(master, EX_UNAVAILABLE, entry->config->name,
 					"the service ends at its start: see the log");
 		}

@@ -72,6 +72,7 @@ struct entry {
 	struct vector processes; /* of struct process * */
 	struct timer restart, wakeup;
 	int64_t delay; /* ms before the next restart; 0: the last process lived well */
+	unsigned quick_deaths; /* one after another */
 	bool waits_for_old; /* exclusive: starts when the former generation's process has ended */
 	bool replaced; /* its processes drain; none is started any more */
 };

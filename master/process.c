@@ -243,6 +243,7 @@ static void schedule_restart(struct entry *entry, bool quick)
 	figures_add(FIGURE_restarts, 1);
 	entry->restart = (struct timer){ .fire = restart_due, .context = entry };
 	loop_timer_start(entry->master->loop, &entry->restart, quick ? entry->delay : 1);
+	entry->quick_deaths = quick ? entry->quick_deaths + 1 : 0;
 	if (!quick)
 		entry->delay = 0;
 	else
