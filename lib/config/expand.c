@@ -3,12 +3,20 @@
  * `$name` and its relatives, as postconf(5) has them: $name ${name} $(name) ${name?text} ${name:text} ${name?{a}:{b}}
  * ${{a}=={b}?{x}:{y}} with == != < <= > >=, and $$ for a dollar. White space around groups does not count.
  */
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "config/internal.h"
+#include "os/os.h"
 
 /* Steps bound the time, where names that expand to nothing are nested so that the output's bound does not. */
-enum { EXPAND_STEPS = 20000, EXPAND_DEPTH = 64 };
+enum {
+	EXPAND_STEPS = 20000,
+	EXPAND_DEPTH = 64,
+	FIRST_LINE_MAX = 255 /* of a file that names a domain */
+};
 
 /* The names being expanded, innermost first. */
 struct frame {
@@ -95,6 +103,55 @@ static bool expand_mydomain(
 	return good;
 }
 
+/* The first line of a file, trimmed; NULL or what is wrong. Only a regular file: master shall wait for nobody. */
+static const char *first_line(const char *path, struct buffer *out)
+{
+	char data[FIRST_LINE_MAX + 1];
+	struct stat info;
+	struct slice line;
+	ssize_t n = -1;
+	int fd = os_open(path, O_RDONLY | O_NONBLOCK, 0);
+
+	if (fd < 0 || !os_fstat(fd, &info)) {
+		os_close(&fd);
+		return "cannot read the file";
+	}
+	if (S_ISREG(info.st_mode))
+		n = os_read(fd, data, sizeof(data));
+	os_close(&fd);
+	if (n < 0)
+		return "cannot read the file";
+	line = slice_of(data, (size_t)n);
+	if (slice_find(line, '\n') >= 0)
+		line = slice_head(line, (size_t)slice_find(line, '\n'));
+	if (line.length > FIRST_LINE_MAX || slice_find(line, '\0') >= 0)
+		return "no name in the first line of the file";
+	line = slice_trim(line);
+	return line.length && buffer_add(out, line) ? NULL
+						    : "no name in the first line of the file";
+}
+
+/* myorigin = /etc/mailname: the name of a file that holds the value, Debian's habit. */
+static bool expand_myorigin(struct expansion *e, const char *text, struct buffer *out,
+	const struct frame *up, int depth)
+{
+	struct buffer value = buffer_limited(CONFIG_VALUE_MAX);
+	bool good = expand_text(e, slice_from(text), &value, up, depth);
+	struct slice trimmed = slice_trim(buffer_slice(&value));
+	char path[PATH_MAX];
+	const char *fault;
+
+	if (good && trimmed.length && trimmed.data[0] == '/') {
+		fault = slice_to_string(trimmed, path, sizeof(path)) ? first_line(path, out)
+								     : "no file name";
+		good = !fault || fail(e, fault, trimmed);
+	} else if (good) {
+		good = buffer_add(out, buffer_slice(&value));
+	}
+	buffer_free(&value);
+	return good;
+}
+
 static bool expand_name(struct expansion *e, struct slice name, struct buffer *out,
 	const struct frame *up, int depth)
 {
@@ -110,6 +167,8 @@ static bool expand_name(struct expansion *e, struct slice name, struct buffer *o
 	text = source_text(e->source, key);
 	if (strcmp(key, "mydomain") == 0 && (!text || !*text))
 		return expand_mydomain(e, out, &frame, depth + 1);
+	if (strcmp(key, "myorigin") == 0 && text)
+		return expand_myorigin(e, text, out, &frame, depth + 1);
 	return !text || expand_text(e, slice_from(text), out, &frame, depth + 1);
 }
 

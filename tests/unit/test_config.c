@@ -417,6 +417,44 @@ static void an_overlay_changes_nothing_in_its_parent(void **state)
 	expect("$smtpd_banner", "a 1");
 }
 
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void myorigin_may_name_a_file_that_holds_it(void **state)
+{
+	char path[] = "/tmp/postern-test-mailname-XXXXXX", text[200];
+	int fd = mkstemp(path);
+	struct config *config;
+
+	assert_true(fd >= 0);
+	os_close(&fd);
+	snprintf(text, sizeof(text), "name = %s\nmyorigin = $name\nmydestination = a, $myorigin\n",
+		path);
+	write_file(path, " example.test \nsecond.test\n");
+	config = evaluate(text);
+	assert_string_equal(config_text(config, PARAM_myorigin), "example.test");
+	assert_string_equal(config_text(config, PARAM_mydestination), "a, example.test");
+	config_free(&config);
+	write_file(path, "$name");
+	config = evaluate(text);
+	assert_string_equal(config_text(config, PARAM_myorigin), "$name");
+	config_free(&config);
+	snprintf(text, sizeof(text), "myorigin = %s\n", path);
+	write_file(path, "\nsecond.test\n");
+	expect_fault(text, 1, "myorigin", "first line");
+	write_file(path, "");
+	expect_fault(text, 1, "myorigin", "first line");
+	unlink(path);
+	expect_fault(text, 1, "myorigin", "cannot read the file");
+	expect_fault("myorigin = /tmp\n", 1, "myorigin", "cannot read the file");
+}
+
 static void a_damaged_snapshot_is_not_opened(void **state)
 {
 	struct config *config = evaluate("user = 1\n");
@@ -493,6 +531,7 @@ int main(void)
 		cmocka_unit_test(names_that_something_refers_to_are_not_warned_of),
 		cmocka_unit_test(undefined_obsolete_and_effectless_ones_are_told),
 		cmocka_unit_test(an_overlay_changes_nothing_in_its_parent),
+		cmocka_unit_test(myorigin_may_name_a_file_that_holds_it),
 		cmocka_unit_test(a_damaged_snapshot_is_not_opened),
 		cmocka_unit_test(list_items_are_split_but_groups_are_kept),
 		cmocka_unit_test(errors_take_the_place_of_warnings_when_there_is_no_room),
