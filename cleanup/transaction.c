@@ -233,6 +233,12 @@ static bool write_content(void *context, struct slice text)
 	return false;
 }
 
+/* Only bounce says what is a notification: a session that could would make its mail vanish without a report. */
+static uint32_t allowed_flags(enum service_id from, uint32_t flags)
+{
+	return from == SERVICE_BOUNCE ? flags : flags & ~(uint32_t)CLEANUP_BOUNCE;
+}
+
 bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_begin *begin)
 {
 	struct transaction *t;
@@ -243,9 +249,9 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 	t = transaction_new(peer, begin->serial);
 	if (!t)
 		return false;
-	t->flags = begin->flags;
+	t->flags = allowed_flags(peer->from, begin->flags);
 	t->origin_pid = begin->pid;
-	t->envelope.info.flags = queue_flags(begin->flags);
+	t->envelope.info.flags = queue_flags(t->flags);
 	t->envelope.info.arrival = os_now();
 	if (!copy_begin(t, begin))
 		transaction_fail(t, FAULT_MEMORY);
@@ -264,7 +270,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 		.arrival = t->envelope.info.arrival,
 		.size_limit = (size_t)t->cleanup->settings.header_size_limit,
 		.hop_limit = t->cleanup->settings.hopcount_limit,
-		.complete = begin->flags & (CLEANUP_LOCAL | CLEANUP_SUBMISSION) };
+		.complete = t->flags & (CLEANUP_LOCAL | CLEANUP_SUBMISSION) };
 	headers_begin(&t->headers, &facts, write_content, t);
 	return true;
 }

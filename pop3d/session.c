@@ -102,6 +102,7 @@ static bool next_line(struct pop3_session *session, struct slice *line)
 	while ((end = slice_find(buffer_slice(&session->in), '\n')) < 0) {
 		if (session->in.length > POP3_COMMAND_MAX) {
 			pop3_reply(session, "-ERR Line too long");
+			session->refused = true;
 			return false;
 		}
 		if (!fill(session))
@@ -122,6 +123,7 @@ static void serve_lines(struct pop3_session *session)
 			line.length--;
 		if (line.length > POP3_COMMAND_MAX) {
 			pop3_reply(session, "-ERR Line too long");
+			session->refused = true;
 			return;
 		}
 		pop3_command(session, line);
@@ -135,7 +137,7 @@ int pop3_serve(struct pop3_session *session)
 
 	sigaction(SIGTERM, &action, NULL);
 	serve_lines(session);
-	if (!session->quit && !session->gone)
+	if (!session->quit && !session->gone && !session->refused)
 		pop3_reply(session, told_to_end ? "-ERR [SYS/TEMP] Server is shutting down"
 						: "-ERR Disconnected for inactivity");
 	pop3_flush(session);

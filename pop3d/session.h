@@ -25,6 +25,7 @@ struct pop3_session {
 	uint64_t retrieved_bytes, total_bytes, deleted_bytes;
 	uint32_t last_number;
 	bool quit, gone;
+	bool refused; /* it was told why it ends */
 };
 enum pop3_mark { POP3_DELETED = 1, POP3_SEEN = 2 };
 
