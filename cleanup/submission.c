@@ -13,16 +13,23 @@ enum { ADDRESS_MEMORY = 32 << 10 };
 static bool complete(
 	const struct submission_rules *rules, struct address *address, struct arena *arena)
 {
+	const struct slice given = address->domain;
+
 	if (!address->domain.length && rules->append_origin)
 		address->domain = arena_slice(arena, slice_from(rules->origin));
 	if (address->domain.length && !address_is_literal(address->domain) &&
 		rules->append_domain && slice_find(address->domain, '.') < 0)
 		address->domain = slice_from(
 			arena_printf(arena, "%.*s.%s", SLICE_ARG(address->domain), rules->domain));
+	if (given.data != address->domain.data)
+		address->unicode = slice_of("", 0);
 	return address->domain.data || !rules->append_origin;
 }
 
-/* The external form of what the user gave, whole; empty only for the null sender. */
+/*
+ * The external form of what the user gave, whole; empty only for the null sender. A sender (ADDRESS_NULL) keeps its domain's
+ * U-labels, since it is shown; recipients are looked up.
+ */
 static bool rewrite(
 	const struct submission_rules *rules, struct slice text, unsigned flags, struct buffer *out)
 {
@@ -38,7 +45,9 @@ static bool rewrite(
 		     &text, flags | ADDRESS_BARE | ADDRESS_UTF8, &arena, &address, &error) &&
 	     text.length == 0;
 	if (ok && (address.local.length || address.domain.length))
-		ok = complete(rules, &address, &arena) && address_write(&address, out) &&
+		ok = complete(rules, &address, &arena) &&
+		     (flags & ADDRESS_NULL ? address_write_as_given(&address, out)
+					   : address_write(&address, out)) &&
 		     out->length <= MAX_ADDRESS;
 	arena_free(&arena);
 	return ok;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 /* What kind of address is it, has it a mailbox, has it aliases? See answer_impl.h. */
 #include "directory/answer_impl.h"
+#include "mail/address.h"
+#include "mail/utf8.h"
 
 enum { ADDRESS_KEYS = 2 }; /* with and without extension */
 
@@ -52,6 +54,17 @@ static char *lower_copy(struct arena *arena, struct slice text)
 	return copy;
 }
 
+/* U-labels, as senders that get a report have them, become the A-labels that tables and accounts are kept under. */
+static char *with_ascii_domain(struct arena *arena, char *address, ptrdiff_t at)
+{
+	struct slice domain = slice_tail(slice_from(address), (size_t)at + 1), ascii;
+
+	if (utf8_ascii_prefix(domain) == domain.length ||
+		!address_domain(domain, true, arena, &ascii))
+		return address;
+	return arena_printf(arena, "%.*s@%.*s", (int)at, address, SLICE_ARG(ascii));
+}
+
 enum directory_status recipient_parse(struct directory *d, struct slice text, struct recipient *r)
 {
 	ptrdiff_t at = slice_find_last(text, '@');
@@ -64,6 +77,8 @@ enum directory_status recipient_parse(struct directory *d, struct slice text, st
 	} else {
 		address = arena_dup(&d->arena, text);
 	}
+	if (address && at > 0)
+		address = with_ascii_domain(&d->arena, address, at);
 	if (!address)
 		return DIRECTORY_TEMPORARY;
 	r->address = slice_from(address);

@@ -137,6 +137,21 @@ static bool mail_parameter(struct session *s, struct slice word)
 	return false;
 }
 
+/* s->text is its form for lookups. */
+static bool keep_sender(struct session *s, const struct address *address)
+{
+	struct transaction *t = &s->transaction;
+
+	if (!slice_to_string(buffer_slice(&s->text), t->sender, sizeof(t->sender)))
+		return false;
+	memcpy(t->sender_given, t->sender, sizeof(t->sender_given));
+	if (!address->unicode.length)
+		return true;
+	buffer_clear(&s->text);
+	return address_write_as_given(address, &s->text) &&
+	       slice_to_string(buffer_slice(&s->text), t->sender_given, sizeof(t->sender_given));
+}
+
 static bool mail_accept(struct session *s, struct slice argument)
 {
 	unsigned flags = ADDRESS_NULL | (s->settings->keywords & EHLO_SMTPUTF8 ? ADDRESS_UTF8 : 0);
@@ -149,8 +164,10 @@ static bool mail_accept(struct session *s, struct slice argument)
 	}
 	if (!take_address(s, &argument, flags, &address, &raw))
 		return false;
-	memcpy(s->transaction.sender, s->text.data, s->text.length);
-	s->transaction.sender[s->text.length] = '\0';
+	if (!keep_sender(s, &address)) {
+		reply(s, "501 5.1.7 Bad sender address syntax");
+		return false;
+	}
 	s->transaction.sender_has_domain = address.domain.length > 0 || address.local.length == 0;
 	while (slice_word(&argument, " \t", &word)) {
 		if (!mail_parameter(s, word))

@@ -119,7 +119,9 @@ struct transaction {
 	bool discard; /* access table: say yes, keep nothing */
 	bool utf8, eight_bit; /* SMTPUTF8, BODY=8BITMIME */
 	bool sender_has_domain; /* as the client wrote it */
-	char sender[MAX_ADDRESS + 1];
+	char sender[MAX_ADDRESS + 1]; /* the domain in A-labels: what is looked up */
+	char sender_given[MAX_ADDRESS +
+			  1]; /* the domain as the client wrote it: what is kept and logged */
 	int64_t size; /* SIZE=, 0 unknown */
 	struct slice *recipients;
 	uint32_t recipient_count, recipient_room;

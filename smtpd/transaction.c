@@ -117,7 +117,7 @@ static bool send_begin(struct session *s)
 	char origin[sizeof(s->name) + 16];
 
 	*begin = (struct message_cleanup_begin){ .serial = ++s->serial,
-		.sender = slice_from(t->sender),
+		.sender = slice_from(t->sender_given),
 		.flags = (t->eight_bit ? CLEANUP_8BIT : 0) | (t->utf8 ? CLEANUP_SMTPUTF8 : 0) |
 			 (is_local_client(s) ? CLEANUP_LOCAL : 0),
 		.envid = slice_from(""),
@@ -314,7 +314,7 @@ enum command_result transaction_commit(struct session *s)
 		return transaction_refuse(s);
 	if (s->transaction.discard) {
 		log_info("NOQUEUE: discarded message from %s; from=<%s>", s->name,
-			s->transaction.sender);
+			s->transaction.sender_given);
 		return accepted(s, "DISCARDED");
 	}
 	end.cleanup_end.serial = s->serial;
@@ -333,7 +333,7 @@ void log_refusal(struct session *s, const char *kind, const char *text, const ch
 	buffer_clear(&s->text);
 	buffer_printf(&s->text, "NOQUEUE: %s: %s from %s: %s;", kind, s->where, s->name, text);
 	if (in_mail)
-		buffer_printf(&s->text, " from=<%s>", t->sender);
+		buffer_printf(&s->text, " from=<%s>", t->sender_given);
 	if (recipient)
 		buffer_printf(&s->text, " to=<%s>", recipient);
 	else if (t->recipient_count)

@@ -227,7 +227,8 @@ static bool take_literal(struct path *path, struct slice *domain)
 	return true;
 }
 
-static bool take_domain(struct path *path, struct slice *domain)
+/* `unicode` may be NULL. */
+static bool take_domain(struct path *path, struct slice *domain, struct slice *unicode)
 {
 	struct slice text = { path->rest.data, 0 };
 
@@ -246,6 +247,8 @@ static bool take_domain(struct path *path, struct slice *domain)
 		text.length--;
 	if (!address_domain(text, path->flags & ADDRESS_UTF8, path->arena, domain))
 		return fail(path, NULL);
+	if (unicode && utf8_ascii_prefix(text) < text.length)
+		*unicode = text;
 	return true;
 }
 
@@ -256,7 +259,7 @@ static bool skip_route(struct path *path)
 
 	while (next_is(path, '@')) {
 		skip(path, 1);
-		if (!take_domain(path, &ignored))
+		if (!take_domain(path, &ignored, NULL))
 			return false;
 		if (next_is(path, ':')) {
 			skip(path, 1);
@@ -284,7 +287,7 @@ static bool take_mailbox(struct path *path, struct address *address)
 		return false;
 	if (next_is(path, '@')) {
 		skip(path, 1);
-		return take_domain(path, &address->domain);
+		return take_domain(path, &address->domain, &address->unicode);
 	}
 	if (path->flags & ADDRESS_BARE || slice_equal_nocase(address->local, SLICE("postmaster")))
 		return true;
@@ -361,7 +364,7 @@ static bool is_dot_string(struct slice local)
 	return !dot;
 }
 
-bool address_write(const struct address *address, struct buffer *out)
+static bool write_with(const struct address *address, struct slice domain, struct buffer *out)
 {
 	struct slice local = address->local;
 
@@ -378,11 +381,22 @@ bool address_write(const struct address *address, struct buffer *out)
 		}
 		buffer_add_byte(out, '"');
 	}
-	if (address->domain.length) {
+	if (domain.length) {
 		buffer_add_byte(out, '@');
-		buffer_add(out, address->domain);
+		buffer_add(out, domain);
 	}
 	return !out->failed;
+}
+
+bool address_write(const struct address *address, struct buffer *out)
+{
+	return write_with(address, address->domain, out);
+}
+
+bool address_write_as_given(const struct address *address, struct buffer *out)
+{
+	return write_with(
+		address, address->unicode.length ? address->unicode : address->domain, out);
 }
 
 /* Names that belong to the mail system or, where "-" splits, to mailing lists. */

@@ -14,6 +14,8 @@ struct address {
 	struct slice local; /* as given, unquoted; empty for the null sender only */
 	struct slice
 		domain; /* lower case, A-labels; "[...]" literals whole; empty for the null sender and where none was given */
+	struct slice
+		unicode; /* the domain as given where it has U-labels, valid UTF-8, in the text that was parsed; else empty */
 };
 
 enum address_flag {
@@ -35,6 +37,8 @@ MUST_CHECK bool address_parse_path(struct slice *text, unsigned flags, struct ar
 	struct address *address, const char **error);
 /* External form: quoted where it must be, "local@domain". */
 bool address_write(const struct address *address, struct buffer *out);
+/* The same, but the domain as it was given: to be shown and passed on, not to be looked up. */
+bool address_write_as_given(const struct address *address, struct buffer *out);
 /* A domain name: letters, digits, hyphens (and underscores), labels 1..63, 255 in all, the last not a number; U-labels become A-labels. */
 MUST_CHECK bool address_domain(
 	struct slice text, bool utf8, struct arena *arena, struct slice *domain);

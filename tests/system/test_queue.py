@@ -335,3 +335,27 @@ def test_a_finished_message_that_cannot_be_removed_is_tried_again(make_instance)
     assert not files(instance, "active") and empty(instance)
     assert instance.log().count("cannot be removed") == 1
     assert len(instance.messages()) == 1
+
+
+@pytest.mark.parametrize("recipient,reported", [(f"two@{DOMAIN}", False), ("nosuch@elsewhere.test", True)])
+def test_an_international_sender_is_kept_as_given_and_found_by_its_a_label(make_instance, recipient, reported):
+    given = "süß@bücher.test"
+    instance = make_instance(settings={"default_transport": "error:nobody goes there"})
+    instance.start()
+    instance.postern("domain", "add", "xn--bcher-kva.test")
+    instance.configure(virtual_alias_maps=f"inline:{{{{süß@xn--bcher-kva.test = one@{DOMAIN}}}}}",
+                       smtpd_sender_restrictions="check_sender_access inline:{{xn--bcher-kva.test = permit}}, reject")
+    instance.reload()
+    client = instance.raw()
+    client.reply()
+    client.say("EHLO here")
+    assert client.say(f"MAIL FROM:<{given}> SMTPUTF8").startswith(b"250 ")
+    assert client.say(f"RCPT TO:<{recipient}>").startswith(b"250 ")
+    client.say("DATA")
+    assert client.say("Subject: abroad\r\n\r\nx\r\n.").startswith(b"250 ")
+    instance.wait_log(f"qmgr.*from=<{given}>")
+    if reported:
+        assert report_to(instance)["To"] == given
+    else:
+        message = wait_for(lambda: instance.messages("two"), "the message")[0]
+        assert f"Return-Path: <{given}>\r\n".encode() in message

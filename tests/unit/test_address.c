@@ -155,6 +155,30 @@ static void utf8_needs_smtputf8_and_must_be_utf8(void **state)
 	assert_string_equal(parsed("<j@\xff.org>", ADDRESS_UTF8), BAD_RECIPIENT);
 }
 
+static void a_domain_in_u_labels_is_kept_as_given_beside_its_key(void **state)
+{
+	struct slice text = SLICE("<@r\xc3\xb6ute.example:j\xc3\xb6@B\xc3\xbc"
+				  "cher.example> SMTPUTF8");
+	struct slice plain = SLICE("<j@B.example>");
+	struct buffer out = { 0 };
+	struct arena memory;
+	struct address address;
+	const char *error;
+
+	arena_init(&memory, 1 << 16);
+	assert_true(address_parse_path(&text, ADDRESS_UTF8, &memory, &address, &error));
+	assert_true(slice_equal(address.domain, SLICE("xn--bcher-kva.example")));
+	assert_true(address_write_as_given(&address, &out));
+	assert_string_equal(buffer_text(&out), "j\xc3\xb6@B\xc3\xbc"
+					       "cher.example");
+	buffer_clear(&out);
+	assert_true(address_parse_path(&plain, ADDRESS_UTF8, &memory, &address, &error));
+	assert_true(address_write_as_given(&address, &out));
+	assert_string_equal(buffer_text(&out), "j@b.example");
+	buffer_free(&out);
+	arena_free(&memory);
+}
+
 static void long_names_are_bounded(void **state)
 {
 	char text[3000];
@@ -307,6 +331,7 @@ int main(void)
 		cmocka_unit_test(lax_form_takes_what_clients_send),
 		cmocka_unit_test(address_literals_are_checked_and_kept),
 		cmocka_unit_test(utf8_needs_smtputf8_and_must_be_utf8),
+		cmocka_unit_test(a_domain_in_u_labels_is_kept_as_given_beside_its_key),
 		cmocka_unit_test(long_names_are_bounded),
 		cmocka_unit_test(extension_is_split_at_the_first_delimiter),
 		cmocka_unit_test(names_of_lists_and_of_the_system_are_never_split),
