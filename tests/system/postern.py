@@ -137,6 +137,26 @@ class Instance:
             found |= new
         return {pid: names[pid] for pid in found if pid in names and (name is None or names[pid].endswith(name))}
 
+    def daemons(self, name):
+        """The pids of a daemon itself: what master started, without the sessions of spawners."""
+        master, found = str(self.master_pid()), []
+        for pid in self.processes(name):
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1] == master:
+                    found.append(pid)
+        return found
+
+    def kill_daemon(self, name):
+        """SIGKILL to one process of it; its pid. One may end by itself just then: another is taken."""
+        def kill():
+            for pid in self.daemons(name):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    return pid
+            return None
+
+        return wait_for(kill, f"a {name} to kill")
+
     def kill_everything(self):
         """As a power cut for the processes: SIGKILL to all, and wait until they are gone."""
         pids = list(self.processes())

@@ -335,7 +335,7 @@ def test_a_dead_spawner_costs_the_sleepers_their_connection_and_nothing_else(mak
     sleeper.ok("SELECT INBOX")
     sleeper.idle()
     wait_for(lambda: sessions(instance) == 0, "the session to end", 10)
-    os.kill(next(iter(instance.processes("imapd-session"))), signal.SIGKILL)
+    instance.kill_daemon("imapd-session")
     assert sleeper.raw.line().startswith(b"* BYE")
 
     def again():

@@ -58,9 +58,8 @@ def test_a_bad_configuration_changes_nothing_and_is_told(instance, file, line, w
 
 def test_each_daemon_that_dies_is_started_again_and_mail_flows(instance):
     for name in ("cleanup", "directoryd", "qmgr", "virtual", "smtpd", "smtpd-session", "authd", "imapd", "imapd-session", "pop3d"):
-        pid = next(iter(instance.processes(name)))
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: [p for p in instance.processes(name) if p != pid], f"{name} to be there again")
+        pid = instance.kill_daemon(name)
+        wait_for(lambda: [p for p in instance.daemons(name) if p != pid], f"{name} to be there again")
         sent = wait_for(lambda: _try_send(instance), f"SMTP after the death of {name}")
         wait_for(lambda: _try_read(instance, sent), f"the message after the death of {name}\n{instance.log_tail()}")
 
