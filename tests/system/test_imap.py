@@ -5,7 +5,6 @@ import imaplib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
