@@ -3,8 +3,6 @@
 #include "imapd/session.h"
 #include "service/log.h"
 
-enum { ID_MAX_FIELDS = 30 }; /* RFC 2971 3.3 */
-
 void command_capability(struct session *s, struct command *c)
 {
 	out_text(s, "* CAPABILITY ");
@@ -26,31 +24,8 @@ void command_logout(struct session *s, struct command *c)
 
 void command_id(struct session *s, struct command *c)
 {
-	struct parser *p = &c->parser;
-	struct slice name, value;
-	unsigned fields = 0;
-
-	if (!parse_space(p))
+	if (!parse_id(&c->parser))
 		return;
-	if (!parse_next_is(p, '(')) {
-		if (!parse_nstring(p, &value) || !parse_end(p))
-			return;
-	} else {
-		if (!parse_enter(p))
-			return;
-		while (!parse_next_is(p, ')')) {
-			if ((fields && !parse_space(p)) || !parse_string(p, &name) ||
-				!parse_space(p) || !parse_nstring(p, &value))
-				return;
-			if (++fields > ID_MAX_FIELDS) {
-				parse_fail(p, "Too many fields");
-				return;
-			}
-			log_debug("%s: ID %.*s=%.*s", s->user, SLICE_ARG(name), SLICE_ARG(value));
-		}
-		if (!parse_leave(p) || !parse_end(p))
-			return;
-	}
 	out_text(s, "* ID (\"name\" \"Postern\" \"version\" \"" POSTERN_VERSION "\")\r\n");
 	reply_done(s, c);
 }

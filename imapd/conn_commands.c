@@ -5,8 +5,6 @@
 #include "base/base64.h"
 #include "service/log.h"
 
-enum { CONN_ID_FIELDS = 30 };
-
 const char *conn_capabilities(const struct conn *conn)
 {
 	return conn->plaintext ? "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN"
@@ -48,29 +46,8 @@ static void run_logout(struct conn *conn, struct parser *p)
 
 static void run_id(struct conn *conn, struct parser *p)
 {
-	struct slice name, value;
-	unsigned fields = 0;
-
-	if (!parse_space(p))
+	if (!parse_id(p))
 		return;
-	if (!parse_next_is(p, '(')) {
-		if (!parse_nstring(p, &value) || !parse_end(p))
-			return;
-	} else {
-		if (!parse_enter(p))
-			return;
-		while (!parse_next_is(p, ')')) {
-			if ((fields && !parse_space(p)) || !parse_string(p, &name) ||
-				!parse_space(p) || !parse_nstring(p, &value))
-				return;
-			if (++fields > CONN_ID_FIELDS) {
-				parse_fail(p, "Too many fields");
-				return;
-			}
-		}
-		if (!parse_leave(p) || !parse_end(p))
-			return;
-	}
 	conn_say(conn, "* ID (\"name\" \"Postern\")\r\n");
 	conn_reply(conn, "OK ID completed.");
 }

@@ -374,3 +374,25 @@ bool parse_date(struct parser *p, int64_t *day)
 		return false;
 	return date_parse_imap_day(text, day) || parse_fail(p, "Invalid date");
 }
+
+bool parse_id(struct parser *p)
+{
+	enum { ID_MAX_FIELDS = 30 };
+	struct slice name, value;
+	unsigned fields = 0;
+
+	if (!parse_space(p))
+		return false;
+	if (!parse_next_is(p, '('))
+		return parse_nstring(p, &value) && parse_end(p);
+	if (!parse_enter(p))
+		return false;
+	while (!parse_next_is(p, ')')) {
+		if ((fields && !parse_space(p)) || !parse_string(p, &name) || !parse_space(p) ||
+			!parse_nstring(p, &value))
+			return false;
+		if (++fields > ID_MAX_FIELDS)
+			return parse_fail(p, "Too many fields");
+	}
+	return parse_leave(p) && parse_end(p);
+}

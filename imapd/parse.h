@@ -51,6 +51,8 @@ bool parse_fail(struct parser *p, const char *error);
 bool parse_space(struct parser *p);
 /* Nothing more may follow. */
 bool parse_end(struct parser *p);
+/* The arguments of ID (RFC 2971 3.3: thirty fields at most), to the end of the command; nothing of them is kept. */
+bool parse_id(struct parser *p);
 /* Whether the next byte is `c`; nothing is taken, nothing fails. */
 static inline bool parse_next_is(const struct parser *p, char c)
 {

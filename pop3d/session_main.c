@@ -3,6 +3,7 @@
  * pop3d-session - forks a confined session for each client that has logged in. It learns from authd itself whose ticket the front
  * brings, and from directoryd where that user's mail is.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -112,8 +113,9 @@ static void drain(struct service *service, void *context, bool fast)
 
 int main(int argc, char **argv)
 {
-	static const struct mailbox_spawner_config config = { .protocol = "pop3",
-		.log_format = "postern/pop3(%s)",
+	char log_format[160];
+	const struct mailbox_spawner_config config = { .protocol = "pop3",
+		.log_format = log_format,
 		.run = run,
 		.child_says = child_says,
 		.started = started };
@@ -124,6 +126,8 @@ int main(int argc, char **argv)
 
 	if (!spawn.config)
 		return EX_SOFTWARE;
+	snprintf(log_format, sizeof(log_format), "%s/pop3(%%s)",
+		config_text(spawn.config, PARAM_syslog_name));
 	config_place(service, spawn.config);
 	service_enter(service, &CELL_POP3D_SESSION);
 	spawn.spawner = mailbox_spawner_open(service, &config, &spawn);

@@ -28,21 +28,6 @@ void service_connect(
 	channel_send(&service->control, &message);
 }
 
-struct sync_connect {
-	int fd;
-	bool answered;
-};
-
-static void sync_connected(struct service *service, void *context, int fd, const char *reason)
-{
-	struct sync_connect *wait = context;
-
-	if (fd < 0)
-		log_warning("no connection: %s", reason);
-	wait->fd = fd;
-	wait->answered = true;
-}
-
 static void forget_request(struct service *service, const void *context)
 {
 	for (size_t i = 0; i < service->requests.count; i++) {
@@ -53,25 +38,6 @@ static void forget_request(struct service *service, const void *context)
 			return;
 		}
 	}
-}
-
-int service_connect_sync(struct service *service, enum service_id to, int64_t deadline)
-{
-	struct sync_connect wait = { .fd = -1 };
-
-	service_connect(service, to, sync_connected, &wait);
-	while (!wait.answered && !service->ended) {
-		int64_t left = deadline - loop_monotonic();
-
-		if (left <= 0)
-			break;
-		loop_turn(service->loop, (int)(left > 1000 ? 1000 : left));
-	}
-	if (!wait.answered) {
-		forget_request(service, &wait);
-		errno = ETIMEDOUT;
-	}
-	return wait.fd;
 }
 
 struct link_waiting {

@@ -218,17 +218,6 @@ struct login *login_open(struct service *service, const char *protocol, enum ser
 	return login;
 }
 
-void login_free(struct login **login)
-{
-	if (!*login)
-		return;
-	link_close(&(*login)->auth);
-	link_close(&(*login)->spawner);
-	map_free(&(*login)->clients);
-	free(*login);
-	*login = NULL;
-}
-
 bool login_begin(struct login *login, struct login_client *client, const char *mechanism,
 	struct slice initial)
 {

@@ -58,7 +58,6 @@ struct login;
 /* `protocol` is what authd binds tickets to ("imap"). NULL when memory is out. */
 struct login *login_open(struct service *service, const char *protocol, enum service_id spawner,
 	const struct login_hooks *hooks, void *context);
-void login_free(struct login **login);
 
 /* False: it cannot be asked now (no authd); nothing was begun. `initial.data` NULL: no initial response. */
 MUST_CHECK bool login_begin(struct login *login, struct login_client *client, const char *mechanism,

@@ -349,11 +349,6 @@ int service_snapshot_fd(const struct service *service)
 	return service->snapshot_fd;
 }
 
-const struct cell_bases *service_bases(const struct service *service)
-{
-	return &service->bases;
-}
-
 const char *service_path(const struct service *service, enum cell_base base)
 {
 	return service->bases.path[base];

@@ -48,7 +48,6 @@ struct loop *service_loop(struct service *service);
 struct slice service_snapshot(const struct service *service);
 /* Its descriptor, to pass on to a process that works by this configuration; stays the service's. */
 int service_snapshot_fd(const struct service *service);
-const struct cell_bases *service_bases(const struct service *service);
 /* Absolute path of a base: service_path(s, CELL_QUEUE) is "/queue" in a chroot, else "INSTANCE/queue". */
 const char *service_path(const struct service *service, enum cell_base base);
 /* Tell the bases that configuration moved away from the instance (queue_directory and so on), before service_enter. */
@@ -64,13 +63,12 @@ int service_listener(const struct service *service, unsigned i, const char **nam
 
 /*
  * Ask master for a connection to one process of `to`. `connected` runs later with the descriptor (the caller's), or -1 and a
- * reason (no such service, it does not start, not allowed by the cell): try again later. service_connect_sync blocks.
+ * reason (no such service, it does not start, not allowed by the cell): try again later.
  */
 typedef void (*service_connected)(
 	struct service *service, void *context, int fd, const char *reason);
 void service_connect(
 	struct service *service, enum service_id to, service_connected connected, void *context);
-MUST_CHECK int service_connect_sync(struct service *service, enum service_id to, int64_t deadline);
 
 /*
  * A standing connection that mends itself: opened on first use, asked for again (with back-off) when it breaks.

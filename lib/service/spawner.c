@@ -233,22 +233,3 @@ void spawner_end_all(struct spawner *spawner, int64_t grace)
 	spawner->grace.context = spawner;
 	loop_timer_start(spawner->service->loop, &spawner->grace, grace);
 }
-
-void spawner_free(struct spawner **spawner)
-{
-	if (!*spawner)
-		return;
-	loop_timer_stop(&(*spawner)->grace);
-	loop_unwatch(&(*spawner)->signals);
-	close((*spawner)->signals.fd);
-	for (size_t i = 0; i < (*spawner)->children.count; i++) {
-		struct session_child *child =
-			*(struct session_child **)vector_at(&(*spawner)->children, i);
-
-		channel_close(&child->channel);
-		free(child);
-	}
-	vector_free(&(*spawner)->children);
-	free(*spawner);
-	*spawner = NULL;
-}

@@ -38,6 +38,5 @@ void spawner_each(struct spawner *spawner, void (*each)(void *context, struct se
 	void *context);
 /* SIGTERM to all; those alive after `grace` ms get SIGKILL. */
 void spawner_end_all(struct spawner *spawner, int64_t grace);
-void spawner_free(struct spawner **spawner);
 
 #endif
