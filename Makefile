@@ -12,6 +12,8 @@ DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 LIBEXECDIR ?= $(PREFIX)/libexec/postern
 MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share/postern
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc/postern
 CC = gcc
 CFLAGS ?= -O2 -g
@@ -127,9 +129,10 @@ bench: all
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# The configuration is made by "postern init --system"; what it begins with stands in DATADIR to compare with.
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man1 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(SYSCONFDIR)
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DATADIR) $(DESTDIR)$(UNITDIR)
 	set -e; for p in $(filter-out postern,$(PROGRAMS)); do \
 		install -m 755 $(BUILD)/bin/$$p $(DESTDIR)$(LIBEXECDIR)/$$p; done
 	install -m 755 $(BUILD)/bin/postern $(DESTDIR)$(SBINDIR)/postern
@@ -138,8 +141,9 @@ install: all
 		install -m 644 $$f $(DESTDIR)$(MANDIR)/man$$s/; done; done
 	set -e; for p in $(patsubst %-session,%,$(filter %-session,$(PROGRAMS))); do \
 		ln -sfn $$p.8 $(DESTDIR)$(MANDIR)/man8/$$p-session.8; done
-	set -e; for f in conf/*; do [ -f $(DESTDIR)$(SYSCONFDIR)/$${f#conf/} ] || \
-		install -m 644 $$f $(DESTDIR)$(SYSCONFDIR)/; done
+	install -m 644 conf/main.cf conf/master.cf $(DESTDIR)$(DATADIR)/
+	sed 's,@SBINDIR@,$(SBINDIR),' conf/postern.service > $(DESTDIR)$(UNITDIR)/postern.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/postern.service
 
 clean:
 	rm -rf build

@@ -5,7 +5,7 @@ postern_SOURCES := $(wildcard cli/*.c) master/cells.c smtpd/restriction_names.c
 LINKS += sendmail mailq postqueue postsuper postcat postconf postmap postalias newaliases
 $(BUILD)/cli/%.o: ALL_CFLAGS += -DPOSTERN_LIBEXECDIR=\"$(LIBEXECDIR)\" -DPOSTERN_SYSCONFDIR=\"$(SYSCONFDIR)\"
 # They are compiled in: a make with another PREFIX compiles these anew.
-$(BUILD)/cli/instance.o $(BUILD)/cli/common.o $(BUILD)/cli/postern.o: $(BUILD)/cli/places
+$(BUILD)/cli/instance.o $(BUILD)/cli/init.o $(BUILD)/cli/common.o $(BUILD)/cli/postern.o: $(BUILD)/cli/places
 .PHONY: cli-places
 cli-places:
 $(BUILD)/cli/places: cli-places

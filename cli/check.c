@@ -50,18 +50,15 @@ static void check_owner(struct check *check, const char *path, const struct stat
 
 static void check_folders(struct check *check)
 {
-	char path[PATH_MAX];
+	char path[INSTANCE_PATH_SIZE];
 	struct stat info;
 
 	for (unsigned i = 0; i < INSTANCE_FOLDER_COUNT; i++) {
 		const struct instance_folder *folder = &INSTANCE_FOLDERS[i];
 
-		snprintf(path, sizeof(path), "%s%s%s", check->instance->root,
-			*folder->path ? "/" : "", folder->path);
+		instance_folder_path(check->instance->config, folder->path, path);
 		if (lstat(path, &info) < 0)
-			/* An installed system keeps its configuration elsewhere. */
-			tell(check, strcmp(folder->path, "etc") != 0, "%s: %s", path,
-				strerror(errno));
+			tell(check, true, "%s: %s", path, strerror(errno));
 		else if (!S_ISDIR(info.st_mode))
 			tell(check, true, "%s: is not a folder", path);
 		else
@@ -103,6 +100,35 @@ static void check_database(struct check *check, const char *name, enum cell_uid 
 		tell(check, errno != EACCES, "%s: %s", path, strerror(errno));
 }
 
+/* In a chroot there is nothing but the instance: what main.cf puts elsewhere cannot be reached from there. */
+static void check_reach(struct check *check, const struct service_entry *entry)
+{
+	static const struct {
+		enum cell_base base;
+		enum parameter parameter;
+	} PLACES[] = {
+		{ CELL_QUEUE, PARAM_queue_directory },
+		{ CELL_MAIL, PARAM_mail_directory },
+		{ CELL_DATA, PARAM_data_directory },
+	};
+	const struct cell *cell = cell_of(service_id_of(slice_from(entry->command)));
+	size_t root = strlen(check->instance->root);
+
+	for (size_t i = 0; i < sizeof(PLACES) / sizeof(*PLACES); i++) {
+		const char *path = config_text(check->instance->config, PLACES[i].parameter);
+		bool uses = false;
+
+		for (int k = 0; cell && k < CELL_MAX_FILES && cell->files[k].path; k++)
+			uses |= cell->files[k].base == PLACES[i].base;
+		if (uses && (strncmp(path, check->instance->root, root) != 0 || path[root] != '/'))
+			tell(check, true,
+				"%s:%u: %s: %s is not below instance_directory, so the entry needs "
+				"chroot = n",
+				check->instance->services.file, entry->line, entry->name,
+				parameter_info(PLACES[i].parameter)->name);
+	}
+}
+
 /* The program of every service, and that two do not want the same port. */
 static void check_services(struct check *check)
 {
@@ -121,6 +147,8 @@ static void check_services(struct check *check)
 		else if (access(path, X_OK) < 0)
 			tell(check, true, "%s:%u: %s: %s: %s", services->file, entry->line,
 				entry->name, path, strerror(errno));
+		if (entry->chroot && geteuid() == 0)
+			check_reach(check, entry);
 		if (entry->type == SERVICE_INET && !services_port(entry->name, base))
 			tell(check, true, "%s:%u: %s: with port_base it is above 65535",
 				services->file, entry->line, entry->name);

@@ -46,7 +46,7 @@ static void nap(int milliseconds)
 /* --- start --- */
 
 /* What daemons get of the environment: nothing that could make a library do something else. */
-static const char *const KEPT[] = { "TZ=", "POSTERN_",
+static const char *const KEPT[] = { "TZ=", "NOTIFY_SOCKET=", "POSTERN_",
 	"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=" };
 
 static char **clean_environment(void)

@@ -5,38 +5,41 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
-#include <spawn.h>
 #include <stdlib.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "auth/credentials.h"
-#include "cli/instance.h"
-#include "queue/queue.h"
+#include "cli/init.h"
 #include "directory/accounts.h"
 #include "os/os.h"
 
 enum { USERS_MAX = 100, PORT_BASE_ROOTLESS = 10000 };
 
 struct init {
-	char root[PATH_MAX];
-	char domain[256];
+	const char *root_option, *etc_option; /* as given; NULL: not */
+	char root[PATH_MAX], etc[PATH_MAX];
+	char domain[256]; /* empty: mydomain of the main.cf that is there */
 	const char *hostname;
 	const char *users[USERS_MAX]; /* NAME:PASSWORD or NAME@DOMAIN:PASSWORD */
 	int user_count;
 	unsigned port_base;
+	struct buffer snapshot;
+	struct config *config; /* main.cf as it stands in the end */
 };
 
 static const char USAGE[] = "usage: postern init DIR --domain DOMAIN [--user NAME:PASSWORD ...] "
 			    "[--port-base N] [--hostname NAME]\n"
+			    "       postern init --system [DIR] ...\n"
+			    "       postern init --config FOLDER [DIR] ...\n"
 			    "Make an instance of the mail system in DIR: folders, configuration, "
 			    "databases, the domain and its mailboxes. As root,\n"
 			    "the system users postern-net, postern-queue and so on are made too. "
 			    "What is there already stays as it is.\n"
+			    "The configuration is put into DIR/etc; with --config into FOLDER, and "
+			    "with --system into " POSTERN_SYSCONFDIR
+			    ",\nwhere every command looks by itself: there DIR may be left out "
+			    "(/var/spool/postern).\n"
 			    "N is added to every standard port; the default is 0 for root, and "
 			    "10000 for others (SMTP on port 10025).\n";
 
@@ -44,128 +47,6 @@ static bool fail(const char *what)
 {
 	cli_complain("init", "%s: %s", what, strerror(errno));
 	return false;
-}
-
-/* --- system users --- */
-
-/* Those that have something to run in this version. */
-static const enum cell_uid CLASSES[] = { UID_NET, UID_QUEUE, UID_DIRECTORY, UID_AUTH, UID_VMAIL };
-
-static bool run_useradd(const char *name)
-{
-	char *arguments[] = { "useradd", "--system", "--user-group", "--no-create-home",
-		"--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", (char *)name, NULL };
-	char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-	int status;
-	pid_t pid;
-
-	errno = posix_spawn(&pid, "/usr/sbin/useradd", NULL, NULL, arguments, environment);
-	if (errno)
-		return fail("/usr/sbin/useradd");
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return fail("useradd");
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		cli_complain("init", "useradd %s failed", name);
-		return false;
-	}
-	printf("made the system user %s\n", name);
-	return true;
-}
-
-static bool make_system_users(void)
-{
-	for (size_t i = 0; geteuid() == 0 && i < sizeof(CLASSES) / sizeof(CLASSES[0]); i++)
-		if (!getpwnam(cell_uid_name(CLASSES[i])) && !run_useradd(cell_uid_name(CLASSES[i])))
-			return false;
-	return true;
-}
-
-/* --- folders --- */
-
-/* With those above it. */
-static bool make_path(const char *path)
-{
-	char part[PATH_MAX];
-
-	snprintf(part, sizeof(part), "%s", path);
-	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = 0;
-		if (!os_mkdirat(AT_FDCWD, part, 0755) && errno != EEXIST)
-			return fail(part);
-		*slash = '/';
-	}
-	return true;
-}
-
-/* An existing one gets owner and mode back; its contents are not touched. */
-/*
- * What is made below these is put in different parts of the disk where the file system knows how (ext4's "top of hierarchy"). The
- * queue makes and removes files all the time, and ext4 looks past every inode that was lately removed near a folder when it
- * makes a file there: mailboxes beside the queue would pay for that with each delivery.
- */
-static void spread(int fd, const char *path)
-{
-	static const char *const TOPS[] = { "", "queue", "queue/nursery", "mail" };
-	int flags;
-
-	for (size_t i = 0; i < sizeof(TOPS) / sizeof(TOPS[0]); i++) {
-		if (strcmp(path, TOPS[i]) == 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-			flags |= FS_TOPDIR_FL;
-			/* Only speed is lost where this is not known. */
-			if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
-				errno = 0;
-		}
-	}
-}
-
-static bool make_folder(const char *root, const struct instance_folder *folder)
-{
-	char path[PATH_MAX + 64];
-	uid_t uid;
-	gid_t gid;
-	int fd;
-	bool good;
-
-	snprintf(path, sizeof(path), "%s%s%s", root, *folder->path ? "/" : "", folder->path);
-	if (!instance_owner(folder->uid, &uid, &gid)) {
-		cli_complain("init", "there is no user %s", cell_uid_name(folder->uid));
-		return false;
-	}
-	if (!os_mkdirat(AT_FDCWD, path, 0700) && errno != EEXIST)
-		return fail(path);
-	fd = os_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (fd < 0)
-		return fail(path);
-	spread(fd, folder->path);
-	good = fchown(fd, uid, gid) == 0 && fchmod(fd, folder->mode) == 0;
-	if (!good)
-		fail(path);
-	os_close(&fd);
-	return good;
-}
-
-static bool make_folders(struct init *init)
-{
-	char real[PATH_MAX];
-
-	if (!make_path(init->root))
-		return false;
-	for (unsigned i = 0; i < INSTANCE_FOLDER_COUNT; i++)
-		if (!make_folder(init->root, &INSTANCE_FOLDERS[i]))
-			return false;
-	for (unsigned i = 0; i < QUEUE_NURSERIES; i++) {
-		char path[32];
-		struct instance_folder nursery = { path, 0700, UID_QUEUE };
-
-		snprintf(path, sizeof(path), "queue/nursery/%x", i);
-		if (!make_folder(init->root, &nursery))
-			return false;
-	}
-	if (!realpath(init->root, real))
-		return fail(init->root);
-	memcpy(init->root, real, sizeof(real));
-	return true;
 }
 
 /* --- configuration --- */
@@ -215,15 +96,87 @@ static bool write_main_cf(const struct init *init, const char *path)
 	return good;
 }
 
-static bool write_configuration(const struct init *init)
+/* Both files are there; main.cf as it stands is evaluated: what somebody changed in it counts. */
+static bool load_configuration(struct init *init)
+{
+	static struct config_report report;
+	struct config_source *source = config_read(init->etc, &report);
+
+	if (source && config_snapshot(source, &init->snapshot, &report))
+		init->config = config_open(buffer_slice(&init->snapshot));
+	config_source_free(&source);
+	if (!init->config)
+		config_report_print(&report, "init", false, stderr);
+	return init->config != NULL;
+}
+
+/* Where main.cf that is there says the instance is, when the command line does not. */
+static bool find_root(struct init *init)
+{
+	static struct config_report report;
+	char path[PATH_MAX + 32], error[300] = "";
+	struct config_source *source;
+	struct buffer value = { 0 };
+	bool good;
+
+	if (init->root_option)
+		return true;
+	init->root_option = parameter_info(PARAM_instance_directory)->value;
+	snprintf(path, sizeof(path), "%s/main.cf", init->etc_option);
+	if (access(path, F_OK) < 0)
+		return true;
+	source = config_read(init->etc_option, &report);
+	good = source && config_value(source, "instance_directory", &value, error, sizeof(error)) &&
+	       slice_to_string(buffer_slice(&value), init->root, sizeof(init->root));
+	buffer_free(&value);
+	config_source_free(&source);
+	if (good)
+		init->root_option = init->root;
+	else
+		cli_complain("init", "%s: instance_directory: %s", path, error);
+	return good;
+}
+
+static bool make_places(struct init *init)
+{
+	char root[PATH_MAX], etc[PATH_MAX + 8];
+
+	if (!find_root(init))
+		return false;
+	snprintf(etc, sizeof(etc), "%s", init->root_option);
+	if (!init_path(etc, root))
+		return false;
+	memcpy(init->root, root, sizeof(root));
+	if (init->etc_option)
+		snprintf(etc, sizeof(etc), "%s", init->etc_option);
+	else
+		snprintf(etc, sizeof(etc), "%s/etc", init->root);
+	return init_path(etc, init->etc);
+}
+
+static bool write_configuration(struct init *init)
 {
 	char path[PATH_MAX + 32];
 
-	snprintf(path, sizeof(path), "%s/etc/main.cf", init->root);
+	snprintf(path, sizeof(path), "%s/main.cf", init->etc);
+	if (!init->domain[0] && access(path, F_OK) < 0) {
+		cli_complain("init", "--domain is missing");
+		return false;
+	}
 	if (!write_main_cf(init, path))
 		return false;
-	snprintf(path, sizeof(path), "%s/etc/master.cf", init->root);
-	return write_new(path, conf_master_cf());
+	snprintf(path, sizeof(path), "%s/master.cf", init->etc);
+	if (!write_new(path, conf_master_cf()) || !load_configuration(init))
+		return false;
+	if (strcmp(config_text(init->config, PARAM_instance_directory), init->root) != 0) {
+		cli_complain("init", "%s/main.cf says instance_directory = %s, not %s", init->etc,
+			config_text(init->config, PARAM_instance_directory), init->root);
+		return false;
+	}
+	if (!init->domain[0])
+		snprintf(init->domain, sizeof(init->domain), "%s",
+			config_text(init->config, PARAM_mydomain));
+	return true;
 }
 
 /* --- accounts --- */
@@ -254,26 +207,15 @@ static bool add_domain(struct accounts *accounts, const char *text)
 	return true;
 }
 
-/* The default of password_hash_cost: an instance that is being made has no other. */
-static int hash_cost(void)
-{
-	const struct parameter_info *info = parameter_info(PARAM_password_hash_cost);
-	char error[100];
-	int64_t cost;
-
-	return parameter_parse(info, slice_from(info->value), &cost, error, sizeof(error))
-		       ? (int)cost
-		       : 5;
-}
-
 /* The mailbox; a password is set only where there is none yet. */
-static bool add_mailbox(struct accounts *accounts, struct credentials *credentials,
-	const char *address, struct slice password)
+static bool add_mailbox(const struct init *init, struct accounts *accounts,
+	struct credentials *credentials, const char *address, struct slice password)
 {
 	char error[300];
 	struct accounts_mailbox mailbox;
 	enum accounts_status status = accounts_mailbox(accounts, slice_from(address), &mailbox);
 	enum credentials_status login = credentials_exists(credentials, address);
+	int cost = (int)config_int(init->config, PARAM_password_hash_cost);
 
 	if (status == ACCOUNTS_ERROR)
 		return refuse(address, accounts_error(accounts));
@@ -287,7 +229,7 @@ static bool add_mailbox(struct accounts *accounts, struct credentials *credentia
 		!accounts_add_mailbox(accounts, address, 0, error, sizeof(error)))
 		return refuse(address, error);
 	if (login == CREDENTIALS_BAD &&
-		!credentials_set(credentials, address, password, hash_cost(), error, sizeof(error)))
+		!credentials_set(credentials, address, password, cost, error, sizeof(error)))
 		return refuse(address, error);
 	printf("added mailbox %s\n", address);
 	return true;
@@ -309,19 +251,20 @@ static bool add_user(const struct init *init, struct accounts *accounts,
 	good = accounts_check_address(whole.data, false, address, error, sizeof(error)) ||
 	       refuse(whole.data, error);
 	buffer_free(&whole);
-	return good && add_mailbox(accounts, credentials, address, slice_from(colon + 1));
+	return good && add_mailbox(init, accounts, credentials, address, slice_from(colon + 1));
 }
 
 static bool fill_accounts(const struct init *init)
 {
 	struct accounts *accounts = NULL;
 	struct credentials *credentials = NULL;
+	const char *data = config_text(init->config, PARAM_data_directory);
 	char path[PATH_MAX + 64], error[300];
 	bool good;
 
-	snprintf(path, sizeof(path), "%s/data/directory/accounts.db", init->root);
+	snprintf(path, sizeof(path), "%s/directory/accounts.db", data);
 	good = accounts_open(path, true, &accounts, error, sizeof(error)) || refuse(path, error);
-	snprintf(path, sizeof(path), "%s/data/auth/credentials.db", init->root);
+	snprintf(path, sizeof(path), "%s/auth/credentials.db", data);
 	good = good && (credentials_open(path, true, &credentials, error, sizeof(error)) ||
 			       refuse(path, error));
 	good = good && add_domain(accounts, init->domain);
@@ -345,6 +288,10 @@ static bool take_option(struct init *init, const char *name, const char *value)
 			return false;
 		for (size_t i = 0; value[i]; i++)
 			init->domain[i] = ascii_lower(value[i]);
+		return true;
+	}
+	if (strcmp(name, "--config") == 0) {
+		init->etc_option = value;
 		return true;
 	}
 	if (strcmp(name, "--hostname") == 0) {
@@ -373,13 +320,13 @@ static bool is_plain(const char *name)
 	return *name != 0;
 }
 
-static bool parse(struct init *init, int argc, char **argv)
+static bool parse_each(struct init *init, int argc, char **argv)
 {
-	const char *folder = NULL;
-
 	for (int i = 1; i < argc; i++) {
-		if (argv[i][0] != '-' && !folder) {
-			folder = argv[i];
+		if (argv[i][0] != '-' && !init->root_option) {
+			init->root_option = argv[i];
+		} else if (strcmp(argv[i], "--system") == 0) {
+			init->etc_option = POSTERN_SYSCONFDIR;
 		} else if (i + 1 >= argc || !take_option(init, argv[i], argv[i + 1])) {
 			cli_complain("init", "bad argument: %s",
 				strcmp(argv[i], "--user") ? argv[i] : "--user wants NAME:PASSWORD");
@@ -388,39 +335,64 @@ static bool parse(struct init *init, int argc, char **argv)
 			i++;
 		}
 	}
-	if (!folder || !init->domain[0]) {
-		cli_complain("init", folder ? "--domain is missing" : "the folder is missing");
+	return true;
+}
+
+static bool parse(struct init *init, int argc, char **argv)
+{
+	if (!parse_each(init, argc, argv))
+		return false;
+	if (!init->root_option && !init->etc_option) {
+		cli_complain("init", "the folder is missing");
 		return false;
 	}
-	if (!is_plain(init->domain) || (init->hostname && !is_plain(init->hostname))) {
+	if ((init->domain[0] && !is_plain(init->domain)) ||
+		(init->hostname && !is_plain(init->hostname))) {
 		cli_complain("init", "a domain has letters, digits, \"-\" and \".\" only");
 		return false;
 	}
-	if (strpbrk(folder, "$\n\r") || strlen(folder) > PATH_MAX / 2) {
+	if ((init->root_option && (strpbrk(init->root_option, "$\n\r") ||
+					  strlen(init->root_option) > PATH_MAX / 2)) ||
+		(init->etc_option && strlen(init->etc_option) > PATH_MAX / 2)) {
 		cli_complain("init", "the folder's name cannot stand in main.cf");
 		return false;
 	}
-	snprintf(init->root, sizeof(init->root), "%s", folder);
 	return true;
+}
+
+static void tell_how_to_start(const struct init *init)
+{
+	char standard[PATH_MAX];
+
+	if (realpath(POSTERN_SYSCONFDIR, standard) && strcmp(standard, init->etc) == 0)
+		printf("the instance is in %s, its configuration in %s; start it with: postern "
+		       "start\n",
+			init->root, init->etc);
+	else
+		printf("the instance is in %s; start it with: postern -c %s start\n", init->root,
+			init->etc);
 }
 
 int init_main(int argc, char **argv)
 {
-	struct init init = { .port_base = geteuid() == 0 ? 0 : PORT_BASE_ROOTLESS };
+	static struct init init;
+	bool good;
 
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
 		fputs(USAGE, stdout);
 		return EX_OK;
 	}
+	init = (struct init){ .port_base = geteuid() == 0 ? 0 : PORT_BASE_ROOTLESS };
 	if (!parse(&init, argc, argv)) {
 		fputs(USAGE, stderr);
 		return EX_USAGE;
 	}
 	umask(022);
-	if (!make_system_users() || !make_folders(&init) || !write_configuration(&init) ||
-		!fill_accounts(&init))
-		return EX_CANTCREAT;
-	printf("the instance is in %s; start it with: postern -c %s/etc start\n", init.root,
-		init.root);
-	return EX_OK;
+	good = init_system_users() && make_places(&init) && write_configuration(&init) &&
+	       init_folders(init.config) && fill_accounts(&init);
+	if (good)
+		tell_how_to_start(&init);
+	config_free(&init.config);
+	buffer_free(&init.snapshot);
+	return good ? EX_OK : EX_CANTCREAT;
 }

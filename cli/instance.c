@@ -33,6 +33,33 @@ const struct instance_folder INSTANCE_FOLDERS[] = {
 };
 const unsigned INSTANCE_FOLDER_COUNT = sizeof(INSTANCE_FOLDERS) / sizeof(INSTANCE_FOLDERS[0]);
 
+void instance_folder_path(
+	const struct config *config, const char *folder, char path[INSTANCE_PATH_SIZE])
+{
+	static const struct {
+		const char *folder;
+		enum parameter parameter;
+	} PLACES[] = {
+		{ "etc", PARAM_config_directory },
+		{ "queue", PARAM_queue_directory },
+		{ "mail", PARAM_mail_directory },
+		{ "data", PARAM_data_directory },
+	};
+
+	for (size_t i = 0; i < sizeof(PLACES) / sizeof(*PLACES); i++) {
+		size_t length = strlen(PLACES[i].folder);
+
+		if (strncmp(folder, PLACES[i].folder, length) == 0 &&
+			(folder[length] == '/' || !folder[length])) {
+			snprintf(path, INSTANCE_PATH_SIZE, "%s%s",
+				config_text(config, PLACES[i].parameter), folder + length);
+			return;
+		}
+	}
+	snprintf(path, INSTANCE_PATH_SIZE, "%s%s%s", config_text(config, PARAM_instance_directory),
+		*folder ? "/" : "", folder);
+}
+
 struct restriction_check {
 	const struct config_source *source;
 	struct config_report *report;

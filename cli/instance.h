@@ -39,12 +39,19 @@ MUST_CHECK bool instance_find(const char *command, char root[PATH_MAX]);
 
 /* Folders of an instance: who owns them, and their modes. */
 struct instance_folder {
-	const char *path; /* below the instance; "" is itself */
+	const char *path; /* below the instance; "" is itself; see instance_folder_path */
 	mode_t mode;
 	enum cell_uid uid; /* UID_KEEP: root, or who made the instance */
 };
 extern const struct instance_folder INSTANCE_FOLDERS[];
 extern const unsigned INSTANCE_FOLDER_COUNT;
+enum { INSTANCE_PATH_SIZE = PATH_MAX + 64 };
+/*
+ * Where a path of that table ("queue/active") is: below instance_directory, but for what queue_directory, mail_directory,
+ * data_directory and config_directory put elsewhere.
+ */
+void instance_folder_path(
+	const struct config *config, const char *folder, char path[INSTANCE_PATH_SIZE]);
 /* Owner of a class: its system user as root, else the caller. False when there is no such user. */
 MUST_CHECK bool instance_owner(enum cell_uid class, uid_t *uid, gid_t *gid);
 

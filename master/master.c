@@ -321,6 +321,7 @@ int main(int argc, char **argv)
 	if (master.ready_fd >= 0 && !os_write_all(master.ready_fd, "ready\n", 6))
 		log_warning("nobody hears that the suite is ready: %s", strerror(errno));
 	os_close(&master.ready_fd);
+	notify_ready();
 	while (!master.ended)
 		loop_turn(master.loop, -1);
 	log_info("stopped");

@@ -147,6 +147,9 @@ MUST_CHECK bool listen_open(struct master *master, struct entry *entry, const st
 /* Give up an entry's sockets; those that nobody has any more are closed. */
 void listen_release(struct entry *entry);
 
+/* notify.c: a service manager is told that all services are ready, if one asked for it. */
+void notify_ready(void);
+
 /* stop.c */
 void master_stop(struct master *master);
 void master_abort(struct master *master);
