@@ -3,7 +3,7 @@
 #   make quickstart   packages, build, an instance in ./instance, a message sent and read back
 #   make check        everything that must hold before a change lands
 #   make              build          make SANITIZE=1   with address and undefined-behaviour sanitizers
-#   make install      DESTDIR= PREFIX= respected
+#   make install      DESTDIR= PREFIX= respected      make lint   style and structure alone
 #   make bench        side-by-side measurements      make clean
 # Each folder with programs describes them in its build.mk; lib/ needs no list.
 
@@ -56,7 +56,7 @@ include $(wildcard */build.mk)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
 
-.PHONY: all programs unit clean quickstart check check-long bench install format tidy packages
+.PHONY: all programs unit clean quickstart check check-long bench install format lint packages
 .SECONDARY:
 all: programs
 programs: $(PROGRAMS:%=$(BUILD)/bin/%)
@@ -125,6 +125,9 @@ check-long:
 
 bench: all
 	$(Q)sh bench/bench.sh
+
+lint:
+	$(Q)python3 tests/lint.py
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
