@@ -99,13 +99,16 @@ struct transaction {
 	char id[QUEUE_ID_SIZE];
 	struct arena arena;
 	struct queue_envelope envelope;
-	struct slice full_name;
+	struct slice full_name, prepend;
 	struct slice origin; /* its sender's log line, and the pid for it */
 	uint32_t origin_pid;
 	int64_t received; /* bytes of content as they came */
 	uint32_t flags;
 	enum cleanup_fault fault;
 	struct headers headers;
+	struct queue
+		queue; /* the writer's: what is incoming/ to it is hold/ for a message on hold */
+	bool held;
 	struct queue_writer *writer;
 	struct original *originals, **originals_end;
 	unsigned original_count, unanswered;

@@ -10,6 +10,7 @@ static const struct cell CELL_CLEANUP = {
 	.uid = UID_QUEUE,
 	.files = { { CELL_QUEUE, "incoming",
 			   CELL_READ | CELL_WRITE | CELL_CREATE | CELL_REMOVE | CELL_MOVE, false },
+		{ CELL_QUEUE, "hold", CELL_CREATE | CELL_REMOVE | CELL_MOVE, false },
 		{ CELL_QUEUE, "nursery",
 			CELL_READ | CELL_WRITE | CELL_CREATE | CELL_REMOVE | CELL_MOVE, true } },
 	.talk_to = PEER(DIRECTORY) | PEER(QMGR),

@@ -375,3 +375,15 @@ bool headers_received(
 	date_write(seconds, date_local_zone(seconds), out);
 	return buffer_add_byte(out, '\n');
 }
+
+bool headers_are_lines(struct slice text)
+{
+	struct header_field field;
+	bool bad = false;
+
+	if (text.length && text.data[text.length - 1] != '\n')
+		return false;
+	while (!bad && header_next(&text, &field, &bad))
+		continue;
+	return !bad && text.length == 0;
+}

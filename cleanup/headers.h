@@ -57,5 +57,7 @@ struct headers_origin {
 /* Append the header in Postfix's layout. Text from outside is made harmless. */
 bool headers_received(
 	const struct headers_origin *origin, const struct headers_facts *facts, struct buffer *out);
+/* Whole header lines and nothing else: what may stand before a message's own headers. Empty is good, too. */
+bool headers_are_lines(struct slice text);
 
 #endif

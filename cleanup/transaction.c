@@ -172,7 +172,8 @@ static bool copy_begin(struct transaction *t, const struct message_cleanup_begin
 		{ begin->client_name, &e->client_name },
 		{ begin->client_address, &e->client_address }, { begin->helo, &e->helo },
 		{ begin->protocol, &e->protocol }, { begin->login, &e->login },
-		{ begin->full_name, &t->full_name }, { begin->origin, &t->origin } };
+		{ begin->full_name, &t->full_name }, { begin->origin, &t->origin },
+		{ begin->prepend, &t->prepend } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i].to = arena_slice(&t->arena, texts[i].from);
@@ -233,6 +234,16 @@ static bool write_content(void *context, struct slice text)
 	return false;
 }
 
+/* Unfinished files stay where they are whatever incoming/ becomes, also in a queue without nurseries. */
+static struct queue own_queue(const struct queue *all)
+{
+	struct queue queue = *all;
+
+	if (!queue.nursery_count)
+		queue.nursery[queue.nursery_count++] = queue.folder[QUEUE_INCOMING];
+	return queue;
+}
+
 /* Only bounce says what is a notification: a session that could would make its mail vanish without a report. */
 static uint32_t allowed_flags(enum service_id from, uint32_t flags)
 {
@@ -255,11 +266,14 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 	t->envelope.info.arrival = os_now();
 	if (!copy_begin(t, begin))
 		transaction_fail(t, FAULT_MEMORY);
+	else if (!headers_are_lines(t->prepend))
+		transaction_fail(t, FAULT_WRITE);
 	else if (!address_is_good(t->envelope.sender, ADDRESS_NULL, &t->arena) &&
 		 t->envelope.sender.length)
 		transaction_fail(t, FAULT_SENDER);
 	check_room(t, begin->size_hint);
-	t->writer = queue_create(&t->cleanup->queue, t->id, t->envelope.info.arrival);
+	t->queue = own_queue(&t->cleanup->queue);
+	t->writer = queue_create(&t->queue, t->id, t->envelope.info.arrival);
 	if (!t->writer)
 		transaction_fail(t, FAULT_MEMORY);
 	facts = (struct headers_facts){ .id = t->id,
@@ -324,7 +338,7 @@ static void write_received(struct transaction *t)
 		origin.recipient = t->originals->address;
 	if (!headers_received(&origin, &t->headers.facts, &text))
 		transaction_fail(t, FAULT_MEMORY);
-	else
+	else if (!t->prepend.length || write_content(t, t->prepend))
 		write_content(t, buffer_slice(&text));
 	buffer_free(&text);
 }
@@ -404,6 +418,27 @@ static void log_arrival(const struct transaction *t)
 	log_info("%s: message-id=%s", t->id, resent ? "<>" : t->headers.message_id);
 }
 
+/* The file is never anywhere but in hold/: no crash lets it go, and no qmgr that looks around finds it before. */
+static void hold(struct transaction *t)
+{
+	t->held = true;
+	t->queue.folder[QUEUE_INCOMING] = t->queue.folder[QUEUE_HOLD];
+}
+
+/* One recipient instead of all; it stands for the first, and nobody's aliases matter any more. */
+static void redirect(struct transaction *t, struct slice address)
+{
+	if (!t->originals || !address_is_good(address, 0, &t->arena)) {
+		transaction_fail(t, FAULT_RECIPIENT);
+		return;
+	}
+	expand_cancel(t);
+	vector_free(&t->recipients);
+	t->recipients = vector_of(sizeof(struct queue_recipient), CLEANUP_RECIPIENTS);
+	if (!expand_add(t, t->originals, address))
+		transaction_fail(t, FAULT_MEMORY);
+}
+
 bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end *end)
 {
 	struct transaction *t = find(peer, end->serial);
@@ -419,6 +454,10 @@ bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end
 	if (t->fault == FAULT_NONE)
 		note_headers(t, headers_end(&t->headers));
 	t->ended = true;
+	if (end->hold)
+		hold(t);
+	if (end->redirect.length && t->fault == FAULT_NONE)
+		redirect(t, end->redirect);
 	if (t->fault == FAULT_NONE)
 		log_arrival(t);
 	if (t->fault == FAULT_NONE && t->unanswered) {
@@ -431,7 +470,7 @@ bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end
 	return true;
 }
 
-/* qmgr learns of it at once; if it is away, it finds the file when it comes. */
+/* qmgr learns of it at once, unless it is on hold; if it is away, it finds the file when it comes. */
 static void tell_qmgr(struct transaction *t)
 {
 	struct channel *channel = link_channel(&t->cleanup->qmgr);
@@ -440,7 +479,7 @@ static void tell_qmgr(struct transaction *t)
 	};
 
 	message.queue_arrived.queue_id = slice_from(t->id);
-	if (channel && t->job.fd >= 0)
+	if (channel && t->job.fd >= 0 && !t->held)
 		channel_send(channel, &message);
 }
 

@@ -8,15 +8,6 @@
 #include "service/log.h"
 #include "smtpd/restrictions.h"
 
-/* The table in question and the answer so far. */
-struct access {
-	struct check *check;
-	const struct restriction *restriction;
-	struct slice tables;
-	char value[MAX_REASON + 1];
-	enum directory_status status;
-};
-
 /* True when the search is over: found, or failed. A part of what is checked is not shown to tables of patterns. */
 static bool ask(struct access *access, struct slice key, bool part)
 {
@@ -133,8 +124,6 @@ static bool all_digits(struct slice word)
 static enum check_result say(struct access *access, unsigned code, const char *dsn,
 	struct slice text, const char *otherwise)
 {
-	static const char *const NAMES[SUBJECTS] = { "Client host", "Helo command",
-		"Sender address", "Recipient address", "Data command", "End-of-data" };
 	struct slice rest = text, word;
 	char codes[64];
 
@@ -145,7 +134,7 @@ static enum check_result say(struct access *access, unsigned code, const char *d
 		snprintf(codes, sizeof(codes), "%u %s", code, dsn);
 	}
 	return check_refuse(access->check, CHECK_REJECT, codes, access->restriction->subject,
-		"%s rejected: %.*s", NAMES[access->restriction->subject],
+		"%s rejected: %.*s", check_subject_name(access->restriction->subject),
 		SLICE_ARG(text.length ? slice_head(text, MAX_REASON) : slice_from(otherwise)));
 }
 
@@ -187,46 +176,6 @@ static enum check_result act_defer_if_reject(struct access *access, struct slice
 	return act_later(access, text, access->check->if_reject);
 }
 
-static enum check_result act_log(struct access *access, const char *kind, struct slice text)
-{
-	char line[SESSION_TEXT], recipient[MAX_ADDRESS + 1];
-	struct slice subject = check_subject(access->check, access->restriction->subject);
-
-	snprintf(line, sizeof(line), "<%.*s>: %.*s", SLICE_ARG(slice_head(subject, MAX_ADDRESS)),
-		SLICE_ARG(slice_head(text, 400)));
-	printable_copy(check_subject(access->check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
-	log_refusal(
-		access->check->session, kind, line, access->check->recipient ? recipient : NULL);
-	return CHECK_DUNNO;
-}
-
-static enum check_result act_warn(struct access *access, struct slice text)
-{
-	return act_log(access, "warn", text);
-}
-
-static enum check_result act_info(struct access *access, struct slice text)
-{
-	return act_log(access, "info", text);
-}
-
-static enum check_result act_discard(struct access *access, struct slice text)
-{
-	act_log(access, "discard", text.length ? text : SLICE("discarded"));
-	access->check->session->transaction.discard = true;
-	return CHECK_OK;
-}
-
-/* What needs a place in the queue file that is not there yet: refused for the time being, never silently left undone. */
-static enum check_result act_unsupported(struct access *access, struct slice text)
-{
-	log_warning("%.*s: access table result \"%s\" is not supported", SLICE_ARG(access->tables),
-		access->value);
-	snprintf(access->check->text, sizeof(access->check->text),
-		"451 4.3.5 Server configuration error");
-	return CHECK_TEMPORARY;
-}
-
 static const struct {
 	const char *name;
 	enum check_result (*act)(struct access *access, struct slice text);
@@ -240,11 +189,11 @@ static const struct {
 	{ "WARN", act_warn },
 	{ "INFO", act_info },
 	{ "DISCARD", act_discard },
-	{ "HOLD", act_unsupported },
-	{ "FILTER", act_unsupported },
-	{ "PREPEND", act_unsupported },
-	{ "REDIRECT", act_unsupported },
-	{ "BCC", act_unsupported },
+	{ "HOLD", act_hold },
+	{ "FILTER", act_filter },
+	{ "PREPEND", act_prepend },
+	{ "REDIRECT", act_redirect },
+	{ "BCC", act_bcc },
 };
 
 static enum check_result act(struct access *access)
@@ -253,7 +202,7 @@ static enum check_result act(struct access *access)
 	uint64_t code;
 
 	if (!slice_word(&rest, " \t", &word))
-		return act_unsupported(access, value);
+		return action_impossible(access, "says nothing");
 	rest = slice_trim(rest);
 	for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(ACTIONS[0]); i++) {
 		if (slice_equal_nocase(word, slice_from(ACTIONS[i].name)))

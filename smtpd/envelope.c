@@ -307,8 +307,10 @@ enum command_result command_vrfy(struct session *s, struct slice argument)
 		return COMMAND_ERROR;
 	}
 	arena_reset(&s->command_memory);
-	if (!rcpt_address(s, argument, utf8, &recipient) ||
-		!restrictions_allow_recipient(s, &recipient))
+	if (!rcpt_address(s, argument, utf8, &recipient))
+		return COMMAND_ERROR;
+	recipient.only_asked = true;
+	if (!restrictions_allow_recipient(s, &recipient))
 		return COMMAND_ERROR;
 	reply(s, "252 2.0.0 %.*s", SLICE_ARG(recipient.address));
 	return COMMAND_GOOD;

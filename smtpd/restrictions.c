@@ -16,6 +16,11 @@ static const char *const SUBJECT_NAMES[SUBJECTS] = { "Client host", "Helo comman
 static const enum subject STAGE_SUBJECTS[STAGES] = { ABOUT_CLIENT, ABOUT_HELO, ABOUT_SENDER,
 	ABOUT_RECIPIENT, ABOUT_RECIPIENT, ABOUT_DATA, ABOUT_END_OF_DATA };
 
+const char *check_subject_name(enum subject subject)
+{
+	return SUBJECT_NAMES[subject];
+}
+
 struct slice check_subject(const struct check *check, enum subject subject)
 {
 	const struct session *s = check->session;
@@ -442,10 +447,13 @@ bool restrictions_allow(struct session *s, enum stage stage)
 	return allow_list(&check, stage) && nothing_deferred(&check);
 }
 
+/* Asked before RCPT when smtpd_delay_reject is off. */
+enum { UNDELAYED = 1U << STAGE_CLIENT | 1U << STAGE_HELO | 1U << STAGE_SENDER };
+
 bool restrictions_allow_recipient(struct session *s, struct recipient *recipient)
 {
 	struct check check = { .session = s, .recipient = recipient };
-	enum stage first = s->settings->delay_reject ? STAGE_CLIENT : STAGE_RELAY;
+	unsigned skipped = s->settings->delay_reject ? 0 : UNDELAYED & ~s->ask_again;
 
 	if (s->settings->open_relay) {
 		snprintf(check.text, sizeof(check.text), "451 4.3.5 Server configuration error");
@@ -454,8 +462,8 @@ bool restrictions_allow_recipient(struct session *s, struct recipient *recipient
 		return say_no(&check, CHECK_TEMPORARY);
 	}
 
-	for (enum stage stage = first; stage <= STAGE_RECIPIENT; stage++) {
-		if (!allow_list(&check, stage))
+	for (enum stage stage = STAGE_CLIENT; stage <= STAGE_RECIPIENT; stage++) {
+		if (!(skipped & 1U << stage) && !allow_list(&check, stage))
 			return false;
 	}
 	if (s->settings->reject_unlisted) {

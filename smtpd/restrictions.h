@@ -13,6 +13,7 @@
 struct recipient {
 	struct slice address;
 	bool has_domain; /* as the client wrote it */
+	bool only_asked; /* by VRFY: nothing may come of it for a message */
 	bool asked;
 	enum directory_status status;
 	enum domain_class class;
@@ -24,7 +25,7 @@ bool restrictions_allow(struct session *session, enum stage stage);
 /* At RCPT: the lists put off to here (smtpd_delay_reject), relay, recipient, and whether the recipient exists. */
 bool restrictions_allow_recipient(struct session *session, struct recipient *recipient);
 
-/* --- between restrictions.c and access.c --- */
+/* --- between restrictions.c, access.c and actions.c --- */
 
 /* What a restriction said. Zero: it could not tell, the client gets the 4xx reply in the check. */
 enum check_result { CHECK_TEMPORARY, CHECK_DUNNO, CHECK_OK, CHECK_REJECT };
@@ -65,6 +66,8 @@ struct restriction {
 /* Compose "554 5.7.1 <subject>: Sender address rejected: text". */
 enum check_result check_refuse(struct check *check, enum check_result result, const char *code,
 	enum subject subject, const char *format, ...) PRINTF_LIKE(5, 6);
+/* "Sender address": how replies and the log call it. */
+const char *check_subject_name(enum subject subject);
 /* The subject in the words of the client, for lookups. Empty: there is none. */
 struct slice check_subject(const struct check *check, enum subject subject);
 /* Run a list: a parameter's value, a class or the result of an access table. */
@@ -73,5 +76,26 @@ enum check_result check_list(struct check *check, struct slice list);
 void check_ask(struct check *check);
 enum check_result check_access(
 	struct check *check, const struct restriction *restriction, struct slice argument);
+
+/* --- actions.c --- */
+/* What an access table said: the tables asked, and the value found there. */
+struct access {
+	struct check *check;
+	const struct restriction *restriction;
+	struct slice tables;
+	char value[MAX_REASON + 1];
+	enum directory_status status;
+};
+/* The results of access(5) that are neither yes nor no, by their first word; `text` is what stands behind it. */
+enum check_result act_warn(struct access *access, struct slice text);
+enum check_result act_info(struct access *access, struct slice text);
+enum check_result act_discard(struct access *access, struct slice text);
+enum check_result act_hold(struct access *access, struct slice text);
+enum check_result act_filter(struct access *access, struct slice text);
+enum check_result act_prepend(struct access *access, struct slice text);
+enum check_result act_redirect(struct access *access, struct slice text);
+enum check_result act_bcc(struct access *access, struct slice text);
+/* A value that cannot be followed: warned of, and the client gets a 451. */
+enum check_result action_impossible(struct access *access, const char *why);
 
 #endif

@@ -110,13 +110,26 @@ struct content {
 	bool unfinished; /* the last line has no end yet */
 };
 
+/* What access tables ask for a message beside yes and no. The slices live in the session's recipient_memory. */
+enum { ACTIONS_MOST = 16 /* of a kind, for one message */ };
+struct action_list {
+	struct slice items[ACTIONS_MOST];
+	unsigned count;
+};
+struct actions {
+	bool hold, discard; /* into hold/; say yes and keep nothing */
+	struct slice redirect; /* instead of all recipients; empty: none */
+	struct action_list bcc, prepend; /* more recipients; headers to go before Received: */
+};
+
 /* Everything that one mail transaction is. transaction_reset makes it nothing, whatever ended it. */
 struct transaction {
 	bool active; /* MAIL was accepted */
 	bool bdat; /* a BDAT chunk was seen */
 	bool failed; /* a chunk was refused: swallow those that follow, up to LAST */
-	bool begun; /* cleanup knows of it */
-	bool discard; /* access table: say yes, keep nothing */
+	bool begun; /* cleanup knows of it, by this serial */
+	uint32_t serial;
+	struct actions actions;
 	bool utf8, eight_bit; /* SMTPUTF8, BODY=8BITMIME */
 	bool sender_has_domain; /* as the client wrote it */
 	char sender[MAX_ADDRESS + 1]; /* the domain in A-labels: what is looked up */
@@ -177,6 +190,8 @@ struct session {
 	struct buffer text; /* an address being written */
 
 	bool esmtp, denied, closing, peer_lost;
+	unsigned
+		ask_again; /* bits 1 << enum stage: asked before MAIL, and once more for the message */
 	bool in_error; /* ends otherwise than by QUIT: there may be input that nobody read */
 	enum session_loss loss;
 	char helo[SESSION_HELO]; /* empty: none given */
@@ -255,6 +270,12 @@ MUST_CHECK bool session_ask(struct session *session, enum session_peer peer,
 	struct message *answer);
 /* Count an event at the front; true when the client has too many of them. */
 bool session_over_rate(struct session *session, enum rate_kind what);
+
+/* --- actions.c --- */
+/* The lines to prepend; false when memory is out or they are too many for a message to cleanup. */
+MUST_CHECK bool actions_headers(const struct actions *actions, struct buffer *out);
+/* The message is accepted and goes nowhere: logged, under an id that the client gets. */
+void actions_discard(struct session *session, char *queue_id, size_t size);
 
 /* --- the handlers --- */
 enum command_result command_mail(struct session *session, struct slice argument);

@@ -34,12 +34,12 @@ static bool renew(struct session *s, enum session_peer peer)
 	return s->io->renew(s->context, peer, s->io->now(s->context) + wait);
 }
 
-static bool send_end(struct session *s, bool fail)
+static bool send_cancel(struct session *s)
 {
 	struct message message = { .type = MESSAGE_CLEANUP_END };
 
-	message.cleanup_end.serial = s->serial;
-	message.cleanup_end.fail = fail;
+	message.cleanup_end.serial = s->transaction.serial;
+	message.cleanup_end.fail = true;
 	return send_cleanup(s, &message);
 }
 
@@ -50,7 +50,7 @@ void transaction_reset(struct session *s)
 	uint32_t room = t->recipient_room;
 
 	/* A cleanup that is gone needs not be told. */
-	if (t->begun && !send_end(s, true))
+	if (t->begun && !send_cancel(s))
 		log_debug("cleanup is lost");
 	if (room > RECIPIENTS_KEPT) {
 		free(recipients);
@@ -116,7 +116,7 @@ static bool send_begin(struct session *s)
 	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
 	char origin[sizeof(s->name) + 16];
 
-	*begin = (struct message_cleanup_begin){ .serial = ++s->serial,
+	*begin = (struct message_cleanup_begin){ .serial = s->transaction.serial = ++s->serial,
 		.sender = slice_from(t->sender_given),
 		.flags = (t->eight_bit ? CLEANUP_8BIT : 0) | (t->utf8 ? CLEANUP_SMTPUTF8 : 0) |
 			 (is_local_client(s) ? CLEANUP_LOCAL : 0),
@@ -130,6 +130,9 @@ static bool send_begin(struct session *s)
 		.pid = (uint32_t)getpid() };
 	snprintf(origin, sizeof(origin), "client=%s", s->name);
 	begin->origin = slice_from(origin);
+	if (!actions_headers(&t->actions, &s->text))
+		return false;
+	begin->prepend = buffer_slice(&s->text);
 	/* The first word to cleanup since the last message: it may be another cleanup by now. */
 	if (!s->peer_lost && !s->io->send(s->context, TO_CLEANUP, &message, deadline) &&
 		(!renew(s, TO_CLEANUP) ||
@@ -141,14 +144,16 @@ static bool send_begin(struct session *s)
 	return s->transaction.begun;
 }
 
-static bool send_recipients(struct session *s)
+static bool send_recipients(
+	struct session *s, const struct slice *addresses, uint32_t count, uint8_t notify)
 {
-	for (uint32_t i = 0; i < s->transaction.recipient_count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		struct message message = { .type = MESSAGE_CLEANUP_RECIPIENT };
 
-		message.cleanup_recipient.serial = s->serial;
-		message.cleanup_recipient.address = s->transaction.recipients[i];
+		message.cleanup_recipient.serial = s->transaction.serial;
+		message.cleanup_recipient.address = addresses[i];
 		message.cleanup_recipient.orcpt = slice_from("");
+		message.cleanup_recipient.notify = notify;
 		if (!send_cleanup(s, &message))
 			return false;
 	}
@@ -158,17 +163,19 @@ static bool send_recipients(struct session *s)
 bool transaction_push(struct session *s)
 {
 	struct message message = { .type = MESSAGE_CLEANUP_CONTENT };
-	struct content *content = &s->transaction.content;
+	struct transaction *t = &s->transaction;
+	struct content *content = &t->content;
 
-	if (s->transaction.discard) {
+	if (t->actions.discard) {
 		content->chunk_length = 0;
 		return true;
 	}
-	if (!s->transaction.begun && (!send_begin(s) || !send_recipients(s)))
+	if (!t->begun &&
+		(!send_begin(s) || !send_recipients(s, t->recipients, t->recipient_count, 0)))
 		return false;
 	if (!content->chunk_length)
 		return true;
-	message.cleanup_content.serial = s->serial;
+	message.cleanup_content.serial = s->transaction.serial;
 	message.cleanup_content.chunk = slice_of(s->chunk, content->chunk_length);
 	content->chunk_length = 0;
 	return send_cleanup(s, &message);
@@ -276,17 +283,25 @@ static enum command_result accepted(struct session *s, const char *queue_id)
 {
 	figures_add(FIGURE_bytes_in, s->transaction.content.received);
 	reply(s, "250 2.0.0 Ok: queued as %s", queue_id);
-	s->transaction.begun = false; /* cleanup is done with it */
 	transaction_reset(s);
 	s->errors = s->junk = 0;
 	return COMMAND_GOOD;
+}
+
+/* What of it is with cleanup already is taken back by the reset. */
+static enum command_result discard(struct session *s)
+{
+	char queue_id[MAX_QUEUE_ID + 1];
+
+	actions_discard(s, queue_id, sizeof(queue_id));
+	return accepted(s, queue_id);
 }
 
 static enum command_result verdict(struct session *s, const struct message_cleanup_result *result)
 {
 	char queue_id[MAX_QUEUE_ID + 1], text[SESSION_TEXT];
 
-	s->transaction.begun = false;
+	s->transaction.begun = false; /* cleanup is done with it */
 	if (result->code == 250 && slice_to_string(result->queue_id, queue_id, sizeof(queue_id))) {
 		return accepted(s, queue_id);
 	}
@@ -298,29 +313,40 @@ static enum command_result verdict(struct session *s, const struct message_clean
 	return refuse(s, text);
 }
 
+/* The last chunk, and what is known only now: copies without a report of their own, another destination, hold/. */
+static bool push_end(struct session *s, struct message *end)
+{
+	const struct actions *actions = &s->transaction.actions;
+
+	if (!transaction_push(s) ||
+		!send_recipients(s, actions->bcc.items, actions->bcc.count, NOTIFY_NEVER))
+		return false;
+	end->cleanup_end.serial = s->transaction.serial;
+	end->cleanup_end.hold = actions->hold;
+	end->cleanup_end.redirect = actions->redirect;
+	return true;
+}
+
 enum command_result transaction_commit(struct session *s)
 {
 	struct message end = { .type = MESSAGE_CLEANUP_END }, answer;
+	struct content *content = &s->transaction.content;
 
 	s->where = "END-OF-MESSAGE";
-	if (s->transaction.content.fault == CONTENT_GOOD &&
-		!restrictions_allow(s, STAGE_END_OF_DATA)) {
+	if (content->fault == CONTENT_GOOD && !restrictions_allow(s, STAGE_END_OF_DATA)) {
 		transaction_reset(s);
 		return COMMAND_ERROR;
 	}
-	if (s->transaction.content.fault == CONTENT_GOOD && !transaction_push(s))
-		s->transaction.content.fault = CONTENT_NO_PEER;
-	if (s->transaction.content.fault != CONTENT_GOOD)
+	if (content->fault == CONTENT_GOOD && s->transaction.actions.discard)
+		return discard(s);
+	if (content->fault == CONTENT_GOOD && !push_end(s, &end))
+		content->fault = CONTENT_NO_PEER;
+	if (content->fault != CONTENT_GOOD)
 		return transaction_refuse(s);
-	if (s->transaction.discard) {
-		log_info("NOQUEUE: discarded message from %s; from=<%s>", s->name,
-			s->transaction.sender_given);
-		return accepted(s, "DISCARDED");
-	}
-	end.cleanup_end.serial = s->serial;
-	if (session_ask(s, TO_CLEANUP, &end, s->serial, MESSAGE_CLEANUP_RESULT, &answer))
+	if (session_ask(
+		    s, TO_CLEANUP, &end, s->transaction.serial, MESSAGE_CLEANUP_RESULT, &answer))
 		return verdict(s, &answer.cleanup_result);
-	s->transaction.content.fault = CONTENT_NO_PEER;
+	content->fault = CONTENT_NO_PEER;
 	s->transaction.begun = false; /* nobody is there to be told */
 	return transaction_refuse(s);
 }

@@ -24,6 +24,7 @@ enum {
 	MAX_MAILBOX = 1024, /* a mailbox name, UTF-8 */
 	MAX_SASL = 16 * 1024,
 	MAX_TICKET = 48,
+	MAX_PREPEND = 16 * 1024, /* header lines that go before all others */
 	MESSAGE_FDS = 16, /* descriptors with one message, at most */
 	MESSAGE_MAX = MAX_CHUNK + 8 * 1024 /* bytes of one packet, at most */
 };
@@ -76,14 +77,17 @@ enum {
 	F(TEXT, full_name, 256) /* for a missing From:; of local submissions */ \
 	F(I64, size_hint, 0) \
 	F(TEXT, origin, 700) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
-	F(U32, pid, 0) /* the sender's, for that line */
+	F(U32, pid, 0) /* the sender's, for that line */ \
+	F(TEXT, prepend, MAX_PREPEND) /* header lines, each with its LF, to go before Received: */
 #define FIELDS_CLEANUP_RECIPIENT(F) \
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(U8, notify, 0)
 /* Content in order, line ends as LF, dot-stuffing and CR removed, as the client gave it: cleanup itself writes the Received:
  * header, from what CLEANUP_BEGIN says of the client (no client_address: "by HOST (Postern, from HELO)"). */
 #define FIELDS_CLEANUP_CONTENT(F) F(U32, serial, 0) F(BYTES, chunk, MAX_CHUNK)
-/* fail != 0: forget the message (client went away, too large); no answer follows. */
-#define FIELDS_CLEANUP_END(F) F(U32, serial, 0) F(U8, fail, 0)
+/* fail != 0: forget the message (client went away, too large); no answer follows. hold != 0: into hold/. redirect: the one
+ * recipient instead of all others, not to be expanded; may be empty. */
+#define FIELDS_CLEANUP_END(F) \
+	F(U32, serial, 0) F(U8, fail, 0) F(U8, hold, 0) F(TEXT, redirect, MAX_ADDRESS)
 #define FIELDS_CLEANUP_RESULT(F) \
 	F(U32, serial, 0) \
 	F(U16, code, 0) F(TEXT, dsn, 12) F(TEXT, reason, MAX_REASON) F(TEXT, queue_id, MAX_QUEUE_ID)

@@ -107,6 +107,7 @@ static const struct {
 	{ "read-credentials", "data/auth/credentials.db", O_RDONLY },
 	{ "list-queue-incoming", "queue/incoming", O_RDONLY | O_DIRECTORY },
 	{ "write-queue-incoming", "queue/incoming/escape", O_WRONLY | O_CREAT },
+	{ "write-queue-hold", "queue/hold/escape", O_WRONLY | O_CREAT },
 	{ "list-queue-active", "queue/active", O_RDONLY | O_DIRECTORY },
 	{ "list-queue-deferred", "queue/deferred", O_RDONLY | O_DIRECTORY },
 	{ "list-maildrop", "queue/maildrop", O_RDONLY | O_DIRECTORY },

@@ -16,9 +16,9 @@ MAIL = {"list-mail", "list-mailbox-one", "list-mailbox-two", "read-index-two", "
 ALLOWED = {
     "smtpd": set(),
     "smtpd-session": {"fork"},
-    "cleanup": {"list-queue-incoming", "write-queue-incoming"},
+    "cleanup": {"list-queue-incoming", "write-queue-incoming", "write-queue-hold"},
     "pickup": {"list-maildrop"},
-    "qmgr": {"list-queue-incoming", "write-queue-incoming", "list-queue-active", "list-queue-deferred"},
+    "qmgr": {"list-queue-incoming", "write-queue-incoming", "write-queue-hold", "list-queue-active", "list-queue-deferred"},
     "showq": {"list-queue-incoming", "list-queue-active", "list-queue-deferred"},
     "virtual": MAIL,
     "bounce": set(),
@@ -31,7 +31,7 @@ ALLOWED = {
     "session of smtp": set(),
     "session of one": {"list-mailbox-one"},
 }
-ATTEMPTS = 41
+ATTEMPTS = 42
 
 
 def attempts(instance, pid):

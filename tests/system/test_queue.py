@@ -359,3 +359,57 @@ def test_an_international_sender_is_kept_as_given_and_found_by_its_a_label(make_
     else:
         message = wait_for(lambda: instance.messages("two"), "the message")[0]
         assert f"Return-Path: <{given}>\r\n".encode() in message
+
+
+def test_what_access_tables_ask_for_a_message_is_done(make_instance):
+    """HOLD, PREPEND, REDIRECT, BCC and DISCARD from texthash and inline tables, through to mailbox and hold/."""
+    instance = make_instance()
+    (instance.etc / "actions").write_text(f"""
+        hold@elsewhere.test HOLD looks odd
+        tag@elsewhere.test PREPEND X-Tag: first
+        redirect@elsewhere.test REDIRECT two@{DOMAIN}
+        bcc@elsewhere.test BCC two@{DOMAIN}
+        discard@elsewhere.test DISCARD
+    """.replace("        ", ""))
+    instance.configure(smtpd_sender_restrictions=f"check_sender_access texthash:{instance.etc}/actions",
+                       smtpd_data_restrictions="check_client_access inline:{{127.0.0.1 = PREPEND X-Client: here}}")
+    instance.start()
+    held = instance.send(sender="hold@elsewhere.test")
+    instance.wait_log(r"NOQUEUE: hold: RCPT from localhost\[127\.0\.0\.1\]: <hold@elsewhere\.test>: Sender address looks odd; from=")
+    (entry,) = instance.queue()
+    assert entry["queue_name"] == "hold" and len(files(instance, "hold")) == 1
+    tagged = instance.send(sender="tag@elsewhere.test")
+    message = instance.wait_message(tagged)
+    headers = email.message_from_bytes(message).keys()
+    assert headers[headers.index("Received") - 2:][:3] == ["X-Tag", "X-Client", "Received"]
+    redirected = instance.send(sender="redirect@elsewhere.test")
+    instance.wait_message(redirected, "two")
+    instance.wait_log(rf"to=<two@{DOMAIN}>, orig_to=<one@{DOMAIN}>")
+    copied = instance.send(sender="bcc@elsewhere.test")
+    for user in ("one", "two"):
+        instance.wait_message(copied, user)
+    assert f"two@{DOMAIN}".encode() not in next(m for m in instance.messages("one") if copied.tag.encode() in m)
+    instance.send(sender="discard@elsewhere.test")
+    discarded = instance.wait_log(r"smtpd\[\d+\]: ([0-9A-Z]{16}): discarded: message from")
+    # Only what was held is left, and it goes where it should when it is released.
+    (left,) = wait_for(lambda: len(q := instance.queue()) == 1 and q, "nothing but the message on hold")
+    assert left["queue_id"] == entry["queue_id"] != discarded[1]
+    instance.run("postsuper", "-H", entry["queue_id"])
+    instance.wait_message(held)
+    assert len(instance.messages("one")) == 3 and len(instance.messages("two")) == 2
+
+
+def test_a_message_on_hold_is_never_seen_elsewhere(make_instance):
+    """Neither a lost qmgr nor a restart of everything lets it go."""
+    instance = make_instance(settings={"smtpd_sender_restrictions": "check_sender_access inline:{{elsewhere.test = HOLD}}"})
+    instance.start()
+    sent = [instance.send(size=size) for size in (500, 300_000)]
+    instance.kill_daemon("qmgr")
+    assert len(files(instance, "hold")) == 2 and not files(instance, "incoming", "active", "deferred")
+    instance.kill_everything()
+    instance.start()
+    instance.postern("flush")
+    assert [e["queue_name"] for e in instance.queue()] == ["hold", "hold"]
+    instance.run("postsuper", "-H", "ALL")
+    for message in sent:
+        instance.wait_message(message)

@@ -66,13 +66,16 @@ static void cleanup_takes(struct world *w, const struct message *m)
 		copy(m->cleanup_begin.client_address, w->address, sizeof(w->address));
 		copy(m->cleanup_begin.helo, w->helo, sizeof(w->helo));
 		copy(m->cleanup_begin.origin, w->origin, sizeof(w->origin));
+		copy(m->cleanup_begin.prepend, w->prepend, sizeof(w->prepend));
 		buffer_clear(&w->content);
 		break;
 	case MESSAGE_CLEANUP_RECIPIENT:
 		must(w->begun && m->cleanup_recipient.serial == w->serial,
 			"a recipient of no message");
-		must(w->content.length == 0, "a recipient behind content");
+		must(w->content.length == 0 || m->cleanup_recipient.notify == NOTIFY_NEVER,
+			"a recipient behind content");
 		copy(m->cleanup_recipient.address, w->last_recipient, sizeof(w->last_recipient));
+		w->last_notify = m->cleanup_recipient.notify;
 		w->recipients++;
 		break;
 	case MESSAGE_CLEANUP_CONTENT:
@@ -86,6 +89,8 @@ static void cleanup_takes(struct world *w, const struct message *m)
 		w->begun = false;
 		w->failed += m->cleanup_end.fail;
 		w->ended = !m->cleanup_end.fail;
+		w->held = m->cleanup_end.hold;
+		copy(m->cleanup_end.redirect, w->redirect, sizeof(w->redirect));
 		must(!w->ended || w->content.length == 0 ||
 				w->content.data[w->content.length - 1] == '\n',
 			"content without a last line end");

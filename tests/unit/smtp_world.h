@@ -29,7 +29,10 @@ struct world {
 	bool begun, ended;
 	unsigned recipients, begins, failed, delivered;
 	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513], origin[701],
-		last_recipient[MAX_ADDRESS + 1];
+		last_recipient[MAX_ADDRESS + 1], prepend[MAX_PREPEND + 1],
+		redirect[MAX_ADDRESS + 1];
+	bool held;
+	uint8_t last_notify;
 	uint32_t flags;
 	struct buffer content; /* of the message in hand, or of the last one */
 	unsigned cleanup_code; /* 250 by default */

@@ -67,6 +67,15 @@ static void bcc_and_return_path_are_dropped(void **state)
 		"Subject: a\n\nBcc: this is the body\n");
 }
 
+static void only_whole_header_lines_may_stand_before_the_others(void **state)
+{
+	assert_true(headers_are_lines(slice_from("")));
+	assert_true(headers_are_lines(SLICE("X-One: 1\nX-Two: a\n\tfolded\n")));
+	assert_false(headers_are_lines(SLICE("X-One: 1")));
+	assert_false(headers_are_lines(SLICE("X-One: 1\n\n")));
+	assert_false(headers_are_lines(SLICE("X-One: 1\nno header\n")));
+}
+
 static void body_without_empty_line_gets_one(void **state)
 {
 	assert_passes(&FACTS, "Subject: a\nthis is no header\nmore\n",
@@ -296,6 +305,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mail_that_is_complete_passes_unchanged),
 		cmocka_unit_test(bcc_and_return_path_are_dropped),
+		cmocka_unit_test(only_whole_header_lines_may_stand_before_the_others),
 		cmocka_unit_test(body_without_empty_line_gets_one),
 		cmocka_unit_test(mailbox_separator_becomes_a_header),
 		cmocka_unit_test(missing_headers_are_added_where_they_may),
