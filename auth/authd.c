@@ -17,12 +17,17 @@
 #include "auth/workers.h"
 #include "base/buffer.h"
 #include "base/map.h"
+#include "base/share.h"
 #include "config/config.h"
 #include "config/place.h"
 #include "service/log.h"
 #include "service/service.h"
 
-enum { DRAIN_LOOK = 200 /* ms */, MAX_PEERS = 4000 };
+enum {
+	DRAIN_LOOK = 200 /* ms */,
+	MAX_PEERS = 4000,
+	OWN_ATTEMPTS = 8 /* exchanges of a connection that no other can keep it from */
+};
 
 /* Who may ask for which service, and who redeems its tickets (SERVICE_COUNT: nobody, there are none). */
 static const struct {
@@ -45,7 +50,9 @@ struct authd {
 	struct credentials_memory *memory;
 	struct workers *workers;
 	struct tickets *tickets;
-	unsigned attempts, attempt_limit, peers;
+	unsigned attempts, peers;
+	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
+	struct share_bounds bounds;
 	uint64_t next_front;
 	struct timer drain;
 };
@@ -56,6 +63,7 @@ struct auth_peer {
 	enum service_id from;
 	uint64_t number;
 	struct map attempts; /* serial -> struct attempt * */
+	struct share share;
 };
 
 struct attempt {
@@ -63,29 +71,27 @@ struct attempt {
 	struct authd *authd;
 	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
 	uint32_t serial;
+	enum share_place place;
 	bool busy; /* a worker has it */
+	bool cancelled; /* and the peer wants to hear no more of it; it counts until the worker gives it back */
 };
 
 /* --- attempts --- */
 
-static void attempt_free(struct attempt *attempt)
-{
-	attempt->authd->attempts--;
-	exchange_free(&attempt->job.exchange);
-	free(attempt);
-}
-
-/* Nobody wants to know the end: forget it, now or when the worker gives it back. */
-static void attempt_abandon(struct attempt *attempt)
-{
-	attempt->peer = NULL;
-	if (!attempt->busy)
-		attempt_free(attempt);
-}
-
 static struct slice serial_key(const uint32_t *serial)
 {
 	return slice_of(serial, sizeof(*serial));
+}
+
+static void attempt_free(struct attempt *attempt)
+{
+	attempt->authd->attempts--;
+	if (attempt->peer)
+		map_remove(&attempt->peer->attempts, serial_key(&attempt->serial));
+	share_give(&attempt->authd->places, attempt->peer ? &attempt->peer->share : NULL,
+		attempt->place);
+	exchange_free(&attempt->job.exchange);
+	free(attempt);
 }
 
 static void send_result(
@@ -168,7 +174,6 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(reason_of(status));
 	channel_send(&peer->channel, &result);
-	map_remove(&peer->attempts, serial_key(&attempt->serial));
 	attempt_free(attempt);
 }
 
@@ -178,7 +183,7 @@ static void attempt_finished(void *context, struct job *job)
 	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
 
 	attempt->busy = false;
-	if (!attempt->peer) {
+	if (!attempt->peer || attempt->cancelled) {
 		attempt_free(attempt);
 		return;
 	}
@@ -204,13 +209,19 @@ static bool may_ask(const struct auth_peer *peer, struct slice service)
 
 static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin)
 {
+	struct authd *authd = peer->authd;
+	enum share_place place = share_take(&authd->places, &peer->share, &authd->bounds);
 	struct exchange_start start = { begin->service, begin->mechanism, begin->client_address,
 		begin->local_address, begin->secured != 0 };
-	struct attempt *attempt = calloc(1, sizeof(*attempt));
+	struct attempt *attempt = place == SHARE_NONE ? NULL : calloc(1, sizeof(*attempt));
 
-	if (!attempt)
+	if (!attempt) {
+		share_give(&authd->places, &peer->share, place);
 		return NULL;
-	*attempt = (struct attempt){ .authd = peer->authd, .peer = peer, .serial = begin->serial };
+	}
+	*attempt = (struct attempt){
+		.authd = peer->authd, .peer = peer, .serial = begin->serial, .place = place
+	};
 	peer->authd->attempts++;
 	attempt->job.exchange = exchange_new(&start);
 	if (attempt->job.exchange &&
@@ -232,7 +243,6 @@ static bool run_step(struct attempt *attempt, bool has_input, struct slice input
 static bool take_begin(struct auth_peer *peer, const struct message *message)
 {
 	const struct message_auth_begin *begin = &message->auth_begin;
-	struct authd *authd = peer->authd;
 	struct attempt *attempt;
 
 	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, serial_key(&begin->serial)))
@@ -241,10 +251,11 @@ static bool take_begin(struct auth_peer *peer, const struct message *message)
 		send_result(peer, begin->serial, AUTH_NO_MECHANISM, reason_of(AUTH_NO_MECHANISM));
 		return true;
 	}
-	attempt = authd->attempts < authd->attempt_limit ? attempt_new(peer, begin) : NULL;
+	attempt = attempt_new(peer, begin);
 	if (!attempt) {
-		log_warning(
-			"auth: too many exchanges in progress (auth_exchange_limit) or no memory");
+		log_warning("auth: too many exchanges in progress of one %s or of all "
+			    "(auth_connection_exchange_limit, auth_exchange_limit) or no memory",
+			service_id_name(peer->from));
 		send_result(peer, begin->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY));
 		return true;
 	}
@@ -257,7 +268,7 @@ static bool take_continue(struct auth_peer *peer, const struct message *message)
 		map_get(&peer->attempts, serial_key(&message->auth_continue.serial));
 
 	/* The result may have crossed it on the way: that is no fault. */
-	if (!attempt)
+	if (!attempt || attempt->cancelled)
 		return true;
 	return !attempt->busy && run_step(attempt, true, message->auth_continue.response);
 }
@@ -265,10 +276,12 @@ static bool take_continue(struct auth_peer *peer, const struct message *message)
 static bool take_cancel(struct auth_peer *peer, const struct message *message)
 {
 	struct attempt *attempt =
-		map_remove(&peer->attempts, serial_key(&message->auth_cancel.serial));
+		map_get(&peer->attempts, serial_key(&message->auth_cancel.serial));
 
-	if (attempt)
-		attempt_abandon(attempt);
+	if (attempt && attempt->busy)
+		attempt->cancelled = true;
+	else if (attempt)
+		attempt_free(attempt);
 	return true;
 }
 
@@ -301,10 +314,15 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 
 /* --- peers --- */
 
+/* Nobody wants to know the end: forget it, now or when the worker gives it back. */
 static bool abandon_each(void *context, struct slice key, void *value)
 {
+	struct attempt *attempt = value;
+
+	attempt->peer = NULL;
 	map_remove(context, key);
-	attempt_abandon(value);
+	if (!attempt->busy)
+		attempt_free(attempt);
 	return true;
 }
 
@@ -435,7 +453,9 @@ static bool open_all(struct authd *authd)
 		return false;
 	}
 	config_place(authd->service, authd->config);
-	authd->attempt_limit = (unsigned)config_int(authd->config, PARAM_auth_exchange_limit);
+	authd->places.limit = (unsigned)config_int(authd->config, PARAM_auth_exchange_limit);
+	authd->bounds = (struct share_bounds){ .own = OWN_ATTEMPTS,
+		.most = (unsigned)config_int(authd->config, PARAM_auth_connection_exchange_limit) };
 	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));
 	lifetime = config_time(authd->config, PARAM_auth_cache_lifetime);
 	if (lifetime > 0)

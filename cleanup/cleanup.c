@@ -187,6 +187,7 @@ int main(int argc, char **argv)
 	int status;
 
 	c.service = service_start("cleanup", argc, argv);
+	c.places.limit = CLEANUP_TRANSACTIONS;
 	if (!open_all(&c))
 		return EX_CONFIG;
 	/* The sync threads hardly allocate; arenas of their own would only take address space. */

@@ -12,6 +12,7 @@
 #define CLEANUP_CLEANUP_H
 
 #include "base/map.h"
+#include "base/share.h"
 #include "base/vector.h"
 #include "cleanup/headers.h"
 #include "cleanup/sync.h"
@@ -20,9 +21,13 @@
 
 enum {
 	CLEANUP_PEERS = 4000, /* connections at a time */
-	CLEANUP_TRANSACTIONS = 4000, /* messages at a time */
-	CLEANUP_PEER_TRANSACTIONS = 64, /* of one connection */
+	CLEANUP_TRANSACTIONS =
+		1000, /* messages at a time, beyond those that each connection has of its own */
+	CLEANUP_BUSY =
+		64, /* messages of one connection beyond its bounds that still get an answer */
 	CLEANUP_MEMORY = 64 << 20, /* bytes of one message's envelope */
+	CLEANUP_OWN_MEMORY = 128 << 10, /* of these, what no other message can take */
+	CLEANUP_SHARED_MEMORY = 512 << 20, /* of all messages, beyond that */
 	CLEANUP_RECIPIENTS = 100000, /* of one message, after expansion */
 	CLEANUP_LINEAR = 16, /* recipients that are compared one by one, without a map */
 	CLEANUP_LOOKUP_TIMEOUT =
@@ -63,6 +68,8 @@ struct cleanup {
 	struct map lookups; /* serial -> struct original */
 	uint32_t lookup_serial;
 	unsigned peers, transactions;
+	struct share_pool places; /* for messages of pickup and bounce */
+	size_t memory; /* of all envelopes, beyond CLEANUP_OWN_MEMORY of each */
 	struct peer_channel *peer_list;
 	struct transaction *list;
 	bool draining, fast;
@@ -77,6 +84,7 @@ struct peer_channel {
 	enum service_id from;
 	struct transaction *transactions;
 	unsigned count;
+	struct share share;
 	struct deferred reap; /* frees it at the end of the turn in which it closed */
 	struct peer_channel *next, **place;
 };
@@ -94,9 +102,11 @@ struct original {
 struct transaction {
 	struct cleanup *cleanup;
 	struct peer_channel *peer; /* NULL when it went away while the disk was at work */
-	struct transaction *peer_next, *next, **place;
+	struct transaction *peer_next, *next, **at;
 	uint32_t serial;
 	char id[QUEUE_ID_SIZE];
+	enum share_place place;
+	size_t memory; /* of the arena, beyond CLEANUP_OWN_MEMORY, as it was counted last */
 	struct arena arena;
 	struct queue_envelope envelope;
 	struct slice full_name, prepend;
@@ -132,6 +142,8 @@ bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end
 void transaction_synced(void *context, struct sync_job *job);
 /* The first fault of a message; what comes of it still is swallowed. */
 void transaction_fail(struct transaction *t, enum cleanup_fault fault);
+/* Its envelope has grown: count what it takes of the memory for all. */
+void transaction_count_memory(struct transaction *t);
 /* All its questions are answered (or not to be asked any more): go on if the content is whole, too. */
 void transaction_advance(struct transaction *t);
 /* Everything of it, whatever state it is in; not while it is syncing. */

@@ -139,6 +139,7 @@ static void take_address(struct original *original, struct slice address)
 		transaction_fail(t,
 			t->recipients.count >= CLEANUP_RECIPIENTS ? FAULT_EXPANSION : FAULT_MEMORY);
 	}
+	transaction_count_memory(t);
 }
 
 static void take_last(

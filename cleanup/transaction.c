@@ -34,6 +34,25 @@ static const struct {
 	[FAULT_MEMORY] = { 451, "4.3.0", "Error: out of memory" },
 };
 
+/*
+ * A session has one message in hand and no more; pickup and bounce speak for many. So a session that was taken over cannot keep
+ * others from having theirs.
+ */
+static const struct share_bounds SESSION_BOUNDS = { 1, 1 }, OTHER_BOUNDS = { 8, 128 };
+
+static const struct share_bounds *bounds_of(const struct peer_channel *peer)
+{
+	return peer->from == SERVICE_SMTPD_SESSION ? &SESSION_BOUNDS : &OTHER_BOUNDS;
+}
+
+/* Over this it is no busy peer any more, but one that does not keep to the rules. */
+static unsigned most_of(const struct peer_channel *peer)
+{
+	const struct share_bounds *bounds = bounds_of(peer);
+
+	return bounds->most + (bounds->most > bounds->own ? CLEANUP_BUSY : 0);
+}
+
 static struct transaction *find(struct peer_channel *peer, uint32_t serial)
 {
 	for (struct transaction *t = peer->transactions; t; t = t->peer_next) {
@@ -60,10 +79,12 @@ void transaction_free(struct transaction *t)
 {
 	struct cleanup *c = t->cleanup;
 
+	share_give(&c->places, t->peer ? &t->peer->share : NULL, t->place);
+	c->memory -= t->memory;
 	leave_peer(t);
-	*t->place = t->next;
+	*t->at = t->next;
 	if (t->next)
-		t->next->place = t->place;
+		t->next->at = t->at;
 	c->transactions--;
 	loop_timer_stop(&t->deadline);
 	expand_cancel(t);
@@ -82,6 +103,16 @@ void transaction_fail(struct transaction *t, enum cleanup_fault fault)
 {
 	if (t->fault == FAULT_NONE)
 		t->fault = fault;
+}
+
+void transaction_count_memory(struct transaction *t)
+{
+	size_t now = t->arena.used > CLEANUP_OWN_MEMORY ? t->arena.used - CLEANUP_OWN_MEMORY : 0;
+
+	t->cleanup->memory += now - t->memory;
+	t->memory = now;
+	if (now && t->cleanup->memory > CLEANUP_SHARED_MEMORY)
+		transaction_fail(t, FAULT_BUSY);
 }
 
 /* After a failed write: what errno says of it. */
@@ -148,7 +179,7 @@ static void check_room(struct transaction *t, int64_t size_hint)
 		log_warning("%s: not enough free space in the queue", t->id);
 		transaction_fail(t, FAULT_SPACE);
 	}
-	if (t->cleanup->transactions > CLEANUP_TRANSACTIONS)
+	if (t->place == SHARE_NONE)
 		transaction_fail(t, FAULT_BUSY);
 }
 
@@ -207,6 +238,7 @@ static struct transaction *transaction_new(struct peer_channel *peer, uint32_t s
 	t->cleanup = c;
 	t->peer = peer;
 	t->serial = serial;
+	t->place = share_take(&c->places, &peer->share, bounds_of(peer));
 	t->job.fd = -1;
 	t->originals_end = &t->originals;
 	t->recipients = vector_of(sizeof(struct queue_recipient), CLEANUP_RECIPIENTS);
@@ -216,9 +248,9 @@ static struct transaction *transaction_new(struct peer_channel *peer, uint32_t s
 	peer->transactions = t;
 	peer->count++;
 	t->next = c->list;
-	t->place = &c->list;
+	t->at = &c->list;
 	if (t->next)
-		t->next->place = &t->next;
+		t->next->at = &t->next;
 	c->list = t;
 	c->transactions++;
 	return t;
@@ -255,7 +287,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 	struct transaction *t;
 	struct headers_facts facts;
 
-	if (peer->count >= CLEANUP_PEER_TRANSACTIONS || find(peer, begin->serial))
+	if (peer->count >= most_of(peer) || find(peer, begin->serial))
 		return false;
 	t = transaction_new(peer, begin->serial);
 	if (!t)
@@ -319,6 +351,7 @@ bool transaction_recipient(
 	}
 	if (!original || !original->address.data || !original->orcpt.data || !expand_ask(original))
 		transaction_fail(t, FAULT_MEMORY);
+	transaction_count_memory(t);
 	return true;
 }
 

@@ -29,6 +29,7 @@ enum {
 	QUICK_DEATH = 1000, /* ms: a session that fails within this will fail again */
 	RETRY_AFTER_DEATH = 1000, /* ms */
 	FRONTS_MOST = 64,
+	RENEWALS_MOST = 32, /* connections that a session may ask for anew in its life */
 	END_GRACE = 2000 /* ms */
 };
 
@@ -65,6 +66,7 @@ struct pool {
 struct served {
 	struct pool *pool;
 	unsigned needs; /* bits NEED_... */
+	unsigned renewals;
 };
 enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2 };
 
@@ -290,6 +292,11 @@ static void session_said(struct channel *channel, struct message *message)
 	}
 	if (served->needs & need)
 		return;
+	/* No peer is started again so often: this one gathers connections. Without an answer it ends. */
+	if (served->renewals++ >= RENEWALS_MOST) {
+		log_warning("session %d asks for too many connections", (int)child->pid);
+		return;
+	}
 	served->needs |= need;
 	pool->needs++;
 	loop_defer(service_loop(pool->service), &pool->work);

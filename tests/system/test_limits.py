@@ -184,6 +184,48 @@ def test_sessions_beyond_maxproc_are_told_to_come_later(make_instance):
     wait_for(free, "room for another session")
 
 
+def test_unfinished_logins_of_one_front_keep_nobody_else_from_theirs(make_instance):
+    instance = make_instance(settings={"auth_exchange_limit": "1", "auth_connection_exchange_limit": "100"})
+    instance.start()
+    held = []
+    for _ in range(9):  # eight of its own, and the one for all
+        client = instance.raw(143)
+        client.line()
+        client.send("a AUTHENTICATE LOGIN\r\n")
+        assert client.line().startswith(b"+ ")
+        held.append(client)
+    late = instance.raw(143)
+    late.line()
+    late.send("a AUTHENTICATE LOGIN\r\n")
+    assert late.line().startswith(b"a NO ")
+    instance.wait_log("auth: too many exchanges in progress of one imapd or of all")
+    instance.pop3().quit()
+    held.pop().close()
+    def room():
+        late.send("b NOOP\r\nc AUTHENTICATE LOGIN\r\n")
+        late.line()
+        return late.line().startswith(b"+ ")
+    wait_for(room, "the place of the one that went")
+
+
+def test_unfinished_messages_keep_nobody_from_sending(make_instance):
+    """Cleanup has each of them open, for they are longer than one packet."""
+    instance = started(make_instance, smtpd_client_connection_count_limit="0")
+    held = []
+    for _ in range(80):
+        client = envelope(instance)
+        assert client.rcpt(f"one@{DOMAIN}")[0] == 250 and client.docmd("DATA")[0] == 354
+        client.send(b"Subject: never ended\r\n\r\n" + 1200 * (b"x" * 70 + b"\r\n"))
+        held.append(client)
+    sent = instance.send()
+    instance.run("sendmail", f"one@{DOMAIN}", input="Subject: local\n\nx\n")
+    instance.wait_message(sent)
+    wait_for(lambda: len(instance.delivered_files()) == 2, "both messages")
+    for client in held:
+        client.close()
+    wait_for(lambda: not list((instance.path / "queue" / "nursery").rglob("*.tmp")), "what was not ended to go")
+
+
 def test_pop3_tells_its_capabilities_as_a_list_before_and_after_login(instance):
     wanted = {"CAPA", "TOP", "UIDL", "USER", "SASL", "PIPELINING", "RESP-CODES"}
     client = instance.raw(110)

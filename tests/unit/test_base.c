@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/loop.h"
 #include "base/map.h"
+#include "base/share.h"
 #include "base/vector.h"
 
 static void numbers_are_digits_only_and_bounded(void **state)
@@ -215,6 +216,38 @@ static void a_loop_that_is_stopped_by_what_was_put_off_does_not_wait(void **stat
 	loop_free(&loop);
 }
 
+static void nobody_can_take_the_places_of_others(void **state)
+{
+	static const struct share_bounds BOUNDS = { .own = 2, .most = 6 };
+	struct share_pool pool = { .limit = 5 };
+	struct share greedy = { 0 }, second = { 0 }, modest = { 0 };
+	enum share_place places[6];
+
+	for (int i = 0; i < 6; i++) {
+		places[i] = share_take(&pool, &greedy, &BOUNDS);
+		assert_int_equal(places[i], i < 2 ? SHARE_OWN : SHARE_BORROWED);
+	}
+	assert_int_equal(share_take(&pool, &greedy, &BOUNDS), SHARE_NONE);
+	assert_int_equal(share_take(&pool, &second, &BOUNDS), SHARE_OWN);
+	assert_int_equal(share_take(&pool, &second, &BOUNDS), SHARE_OWN);
+	assert_int_equal(share_take(&pool, &second, &BOUNDS), SHARE_BORROWED);
+	/* All is taken, and still everybody has what is his. */
+	assert_int_equal(share_take(&pool, &second, &BOUNDS), SHARE_NONE);
+	assert_int_equal(share_take(&pool, &modest, &BOUNDS), SHARE_OWN);
+	assert_int_equal(share_take(&pool, &modest, &BOUNDS), SHARE_OWN);
+	assert_int_equal(share_take(&pool, &modest, &BOUNDS), SHARE_NONE);
+	share_give(&pool, &greedy, places[5]);
+	share_give(&pool, &greedy, places[0]);
+	assert_int_equal(share_take(&pool, &modest, &BOUNDS), SHARE_BORROWED);
+	assert_int_equal(share_take(&pool, &greedy, &BOUNDS), SHARE_OWN);
+	assert_int_equal(share_take(&pool, &greedy, &BOUNDS), SHARE_NONE);
+	/* Its holder may be gone before a place comes back. */
+	share_give(&pool, NULL, places[4]);
+	assert_int_equal(share_take(&pool, &second, &BOUNDS), SHARE_BORROWED);
+	share_give(&pool, &greedy, SHARE_NONE);
+	assert_int_equal(pool.borrowed, pool.limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +262,7 @@ int main(void)
 		cmocka_unit_test(a_watch_removed_in_the_same_turn_is_not_called),
 		cmocka_unit_test(a_deferred_call_runs_once_and_a_cancelled_one_never),
 		cmocka_unit_test(a_loop_that_is_stopped_by_what_was_put_off_does_not_wait),
+		cmocka_unit_test(nobody_can_take_the_places_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
