@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 /* Commands on mailboxes as a whole: SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE STATUS (RFC 3501 6.3). */
 #include "imapd/session.h"
+#include "service/log.h"
 
 void session_unselect(struct session *s)
 {
@@ -90,6 +91,9 @@ static void select_mailbox(struct session *s, struct command *c, bool read_only)
 		return;
 	}
 	s->read_only = read_only;
+	if (store_no_room(s->store))
+		log_warning("%s: SELECT %s: new mail is not shown: %s", s->user, s->name,
+			store_error(s->store));
 	if (condstore)
 		s->enabled |= ENABLED_CONDSTORE;
 	tell_selected(s);

@@ -70,7 +70,11 @@ void reply_store(struct session *s, struct command *c, enum store_status status)
 
 	if (status == STORE_TEMPORARY)
 		log_error("%s: %s: %s", s->user, c->entry->name, store_error(s->store));
-	reply_no(s, c, TEXTS[i]);
+	if (status == STORE_TEMPORARY && store_no_room(s->store))
+		reply_no(s, c,
+			"[UNAVAILABLE] The server's disk is full; expunging messages makes room.");
+	else
+		reply_no(s, c, TEXTS[i]);
 }
 
 void write_numbers(struct buffer *out, const uint32_t *numbers, size_t count)

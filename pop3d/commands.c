@@ -227,7 +227,8 @@ static void command_quit(struct pop3_session *session, struct slice arguments)
 	session->quit = true;
 	if (!update(session)) {
 		log_error("removing messages: %s", store_error(session->store));
-		pop3_reply(session, "-ERR [SYS/TEMP] Messages were not removed");
+		pop3_reply(session, "-ERR [SYS/TEMP] Messages were not removed%s",
+			store_no_room(session->store) ? ": the server's disk is full" : "");
 		return;
 	}
 	if (session->deleted || session->retrieved)

@@ -157,6 +157,11 @@ bool os_ftruncate(int fd, int64_t length)
 	return !faulted(OS_TRUNCATE, NULL) && ftruncate(fd, length) == 0;
 }
 
+bool os_allocate(int fd, int64_t length)
+{
+	return !faulted(OS_TRUNCATE, NULL) && fallocate(fd, 0, 0, length) == 0;
+}
+
 bool os_fstat(int fd, struct stat *info)
 {
 	return !faulted(OS_STAT, NULL) && fstat(fd, info) == 0;

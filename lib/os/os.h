@@ -57,6 +57,8 @@ MUST_CHECK bool os_linkat(int from_dir, const char *from, int to_dir, const char
 MUST_CHECK bool os_unlinkat(int dir, const char *path, int flags);
 MUST_CHECK bool os_mkdirat(int dir, const char *path, mode_t mode);
 MUST_CHECK bool os_ftruncate(int fd, int64_t length);
+/* Blocks for `length` bytes of an empty file, kept until it is removed. EOPNOTSUPP: the file system cannot. */
+MUST_CHECK bool os_allocate(int fd, int64_t length);
 MUST_CHECK bool os_fstat(int fd, struct stat *info);
 MUST_CHECK bool os_fstatat(int dir, const char *path, struct stat *info, int flags);
 /* `length` bytes from in_offset of `in`, by the kernel (copy_file_range, sendfile where that cannot), to the position of `out`. */

@@ -205,7 +205,7 @@ static void tell(struct copying *c, uint32_t *uid_validity, struct vector *uids)
 	}
 }
 
-enum store_status mailbox_copy(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count,
+static enum store_status carry(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count,
 	struct slice target, bool move, uint32_t *uid_validity, struct vector *uids)
 {
 	struct store *store = mailbox->store;
@@ -242,5 +242,16 @@ enum store_status mailbox_copy(struct mailbox *mailbox, const uint32_t *indexes,
 	vector_free(&c.done);
 	arena_free(&c.names);
 	box_close(&c.other);
+	return status;
+}
+
+enum store_status mailbox_copy(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count,
+	struct slice target, bool move, uint32_t *uid_validity, struct vector *uids)
+{
+	enum store_status status = carry(mailbox, indexes, count, target, move, uid_validity, uids);
+
+	/* Into the trash is the way many clients delete. */
+	if (store_want_room(mailbox->store, status))
+		status = carry(mailbox, indexes, count, target, move, uid_validity, uids);
 	return status;
 }

@@ -16,6 +16,7 @@ struct change {
 	uint64_t unchanged_since;
 	struct vector *conflicts;
 	bool rescanned;
+	bool names_only; /* the disk is full: the index follows the names when there is room */
 };
 
 static uint64_t combine(enum flag_change how, uint64_t old, uint64_t bits)
@@ -95,9 +96,15 @@ static enum store_status change_one(struct change *change, uint32_t index)
 		entry_update(entry, flags, keywords, now.modseq);
 		return STORE_OK;
 	}
+	if (change->names_only && (keywords ^ now.keywords) >> STORE_LETTERS)
+		return STORE_TEMPORARY;
 	status = reletter(change, entry->uid, &now, flags, keywords);
 	if (status != STORE_OK)
 		return status == STORE_NONE ? STORE_OK : status;
+	if (change->names_only) {
+		entry_update(entry, flags, keywords, now.modseq);
+		return STORE_OK;
+	}
 	if (!change->modseq)
 		change->modseq = ++box->row.highest_modseq;
 	box_count(box, now.flags, now.size, -1);
@@ -110,46 +117,103 @@ static enum store_status change_one(struct change *change, uint32_t index)
 	return STORE_OK;
 }
 
-enum store_status mailbox_store_flags(struct mailbox *mailbox, const uint32_t *indexes,
-	uint32_t count, enum flag_change how, uint8_t flags, uint64_t keywords,
-	uint64_t unchanged_since, struct vector *conflicts)
+static enum store_status change_each(struct change *change, const uint32_t *indexes, uint32_t count)
 {
+	struct mailbox *mailbox = change->mailbox;
+	enum store_status status = STORE_OK;
+
+	for (uint32_t i = 0; i < count && status == STORE_OK; i++) {
+		if (indexes[i] < mailbox->count && !mailbox->entries[indexes[i]].expunged)
+			status = change_one(change, indexes[i]);
+	}
+	read_plan_stale(mailbox);
+	return status;
+}
+
+/* Entries may be ahead of the database now; the next refresh looks at all of them. */
+static void distrust(struct change *change, const uint32_t *indexes, uint32_t count)
+{
+	struct mailbox *mailbox = change->mailbox;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (indexes[i] < mailbox->count && change->modseq &&
+			mailbox->entries[indexes[i]].modseq == change->modseq)
+			mailbox->entries[indexes[i]].modseq = 0;
+	}
+	mailbox->modseq = 0;
+}
+
+static enum store_status change_flags(
+	struct change *change, const uint32_t *indexes, uint32_t count)
+{
+	struct mailbox *mailbox = change->mailbox;
 	struct box *box = &mailbox->box;
-	struct change change = { .mailbox = mailbox,
-		.how = how,
-		.flags = flags & FLAG_SYSTEM,
-		.keywords = keywords,
-		.unchanged_since = unchanged_since,
-		.conflicts = conflicts };
 	enum store_status status = box_begin(box, true);
 	uint64_t before = box->row.highest_modseq;
 
 	if (status != STORE_OK)
 		return status;
-	for (uint32_t i = 0; i < count && status == STORE_OK; i++) {
-		if (indexes[i] < mailbox->count && !mailbox->entries[indexes[i]].expunged)
-			status = change_one(&change, indexes[i]);
-	}
-	read_plan_stale(mailbox);
+	status = change_each(change, indexes, count);
 	if (status != STORE_OK) {
-		/* Entries may be ahead of the database now; the next refresh looks at all of them. */
 		store_rollback(mailbox->store);
-		for (uint32_t i = 0; i < count; i++) {
-			if (indexes[i] < mailbox->count && change.modseq &&
-				mailbox->entries[indexes[i]].modseq == change.modseq)
-				mailbox->entries[indexes[i]].modseq = 0;
-		}
-		mailbox->modseq = 0;
+		distrust(change, indexes, count);
 		return status;
 	}
-	if (change.modseq) {
-		box->row.changed_modseq = change.modseq;
+	if (change->modseq) {
+		box->row.changed_modseq = change->modseq;
 		box_touch(box);
 	}
-	status = box_end(box, change.modseq || change.rescanned);
+	status = box_end(box, change->modseq || change->rescanned);
+	if (status != STORE_OK)
+		distrust(change, indexes, count);
 	/* Nothing of others came between: the view is as new as the database. */
-	if (status == STORE_OK && change.modseq && mailbox->modseq == before && !change.rescanned)
-		mailbox->modseq = change.modseq;
+	else if (change->modseq && mailbox->modseq == before && !change->rescanned)
+		mailbox->modseq = change->modseq;
+	return status;
+}
+
+/* No room for the rows: the letters of the file names keep the flags, and the index takes them over later. */
+static enum store_status change_names(
+	struct change *change, const uint32_t *indexes, uint32_t count)
+{
+	struct box *box = &change->mailbox->box;
+	enum store_status status = box_begin(box, true);
+
+	if (status != STORE_OK)
+		return status;
+	change->names_only = true;
+	status = change_each(change, indexes, count);
+	store_rollback(box->store);
+	if (status == STORE_OK && !os_fsync(box->cur))
+		status = store_system_failed(box->store, "cur");
+	return status;
+}
+
+enum store_status mailbox_store_flags(struct mailbox *mailbox, const uint32_t *indexes,
+	uint32_t count, enum flag_change how, uint8_t flags, uint64_t keywords,
+	uint64_t unchanged_since, struct vector *conflicts)
+{
+	const struct change first = { .mailbox = mailbox,
+		.how = how,
+		.flags = flags & FLAG_SYSTEM,
+		.keywords = keywords,
+		.unchanged_since = unchanged_since,
+		.conflicts = conflicts };
+	struct change change = first;
+	size_t before = conflicts ? conflicts->count : 0;
+	enum store_status status = change_flags(&change, indexes, count);
+
+	if (store_want_room(mailbox->store, status)) {
+		change = first;
+		if (conflicts)
+			conflicts->count = before;
+		status = change_flags(&change, indexes, count);
+	}
+	/* Without rows there is no modseq to hold a condition against. */
+	if (status == STORE_TEMPORARY && mailbox->store->full && !unchanged_since) {
+		change = first;
+		status = change_names(&change, indexes, count);
+	}
 	return status;
 }
 
@@ -199,7 +263,7 @@ static bool has_cache(struct box *box)
 struct doomed_files {
 	struct arena arena;
 	struct vector names; /* of char * */
-	int64_t size;
+	int64_t size, count;
 };
 
 static bool doomed_read(struct box *box, struct doomed_files *doomed)
@@ -260,7 +324,7 @@ static void finish_removal(struct mailbox *mailbox)
 	arena_free(&doomed.arena);
 }
 
-static enum store_status remove_messages(
+static enum store_status remove_rows(
 	struct mailbox *mailbox, const uint32_t *indexes, uint32_t count, bool only_deleted)
 {
 	struct box *box = &mailbox->box;
@@ -299,6 +363,71 @@ static enum store_status remove_messages(
 	if (modseq)
 		finish_removal(mailbox);
 	return STORE_OK;
+}
+
+/* The file first; its row follows. */
+static enum store_status remove_file(
+	struct mailbox *mailbox, uint32_t index, bool only_deleted, struct doomed_files *gone)
+{
+	struct box *box = &mailbox->box;
+	struct message_entry *entry = &mailbox->entries[index];
+	struct current now;
+	enum store_status status = box_current(box, entry->uid, &now);
+
+	if (status != STORE_OK)
+		return status == STORE_NONE ? STORE_OK : status;
+	if (only_deleted && !(now.flags & FLAG_DELETED))
+		return STORE_OK;
+	if (os_unlinkat(box->cur, now.name, 0)) {
+		gone->size += store_file_parse(slice_from(now.name)).size;
+		gone->count++;
+	} else if (errno != ENOENT) {
+		return store_system_failed(box->store, now.name);
+	}
+	entry->expunged = true;
+	return STORE_OK;
+}
+
+/*
+ * No room to write anything down: a message whose file is gone is gone (docs/store.md, "Taking over"), and its room may be what the
+ * index needs to follow.
+ */
+static enum store_status remove_files(
+	struct mailbox *mailbox, const uint32_t *indexes, uint32_t count, bool only_deleted)
+{
+	struct store *store = mailbox->store;
+	struct box *box = &mailbox->box;
+	struct doomed_files gone = { 0 };
+	enum store_status status = box_begin(box, true);
+
+	if (status != STORE_OK)
+		return status;
+	for (uint32_t i = 0; i < count && status == STORE_OK; i++) {
+		uint32_t index = indexes ? indexes[i] : i;
+
+		if (index < mailbox->count && !mailbox->entries[index].expunged)
+			status = remove_file(mailbox, index, only_deleted, &gone);
+	}
+	store_rollback(store);
+	read_plan_stale(mailbox);
+	if (status == STORE_OK && !os_fsync(box->cur))
+		status = store_system_failed(store, "cur");
+	quota_add(store->root, store->quota, -gone.size, -gone.count);
+	if (status == STORE_OK)
+		status = box_refresh(box, false);
+	return status;
+}
+
+static enum store_status remove_messages(
+	struct mailbox *mailbox, const uint32_t *indexes, uint32_t count, bool only_deleted)
+{
+	enum store_status status = remove_rows(mailbox, indexes, count, only_deleted);
+
+	if (store_want_room(mailbox->store, status))
+		status = remove_rows(mailbox, indexes, count, only_deleted);
+	if (status == STORE_TEMPORARY && mailbox->store->full)
+		status = remove_files(mailbox, indexes, count, only_deleted);
+	return status;
 }
 
 enum store_status mailbox_expunge(struct mailbox *mailbox, const uint32_t *indexes, uint32_t count)

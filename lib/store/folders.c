@@ -381,21 +381,15 @@ static enum store_status no_such(struct store *store, struct slice name)
 	return status;
 }
 
-enum store_status store_delete(struct store *store, struct slice name)
+/* `folder` is one. */
+static enum store_status delete_mailbox(struct store *store, const char *name, const char *folder)
 {
-	char canonical[STORE_NAME_MAX + 1], folder[STORE_NAME_MAX + 1], trashed[64];
-	enum store_status status = store_name_check(name, canonical, sizeof(canonical));
+	char trashed[64];
+	enum store_status status = store_begin(store, true);
 
-	if (status != STORE_OK || !store_name_to_folder(canonical, folder, sizeof(folder)))
-		return STORE_NONE;
-	if (strcmp(canonical, "INBOX") == 0)
-		return STORE_IN_USE;
-	if (!is_maildir(store->root, folder))
-		return no_such(store, slice_from(canonical));
-	status = store_begin(store, true);
 	if (status != STORE_OK)
 		return status;
-	status = delete_inside(store, canonical, folder, trashed, sizeof(trashed));
+	status = delete_inside(store, name, folder, trashed, sizeof(trashed));
 	if (status != STORE_OK) {
 		store_rollback(store);
 		return status;
@@ -410,6 +404,23 @@ enum store_status store_delete(struct store *store, struct slice name)
 	if (store->quota > 0)
 		(void)!os_unlinkat(store->root, "maildirsize", 0);
 	return STORE_OK;
+}
+
+enum store_status store_delete(struct store *store, struct slice name)
+{
+	char canonical[STORE_NAME_MAX + 1], folder[STORE_NAME_MAX + 1];
+	enum store_status status = store_name_check(name, canonical, sizeof(canonical));
+
+	if (status != STORE_OK || !store_name_to_folder(canonical, folder, sizeof(folder)))
+		return STORE_NONE;
+	if (strcmp(canonical, "INBOX") == 0)
+		return STORE_IN_USE;
+	if (!is_maildir(store->root, folder))
+		return no_such(store, slice_from(canonical));
+	status = delete_mailbox(store, canonical, folder);
+	if (store_want_room(store, status))
+		status = delete_mailbox(store, canonical, folder);
+	return status;
 }
 
 /* --- rename --- */

@@ -30,6 +30,7 @@ enum {
 	STORE_VANISHED_MAX = 100000, /* expunged UIDs kept for a mailbox */
 	STORE_HEADER_CACHE = 8192, /* longest header block that is cached */
 	STORE_STRUCTURE_CACHE = 65536, /* longest rendered structure that is cached */
+	STORE_RESERVE = 128 << 10, /* bytes held back for a full disk */
 	STORE_WHOLE_READ =
 		32768, /* messages up to this size are read whole for any of their parts */
 	STORE_PLAN_ROWS = 256, /* rows fetched ahead at a time */
@@ -43,6 +44,7 @@ enum {
 #define STORE_DATABASE       "postern.db"
 #define STORE_LOCK_FILE      "postern.lock"
 #define STORE_POP3_LOCK      "postern-pop3.lock"
+#define STORE_RESERVE_FILE   "postern.reserve"
 #define STORE_VALIDITY_FILE  "postern-uidvalidity"
 #define STORE_TRASHED_PREFIX "..postern-trashed-"
 
@@ -151,6 +153,8 @@ struct store {
 	bool writing; /* between store_begin and its end */
 	bool durable; /* the level of PRAGMA synchronous */
 	bool damaged;
+	bool reserves; /* a session's: holds room back when it closes */
+	bool full; /* the last failure was for want of room; a commit ends it */
 	int pop3_lock; /* -1: not held */
 	char host[64]; /* for file names */
 	uint64_t unique; /* random for this store, with `serial` the unique part of names */
@@ -183,6 +187,15 @@ int store_step(struct store *store, sqlite3_stmt *statement);
 /* store_sql and one step of a statement without rows. */
 bool store_run(struct store *store, enum statement statement, const char *types, ...);
 struct slice store_column(sqlite3_stmt *statement, int column);
+
+/* --- room.c: a full disk --- */
+/* Hold room back, if that is not done and there is room. */
+void store_reserve(struct store *store);
+bool store_has_reserve(const struct store *store);
+/* After a failure for want of room: give up what can be. True when trying again makes sense. Never inside of a transaction. */
+MUST_CHECK bool store_make_room(struct store *store);
+/* The same, with the status of the call that failed. */
+MUST_CHECK bool store_want_room(struct store *store, enum store_status status);
 
 /* --- name.c: mailbox names --- */
 /* "INBOX" any case becomes "INBOX". STORE_BAD_NAME when it cannot be a mailbox. */
@@ -304,7 +317,8 @@ enum store_status box_forget(struct store *store, int64_t id);
 bool box_stale(const struct box *box);
 /* In a transaction: take over what other programs did. *more: call again in a new transaction. */
 enum store_status box_sync(struct box *box, bool force, bool *more);
-/* Outside of one: if the folder changed, begin, sync, commit. */
+/* Outside of one: if the folder changed, begin, sync, commit. On a full disk, unless `force`, the row stays what it was, and that is
+ * STORE_OK: old mail can be read although new mail cannot be shown. */
 enum store_status box_refresh(struct box *box, bool force);
 
 /* --- quota.c --- */

@@ -52,22 +52,31 @@ enum store_status store_failed(struct store *store, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(store->error, sizeof(store->error), format, args);
 	va_end(args);
+	store->full = false;
 	return STORE_TEMPORARY;
 }
 
 enum store_status store_system_failed(struct store *store, const char *what)
 {
-	return store_failed(store, "%s: %s: %s", store->folder, what, strerror(errno));
+	bool full = errno == ENOSPC || errno == EDQUOT;
+
+	(void)store_failed(store, "%s: %s: %s", store->folder, what, strerror(errno));
+	store->full = full;
+	return STORE_TEMPORARY;
 }
 
 enum store_status store_database_failed(struct store *store, const char *what)
 {
-	int code = sqlite3_errcode(store->db);
+	int code = sqlite3_errcode(store->db), system = sqlite3_system_errno(store->db);
 
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		store->damaged = true;
-	return store_failed(store, "%s/" STORE_DATABASE ": %s: %s", store->folder, what,
+	(void)store_failed(store, "%s/" STORE_DATABASE ": %s: %s", store->folder, what,
 		sqlite3_errmsg(store->db));
+	/* The file of shared memory, and a disk quota, have an error of the system and no code of their own. */
+	store->full = code == SQLITE_FULL || ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) &&
+						     (system == ENOSPC || system == EDQUOT));
+	return STORE_TEMPORARY;
 }
 
 /*
@@ -426,7 +435,7 @@ enum store_status store_begin(struct store *store, bool durable)
 enum store_status store_commit(struct store *store)
 {
 	if (store_run(store, SQL_COMMIT, "")) {
-		store->writing = false;
+		store->writing = store->full = false;
 		return STORE_OK;
 	}
 	store_rollback(store);
@@ -436,11 +445,13 @@ enum store_status store_commit(struct store *store)
 void store_rollback(struct store *store)
 {
 	char error[sizeof(store->error)];
+	bool full = store->full;
 
 	/* The text tells why we give up; that there was nothing left to roll back would tell nothing. */
 	memcpy(error, store->error, sizeof(error));
 	if (store->writing && !sqlite3_get_autocommit(store->db))
 		(void)store_run(store, SQL_ROLLBACK, "");
 	store->writing = false;
+	store->full = full;
 	memcpy(store->error, error, sizeof(error));
 }

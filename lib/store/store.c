@@ -48,7 +48,8 @@ static enum store_status open_index(struct store *store)
 {
 	char damage[sizeof(store->error)];
 
-	if (store_database_open(store))
+	if (store_database_open(store) ||
+		(store->full && store_make_room(store) && store_database_open(store)))
 		return STORE_OK;
 	if (!store->damaged)
 		return STORE_TEMPORARY;
@@ -69,6 +70,7 @@ enum store_status store_open(const char *folder, bool create, int64_t quota, str
 		return STORE_TEMPORARY;
 	store->root = store->pop3_lock = -1;
 	store->quota = quota;
+	store->reserves = create;
 	store->folder = slice_dup(slice_from(folder));
 	os_random(&store->unique, sizeof(store->unique));
 	store_host_name(store->host, sizeof(store->host));
@@ -83,6 +85,9 @@ enum store_status store_open(const char *folder, bool create, int64_t quota, str
 		/* A count kept while there was another limit, or none, is wrong by now. */
 		if (quota <= 0)
 			(void)!os_unlinkat(store->root, "maildirsize", 0);
+		if (create && !store->full)
+			store_reserve(store);
+		store->full = false;
 		*result = store;
 		return STORE_OK;
 	}
@@ -102,6 +107,9 @@ void store_close(struct store **store)
 	/* Whoever opens next finds a good one. */
 	if (damaged)
 		(void)!store_database_discard(*store, false);
+	/* What was given up for a full disk; closing has made the log go. */
+	if ((*store)->reserves)
+		store_reserve(*store);
 	discard(store);
 }
 

@@ -57,6 +57,8 @@ struct message_entry {
 enum store_status store_open(const char *folder, bool create, int64_t quota, struct store **store);
 void store_close(struct store **store);
 const char *store_error(const struct store *store);
+/* The disk is full, or the system's disk quota: what failed last, failed for that; what was read lags behind the folder. */
+bool store_no_room(const struct store *store);
 /* Throw the index away and build it anew from the Maildir; UIDs are kept where file names tell them. */
 enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigned *messages);
 

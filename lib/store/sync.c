@@ -40,6 +40,7 @@ struct scan {
 	bool backwards; /* cur/ is older than we left it: a crash lost renames of ours */
 	bool in_new, failed, foreign; /* while listing */
 	bool whole; /* cur/ was read, too */
+	bool left; /* the disk is full: files that could not be taken over stay for later */
 	bool keywords_read; /* dovecot-keywords was looked at */
 	unsigned taken;
 	uint32_t serial;
@@ -478,15 +479,16 @@ static bool take_over(struct scan *scan, const struct found *file)
 		uid = box_next_uid(box);
 	flags = read_letters(scan, parsed.letters, &keywords);
 	store_letters_write(flags, keywords, box->forwarded, letters);
-	if (uid == 0 || !choose_name(scan, file, &parsed, uid, letters, name))
-		return false;
-	if (strcmp(from, name) != 0 && !os_renameat(dir, from, box->cur, name)) {
-		if (errno != ENOENT) {
-			(void)store_system_failed(box->store, from);
-			return false;
-		}
+	if (uid == 0 || !choose_name(scan, file, &parsed, uid, letters, name)) {
 		box->row.uid_next = before;
-		return true;
+		return false;
+	}
+	if (strcmp(from, name) != 0 && !os_renameat(dir, from, box->cur, name)) {
+		box->row.uid_next = before;
+		if (errno == ENOENT)
+			return true;
+		(void)store_system_failed(box->store, from);
+		return false;
 	}
 	changed(scan, true);
 	return box_insert(box, uid, flags, keywords, parsed.virtual_size, date, slice_from(name)) ==
@@ -586,8 +588,11 @@ static bool take_over_all(struct scan *scan, bool index_is_new, bool *more)
 			*more = true;
 			return true;
 		}
-		if (!take_over(scan, file))
-			return false;
+		if (!take_over(scan, file)) {
+			/* What has a UID already can be read, and be removed to make room. */
+			scan->left = scan->box->store->full && !store_has_reserve(scan->box->store);
+			return scan->left;
+		}
 		scan->taken++;
 	}
 	return true;
@@ -616,6 +621,7 @@ static void remember_mtimes(struct scan *scan, bool more)
 		scan->cur_mtime = mtime_of(scan->box->cur);
 		scan->new_mtime = mtime_of(scan->box->fresh);
 	}
+	more = more || scan->left;
 	row->cur_mtime = more ? 0 : scan->cur_mtime;
 	row->new_mtime = more ? 0 : scan->new_mtime;
 	row->cur_dirty = is_young(scan->cur_mtime) || (row->cur_dirty && !scan->whole);
@@ -684,7 +690,7 @@ enum store_status box_sync(struct box *box, bool force, bool *more)
 	return good ? STORE_OK : STORE_TEMPORARY;
 }
 
-enum store_status box_refresh(struct box *box, bool force)
+static enum store_status follow(struct box *box, bool force)
 {
 	enum store_status status = box_load(box);
 	bool more = true;
@@ -711,4 +717,16 @@ enum store_status box_refresh(struct box *box, bool force)
 		force = force && more;
 	}
 	return STORE_OK;
+}
+
+enum store_status box_refresh(struct box *box, bool force)
+{
+	enum store_status status = follow(box, force);
+
+	if (store_want_room(box->store, status))
+		status = follow(box, force);
+	if (status != STORE_TEMPORARY || !box->store->full || force)
+		return status;
+	status = box_load(box);
+	return status == STORE_OK ? box_keywords_load(box) : status;
 }

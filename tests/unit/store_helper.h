@@ -43,7 +43,7 @@ UNUSED_HELPER static struct store *open_store(struct world *w)
 	return open_store_quota(w, 0);
 }
 
-static int world_make(void **state)
+UNUSED_HELPER static int world_make(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
@@ -78,7 +78,7 @@ static void remove_tree(int dir, const char *name)
 	unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-static int world_end(void **state)
+UNUSED_HELPER static int world_end(void **state)
 {
 	struct world *w = *state;
 
