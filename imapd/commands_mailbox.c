@@ -84,6 +84,8 @@ static void select_mailbox(struct session *s, struct command *c, bool read_only)
 	/* Watched before it is read, so that no change falls between the two. */
 	updates_watch(s);
 	status = mailbox_open(s->store, name, read_only, &s->mailbox);
+	if (status == STORE_TEMPORARY && session_mend_store(s))
+		status = mailbox_open(s->store, name, read_only, &s->mailbox);
 	if (status != STORE_OK) {
 		s->name[0] = '\0';
 		updates_watch(s);

@@ -157,15 +157,16 @@ static void tell_session(struct live *live, struct slice mailbox)
 	channel_send(&live->session->child->channel, &message);
 }
 
+/* A session that made the index anew says so of no mailbox: that concerns all who have it open, and no sleeper. */
 static void tell_account(struct account *account, struct slice mailbox, const struct live *sender)
 {
 	for (struct live *live = account->sessions; live; live = live->next) {
 		if (live != sender && live->watches && !live->asleep &&
-			slice_equal(mailbox, slice_from(live->watches)))
+			(mailbox.length == 0 || slice_equal(mailbox, slice_from(live->watches))))
 			tell_session(live, mailbox);
 	}
 	for (struct asleep *sleeper = account->sleepers; sleeper; sleeper = sleeper->next) {
-		if (slice_equal(mailbox, slice_from(sleeper->mailbox)))
+		if (mailbox.length && slice_equal(mailbox, slice_from(sleeper->mailbox)))
 			wake(sleeper);
 	}
 }

@@ -106,6 +106,7 @@ static int64_t earliest(const struct idle_times *t)
 static void idle_tell(struct session *s)
 {
 	updates_tell(s, UPDATES_FRESH, false);
+	session_mend_store(s);
 	out_flush(s, true);
 }
 

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "service/log.h"
+
 const char IMAP_CAPABILITIES[] =
 	"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE "
 	"MULTIAPPEND SPECIAL-USE "
@@ -94,6 +96,26 @@ void session_bye(struct session *s, const char *text)
 	s->ended = true;
 }
 
+void session_index_is_new(struct session *s)
+{
+	log_warning("%s: %s", s->user, store_error(s->store));
+	updates_notify(s, SLICE(""));
+}
+
+bool session_mend_store(struct session *s)
+{
+	if (!s->store || !store_lost(s->store) || s->ended)
+		return false;
+	if (!s->mailbox && store_reopen(s->store) == STORE_OK) {
+		if (store_error(s->store)[0])
+			session_index_is_new(s);
+		return true;
+	}
+	log_warning("%s: %s: the session ends", s->user, store_error(s->store));
+	session_bye(s, "The index of the mailbox was damaged and is made anew, connect again.");
+	return false;
+}
+
 static const struct imap_command *find_command(struct slice name, bool uid)
 {
 	for (unsigned i = 0; i < IMAP_COMMAND_COUNT; i++) {
@@ -163,6 +185,7 @@ static void run_command(struct session *s, struct slice line)
 	}
 	input_skip_command(s, &c);
 	s->in_command = false;
+	session_mend_store(s);
 	if (s->bad_commands >= SESSION_BAD_LIMIT)
 		session_bye(s, "Too many invalid commands.");
 }

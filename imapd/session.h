@@ -123,6 +123,11 @@ MUST_CHECK bool session_init(struct session *s, int in, int out, int spawner,
 /* Commands until the client, the time or the store ends it. */
 void session_run(struct session *s);
 void session_free(struct session *s);
+/* After a failure: when the index is lost, it is opened again, made anew if need be, or the session ends if a mailbox is selected.
+ * True when it is open again, so that what failed may be tried once more. */
+bool session_mend_store(struct session *s);
+/* The index is new: told to the log and to this account's other sessions. */
+void session_index_is_new(struct session *s);
 /* "* BYE text", and no further command. */
 void session_bye(struct session *s, const char *text);
 

@@ -53,6 +53,8 @@ static void serve(struct session *s, const struct mailbox_session *session)
 		refuse(s, session, s->store ? store_error(s->store) : "no store");
 		return;
 	}
+	if (store_error(s->store)[0])
+		session_index_is_new(s);
 	if (session->state.length == 0)
 		greet(s, session);
 	else if (!idle_resume(s, buffer_slice(&session->state), slice_from(session->tag)))

@@ -200,7 +200,7 @@ void updates_tell(struct session *s, enum imap_updates which, bool with_uid)
 			session_bye(s, "Selected mailbox was deleted.");
 			return;
 		}
-		if (status != STORE_OK)
+		if (status != STORE_OK && !store_lost(s->store))
 			log_error("%s: %s: %s", s->user, s->name, store_error(s->store));
 		s->noticed = false;
 		s->maybe_expunged = s->maybe_expunged || news;

@@ -22,6 +22,20 @@ struct spawn {
 	struct link imap; /* the hub for change notices */
 };
 
+/* A damaged index is made anew on the way. */
+static enum store_status open_inbox(struct pop3_session *session)
+{
+	enum store_status status =
+		mailbox_open(session->store, SLICE("INBOX"), false, &session->mailbox);
+
+	if (status == STORE_TEMPORARY && store_lost(session->store) &&
+		store_reopen(session->store) == STORE_OK)
+		status = mailbox_open(session->store, SLICE("INBOX"), false, &session->mailbox);
+	if (status == STORE_OK && store_error(session->store)[0])
+		log_warning("%s", store_error(session->store));
+	return status;
+}
+
 /* In the child: everything until the greeting of the TRANSACTION state; false when there will be none. */
 static bool open_mailbox(
 	struct pop3_session *session, const struct mailbox_session *start, const char **refusal)
@@ -35,7 +49,7 @@ static bool open_mailbox(
 	if (status == STORE_LOCKED)
 		*refusal = "-ERR [IN-USE] Another POP3 session has the mailbox";
 	if (status == STORE_OK)
-		status = mailbox_open(session->store, SLICE("INBOX"), false, &session->mailbox);
+		status = open_inbox(session);
 	if (status != STORE_OK) {
 		if (status != STORE_LOCKED)
 			log_error("opening the mailbox: %s",

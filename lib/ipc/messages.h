@@ -269,7 +269,8 @@ enum {
 	F(BYTES, state, 4096) F(TEXT, tag, 256) F(TEXT, client_address, 64)
 /* spawner -> front: something changed in that sleeper's mailbox. */
 #define FIELDS_WAKE(F) F(U32, serial, 0)
-/* Something changed in a mailbox: virtual, sessions -> imap spawner -> sessions. `account` is the mailbox path of RESOLVE. */
+/* Something changed in a mailbox (empty: the index of all was made anew): virtual, sessions -> imap spawner -> sessions. `account` is
+ * the mailbox path of RESOLVE. */
 #define FIELDS_NOTICE(F) F(TEXT, account, MAX_PATH_TEXT) F(TEXT, mailbox, MAX_MAILBOX)
 /* session -> spawner: tell me of changes in this mailbox from now on (empty: of none). */
 #define FIELDS_NOTICE_WATCH(F) F(TEXT, mailbox, MAX_MAILBOX)

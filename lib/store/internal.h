@@ -152,7 +152,7 @@ struct store {
 	ino_t db_inode;
 	bool writing; /* between store_begin and its end */
 	bool durable; /* the level of PRAGMA synchronous */
-	bool damaged;
+	bool damaged, replaced; /* see store_lost */
 	bool reserves; /* a session's: holds room back when it closes */
 	bool full; /* the last failure was for want of room; a commit ends it */
 	int pop3_lock; /* -1: not held */
@@ -168,6 +168,8 @@ MUST_CHECK bool store_database_open(struct store *store);
 void store_database_close(struct store *store);
 /* Sets the damaged database aside, after making sure that it is damaged and ours is the newest. */
 MUST_CHECK bool store_database_discard(struct store *store, bool even_if_good);
+/* The database file of the folder is another one than ours, or none: told to store->error. */
+bool store_replaced(struct store *store);
 /* Records the text of what failed: the database's with `what`. Always STORE_TEMPORARY. */
 enum store_status store_database_failed(struct store *store, const char *what);
 /* Likewise, errno's. */

@@ -17,8 +17,8 @@ static int64_t size_of(const struct store *store, const char *name)
 
 void store_reserve(struct store *store)
 {
-	int fd = os_openat(store->root, STORE_RESERVE_FILE,
-		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	int fd = os_openat(
+		store->root, STORE_RESERVE_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return; /* it is there, or there is no room even for its name */

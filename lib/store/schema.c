@@ -69,7 +69,9 @@ enum store_status store_database_failed(struct store *store, const char *what)
 {
 	int code = sqlite3_errcode(store->db), system = sqlite3_system_errno(store->db);
 
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+	/* A log that is shorter than its index says is damage, too. */
+	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB ||
+		sqlite3_extended_errcode(store->db) == SQLITE_IOERR_SHORT_READ)
 		store->damaged = true;
 	(void)store_failed(store, "%s/" STORE_DATABASE ": %s: %s", store->folder, what,
 		sqlite3_errmsg(store->db));
@@ -166,20 +168,30 @@ static bool migrate(struct store *store)
 	return false;
 }
 
-/* A file of ours with mode 0600 must be there before SQLite makes one. Never open a file that SQLite may have open: closing it would
- * drop SQLite's locks. */
-static bool make_file(struct store *store)
+/* The index may have been thrown away and built anew while we had it open: then ours is a ghost. */
+bool store_replaced(struct store *store)
 {
 	struct stat info;
+
+	if (os_fstatat(store->root, STORE_DATABASE, &info, AT_SYMLINK_NOFOLLOW) &&
+		info.st_dev == store->db_device && info.st_ino == store->db_inode)
+		return false;
+	(void)store_failed(store, "%s/" STORE_DATABASE ": was replaced", store->folder);
+	store->replaced = true;
+	return true;
+}
+
+/*
+ * A file of ours with mode 0600 must be there before SQLite makes one. What a database that somebody removed left beside it would be
+ * taken for the new one's. Under the exclusive lock. Never open a file that SQLite may have open: closing it would drop SQLite's locks.
+ */
+static bool make_file(struct store *store)
+{
 	int fd;
 
-	if (os_fstatat(store->root, STORE_DATABASE, &info, AT_SYMLINK_NOFOLLOW)) {
-		if (S_ISREG(info.st_mode))
-			return true;
-		errno = ELOOP;
-	}
-	if (errno != ENOENT) {
-		(void)store_system_failed(store, STORE_DATABASE);
+	if ((!os_unlinkat(store->root, STORE_DATABASE "-wal", 0) && errno != ENOENT) ||
+		(!os_unlinkat(store->root, STORE_DATABASE "-shm", 0) && errno != ENOENT)) {
+		(void)store_system_failed(store, STORE_DATABASE "-wal");
 		return false;
 	}
 	fd = os_openat(store->root, STORE_DATABASE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
@@ -189,6 +201,48 @@ static bool make_file(struct store *store)
 	}
 	os_close(&fd);
 	return true;
+}
+
+/* Cut to nothing while it was in use. SQLite would take it for a new one, and throw away the log that others still write to. */
+static bool is_wreck(struct store *store)
+{
+	struct stat info, beside;
+
+	if (!os_fstatat(store->root, STORE_DATABASE, &info, AT_SYMLINK_NOFOLLOW) || info.st_size)
+		return false;
+	return os_fstatat(store->root, STORE_DATABASE "-wal", &beside, AT_SYMLINK_NOFOLLOW) ||
+	       os_fstatat(store->root, STORE_DATABASE "-shm", &beside, AT_SYMLINK_NOFOLLOW);
+}
+
+/* The file is there and can be opened; `lock` is exclusive afterwards if it had to be made. */
+static bool find_file(struct store *store, int *lock)
+{
+	struct stat info;
+
+	if (os_fstatat(store->root, STORE_DATABASE, &info, AT_SYMLINK_NOFOLLOW)) {
+		if (!S_ISREG(info.st_mode)) {
+			errno = ELOOP;
+			(void)store_system_failed(store, STORE_DATABASE);
+			return false;
+		}
+	} else {
+		if (errno != ENOENT) {
+			(void)store_system_failed(store, STORE_DATABASE);
+			return false;
+		}
+		os_close(lock);
+		*lock = lock_file(store, F_WRLCK);
+		if (*lock < 0)
+			return false;
+		if (!os_fstatat(store->root, STORE_DATABASE, &info, AT_SYMLINK_NOFOLLOW) &&
+			!make_file(store))
+			return false;
+	}
+	store->damaged = is_wreck(store);
+	if (store->damaged)
+		(void)store_failed(
+			store, "%s/" STORE_DATABASE ": cut while it was in use", store->folder);
+	return !store->damaged;
 }
 
 static bool open_handle(struct store *store)
@@ -220,27 +274,31 @@ static bool open_handle(struct store *store)
 			       "PRAGMA trusted_schema=OFF");
 }
 
+/* From version 0 or an older one to ours. The lock is let go on the way: another one may have been faster, or replaced the file. */
+static bool raise_schema(struct store *store, int *lock)
+{
+	os_close(lock);
+	*lock = lock_file(store, F_WRLCK);
+	return *lock >= 0 && !store_replaced(store) && migrate(store);
+}
+
 bool store_database_open(struct store *store)
 {
 	int lock = lock_file(store, F_RDLCK), version = -1;
 	bool good = false;
 
-	store->damaged = false;
-	store->durable = false;
+	store->damaged = store->replaced = store->durable = false;
 	if (lock < 0)
 		return false;
-	if (make_file(store) && open_handle(store))
+	if (find_file(store, &lock) && open_handle(store))
 		version = schema_version(store);
-	if (version >= 0 && version < STORE_SCHEMA) {
-		os_close(&lock);
-		lock = lock_file(store, F_WRLCK);
-		good = lock >= 0 && migrate(store);
-	} else if (version > STORE_SCHEMA) {
+	if (version >= 0 && version < STORE_SCHEMA)
+		good = raise_schema(store, &lock);
+	else if (version > STORE_SCHEMA)
 		(void)store_failed(store, "%s/" STORE_DATABASE ": made by a newer version (%d)",
 			store->folder, version);
-	} else {
+	else
 		good = version == STORE_SCHEMA;
-	}
 	os_close(&lock);
 	if (!good)
 		store_database_close(store);
@@ -265,6 +323,8 @@ static bool is_damaged(struct store *store)
 	sqlite3_stmt *check = NULL;
 	bool damaged = true;
 
+	if (is_wreck(store))
+		return true;
 	if (open_handle(&look) &&
 		sqlite3_prepare_v2(look.db, "PRAGMA quick_check(1)", -1, &check, NULL) ==
 			SQLITE_OK &&
@@ -397,21 +457,12 @@ struct slice store_column(sqlite3_stmt *statement, int column)
 
 /* --- transactions --- */
 
-/* The index may have been thrown away and built anew while we had it open: then ours is a ghost. */
-static bool replaced(struct store *store)
-{
-	struct stat info;
-
-	if (os_fstatat(store->root, STORE_DATABASE, &info, AT_SYMLINK_NOFOLLOW) &&
-		info.st_dev == store->db_device && info.st_ino == store->db_inode)
-		return false;
-	(void)store_failed(store, "%s/" STORE_DATABASE ": was replaced", store->folder);
-	return true;
-}
-
 enum store_status store_begin(struct store *store, bool durable)
 {
-	if (store->writing || !store->db || store->damaged)
+	/* The error text of what was found stays. */
+	if (store_lost(store))
+		return STORE_TEMPORARY;
+	if (store->writing || !store->db)
 		return store_failed(store, "%s: no transaction can begin", store->folder);
 	if (durable != store->durable) {
 		if (!store_run(store, durable ? SQL_FULL : SQL_NORMAL, ""))
@@ -421,7 +472,7 @@ enum store_status store_begin(struct store *store, bool durable)
 	if (!store_run(store, SQL_BEGIN, ""))
 		return STORE_TEMPORARY;
 	store->writing = true;
-	if (replaced(store)) {
+	if (store_replaced(store)) {
 		char error[sizeof(store->error)];
 
 		memcpy(error, store->error, sizeof(error));

@@ -49,8 +49,11 @@ static enum store_status open_index(struct store *store)
 	char damage[sizeof(store->error)];
 
 	if (store_database_open(store) ||
-		(store->full && store_make_room(store) && store_database_open(store)))
+		(store->full && store_make_room(store) && store_database_open(store)) ||
+		(store->replaced && store_database_open(store))) {
+		store->error[0] = '\0';
 		return STORE_OK;
+	}
 	if (!store->damaged)
 		return STORE_TEMPORARY;
 	memcpy(damage, store->error, sizeof(damage));
@@ -111,6 +114,28 @@ void store_close(struct store **store)
 	if ((*store)->reserves)
 		store_reserve(*store);
 	discard(store);
+}
+
+bool store_lost(const struct store *store)
+{
+	return store->damaged || store->replaced;
+}
+
+enum store_status store_reopen(struct store *store)
+{
+	char damage[sizeof(store->error)];
+	bool damaged = store->damaged;
+	enum store_status status;
+
+	memcpy(damage, store->error, sizeof(damage));
+	store_rollback(store);
+	store_database_close(store);
+	if (damaged && !store_database_discard(store, false))
+		return STORE_TEMPORARY;
+	status = open_index(store);
+	if (status == STORE_OK && damaged && !store->error[0])
+		(void)store_failed(store, "%.360s: index made anew", damage);
+	return status;
 }
 
 const char *store_error(const struct store *store)

@@ -56,9 +56,14 @@ struct message_entry {
 /* `folder` is absolute; made with its INBOX (cur new tmp) when missing and `create`. quota in bytes, 0 none. */
 enum store_status store_open(const char *folder, bool create, int64_t quota, struct store **store);
 void store_close(struct store **store);
+/* Empty when nothing failed since the store was opened; after store_open: the index was damaged and is made anew. */
 const char *store_error(const struct store *store);
 /* The disk is full, or the system's disk quota: what failed last, failed for that; what was read lags behind the folder. */
 bool store_no_room(const struct store *store);
+/* The index that this store has open was found damaged, or is not the one in the folder any more: no change is possible. */
+bool store_lost(const struct store *store);
+/* Open the index again, made anew if it is damaged. No mailbox may be open. With STORE_OK, store_error() tells if it was made anew. */
+enum store_status store_reopen(struct store *store);
 /* Throw the index away and build it anew from the Maildir; UIDs are kept where file names tell them. */
 enum store_status store_rebuild(const char *folder, unsigned *mailboxes, unsigned *messages);
 

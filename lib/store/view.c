@@ -99,10 +99,14 @@ static void view_is_current(struct mailbox *mailbox)
 enum store_status mailbox_open(
 	struct store *store, struct slice name, bool read_only, struct mailbox **result)
 {
-	struct mailbox *mailbox = calloc(1, sizeof(*mailbox));
+	struct mailbox *mailbox;
 	enum store_status status;
 
 	*result = NULL;
+	/* A ghost could be read, but the first change would end it. */
+	if (store_lost(store) || store_replaced(store))
+		return STORE_TEMPORARY;
+	mailbox = calloc(1, sizeof(*mailbox));
 	if (!mailbox)
 		return store_failed(store, "out of memory");
 	mailbox->store = store;
@@ -301,9 +305,13 @@ static bool merge(struct mailbox *mailbox, bool *news)
 enum store_status mailbox_refresh(struct mailbox *mailbox, bool *news)
 {
 	struct store *store = mailbox->store;
-	enum store_status status = box_refresh(&mailbox->box, false);
+	enum store_status status;
 
 	*news = false;
+	/* Who only reads would go on with a ghost for ever. */
+	if (store_lost(store) || store_replaced(store))
+		return STORE_TEMPORARY;
+	status = box_refresh(&mailbox->box, false);
 	if (status != STORE_OK || mailbox->box.row.highest_modseq == mailbox->modseq)
 		return status;
 	if (!store_run(store, SQL_BEGIN_READ, ""))

@@ -13,11 +13,11 @@ enum { DISK = 2 << 20, MESSAGES = 20, MESSAGE = 20000 };
 
 static char *message_text(void)
 {
-	char *text = malloc(MESSAGE + 64);
+	char *text = calloc(1, MESSAGE + 64);
 	int at = snprintf(text, 64, "Subject: large\n\n");
 
 	memset(text + at, 'x', MESSAGE);
-	strcpy(text + at + MESSAGE, "\n");
+	text[at + MESSAGE] = '\n';
 	return text;
 }
 
@@ -166,8 +166,8 @@ static void flags_in_names_alone_outlive_the_session(void **state)
 	m = open_box(w->store, "INBOX");
 	unlinkat(w->dir, "postern.reserve", 0);
 	fill(w);
-	assert_int_equal(mailbox_store_flags(m, &index, 1, FLAGS_ADD, FLAG_FLAGGED, 0, 0, NULL),
-		STORE_OK);
+	assert_int_equal(
+		mailbox_store_flags(m, &index, 1, FLAGS_ADD, FLAG_FLAGGED, 0, 0, NULL), STORE_OK);
 	bool news;
 
 	assert_int_equal(mailbox_refresh(m, &news), STORE_OK);
@@ -231,8 +231,8 @@ static void a_move_into_the_trash_works(void **state)
 	fill(w);
 	w->store = open_store(w);
 	m = open_box(w->store, "INBOX");
-	assert_int_equal(mailbox_copy(m, indexes, 2, SLICE("Trash"), true, &validity, &uids),
-		STORE_OK);
+	assert_int_equal(
+		mailbox_copy(m, indexes, 2, SLICE("Trash"), true, &validity, &uids), STORE_OK);
 	assert_int_equal(uids.count, 2);
 	assert_int_equal(store_delete(w->store, SLICE("Trash")), STORE_OK);
 	vector_free(&uids);
