@@ -160,8 +160,10 @@ static int start(const struct instance *instance)
 	ready = wait_ready(ends[0]);
 	close(ends[0]);
 	if (!ready) {
+		const char *log = config_text(instance->config, PARAM_maillog_file);
+
 		cli_complain("start", "the mail system did not start; see %s",
-			config_text(instance->config, PARAM_maillog_file));
+			*log ? log : "the system's log");
 		kill(child, SIGTERM);
 		return EX_UNAVAILABLE;
 	}

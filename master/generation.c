@@ -175,6 +175,9 @@ static void take_settings(struct generation *generation, const struct config *vi
 		config_text(view, PARAM_syslog_name));
 	snprintf(master->log_file, sizeof(master->log_file), "%s",
 		config_text(view, PARAM_maillog_file));
+	snprintf(master->log_socket, sizeof(master->log_socket), "%s",
+		config_text(view, PARAM_syslog_socket));
+	master->log_facility = log_facility_of(config_text(view, PARAM_syslog_facility));
 	snprintf(master->instance, sizeof(master->instance), "%s",
 		config_text(view, PARAM_instance_directory));
 	master->log_json = strcmp(config_text(view, PARAM_log_format), "json") == 0;

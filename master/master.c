@@ -85,10 +85,31 @@ static void find_daemons(struct master *master)
 		*slash = '\0';
 }
 
+/* A logger that is not there (yet) does not keep the mail from running. */
+static void open_syslog(struct master *master)
+{
+	char line[400];
+	int length;
+
+	os_close(&master->log_fd);
+	log_open(STDERR_FILENO, master->log_name, master->host, master->log_json, false);
+	if (syslog_open(master))
+		return;
+	length = snprintf(line, sizeof(line), "warning: syslog_socket %s: %s\n", master->log_socket,
+		strerror(errno));
+	if (master->ready_fd >= 0 && !os_write_all(master->ready_fd, line, (size_t)length))
+		log_warning("%s: %s", master->log_socket, strerror(errno));
+}
+
 static void open_log(struct master *master)
 {
-	int fd = open(master->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	int fd;
 
+	if (!master->log_file[0]) {
+		open_syslog(master);
+		return;
+	}
+	fd = open(master->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
 		give_up(master, EX_CANTCREAT, master->log_file, strerror(errno));
 	os_close(&master->log_fd);

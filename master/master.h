@@ -6,6 +6,7 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
+#include "base/buffer.h"
 #include "base/vector.h"
 #include "config/config.h"
 #include "config/services.h"
@@ -52,7 +53,9 @@ struct process {
 	enum process_state state;
 	bool closed_to_new; /* it has heard DRAIN */
 	struct channel control;
+	struct watch log; /* its lines for syslog; fd -1 when it writes a file */
 	unsigned slot; /* of the figures */
+	int log_facility; /* that it was told to use */
 	int64_t started; /* loop time, ms */
 	struct vector
 		introduced; /* of struct introduced: those that have a connection to this one */
@@ -89,16 +92,31 @@ struct generation {
 	struct generation *former; /* still draining */
 };
 
+/* The way to the system's logger. */
+struct syslog {
+	struct master *master; /* NULL: never used */
+	char path[256];
+	int fd; /* connected; -1: it is away */
+	int64_t since; /* loop time since when it takes nothing; -1: it does */
+	struct buffer held; /* lines that could not be sent */
+	uint64_t lost; /* lines thrown away meanwhile */
+	struct timer retry;
+};
+
 struct master {
 	struct loop *loop;
 	char config_directory[1024];
 	char instance[1024];
 	char daemons[1024];
 	char host[256], log_name[128];
-	char log_file[1024];
+	char log_file[1024]; /* empty: syslog */
+	char log_socket[256];
+	int log_facility; /* LOG_MAIL and so on */
+	struct syslog syslog;
 	bool root; /* started by root: uids are taken on */
 	bool best_effort, log_json;
-	int log_fd, figures_fd, null_fd, lock_fd, ready_fd;
+	int log_fd; /* -1: syslog */
+	int figures_fd, null_fd, lock_fd, ready_fd;
 	struct figures_slot *figures;
 	bool slots[FIGURES_SLOTS];
 	struct vector sockets; /* of struct listen_socket * */
@@ -149,6 +167,13 @@ void listen_release(struct entry *entry);
 
 /* notify.c: a service manager is told that all services are ready, if one asked for it. */
 void notify_ready(void);
+
+/* syslog.c: master's own lines go to the logger from now on; false with errno when it cannot be reached yet. */
+MUST_CHECK bool syslog_open(struct master *master);
+/* The end for a new process to write lines to, the caller's to close; -1 with errno. */
+int syslog_attach(struct process *process);
+/* The process has ended: what it has written is passed on. */
+void syslog_detach(struct process *process);
 
 /* stop.c */
 void master_stop(struct master *master);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "os/os.h"
 #include "service/log.h"
 
 enum { CONTROL_FD = 3, ARGUMENTS_MAX = 64 };
@@ -94,7 +95,7 @@ static bool ids_of(const struct entry *entry, uid_t *uid, gid_t *gid)
 	return true;
 }
 
-static bool send_start(struct process *process, uid_t uid, gid_t gid)
+static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid)
 {
 	struct master *master = process->master;
 	struct entry *entry = process->entry;
@@ -113,6 +114,7 @@ static bool send_start(struct process *process, uid_t uid, gid_t gid)
 	start->log_name = slice_from(log_name);
 	start->host = slice_from(master->host);
 	start->log_json = master->log_json;
+	start->log_syslog = process->log.fd >= 0 ? (uint8_t)(master->log_facility + 1) : 0;
 	start->best_effort = master->best_effort;
 	start->chroot = master->root && entry->config->chroot;
 	start->uid = uid;
@@ -123,7 +125,7 @@ static bool send_start(struct process *process, uid_t uid, gid_t gid)
 	start->listeners = buffer_slice(&names);
 	message.fds[0] = entry->snapshot;
 	message.fds[1] = master->figures_fd;
-	message.fds[2] = master->log_fd;
+	message.fds[2] = log_fd;
 	for (unsigned i = 0; i < entry->listener_count; i++)
 		message.fds[message.fd_count++] = entry->listeners[i]->fd;
 	ok = !names.failed && channel_send(&process->control, &message);
@@ -160,7 +162,7 @@ static char *const *daemon_environment(void)
 	return environment;
 }
 
-static _Noreturn void run_daemon(struct entry *entry, int control)
+static _Noreturn void run_daemon(struct entry *entry, int control, int log_fd)
 {
 	struct master *master = entry->master;
 	char path[2200];
@@ -176,13 +178,15 @@ static _Noreturn void run_daemon(struct entry *entry, int control)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	/* The control channel last: its number may be that of one of the others. */
-	if (dup2(master->null_fd, 0) < 0 || dup2(master->log_fd, 1) < 0 ||
-		dup2(master->log_fd, 2) < 0 || dup2(control, CONTROL_FD) < 0)
+	if (dup2(master->null_fd, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 ||
+		dup2(control, CONTROL_FD) < 0)
 		_exit(EX_OSERR);
 	close_range(CONTROL_FD + 1, ~0U, 0);
 	fcntl(CONTROL_FD, F_SETFD, 0);
 	execve(path, arguments, daemon_environment());
 	log_open(2, master->log_name, master->host, master->log_json, false);
+	if (master->log_fd < 0)
+		log_syslog(master->log_facility, NULL, NULL);
 	log_error("cannot execute %s: %s", path, strerror(errno));
 	_exit(EX_OSFILE);
 }
@@ -203,6 +207,7 @@ static struct process *process_new(struct entry *entry)
 	process->introduced = vector_of(sizeof(struct introduced), 0);
 	process->pending = vector_of(sizeof(struct pending), PENDING_MAX);
 	process->control.watch.fd = -1;
+	process->log.fd = -1;
 	process->slot = slot_take(entry->master, entry->config->name);
 	return process;
 }
@@ -218,6 +223,7 @@ static void process_free(struct process *process)
 		}
 	}
 	channel_close(&process->control);
+	syslog_detach(process);
 	process->master->slots[process->slot] = false;
 	memset(&process->master->figures[process->slot], 0, sizeof(struct figures_slot));
 	vector_free(&process->introduced);
@@ -252,10 +258,20 @@ static void schedule_restart(struct entry *entry, bool quick)
 		entry->delay = RESTART_MOST;
 }
 
+/* Where a new process writes its log: the file, or a pair of its own to master. The caller's to close; -1 with errno. */
+static int log_end(struct process *process)
+{
+	struct master *master = process->master;
+
+	return master->log_fd >= 0 ? fcntl(master->log_fd, F_DUPFD_CLOEXEC, 3)
+				   : syslog_attach(process);
+}
+
 bool process_start(struct entry *entry)
 {
 	struct process *process;
-	int ends[2];
+	int ends[2], log_fd = -1;
+	bool told;
 	uid_t uid;
 	gid_t gid;
 
@@ -264,24 +280,28 @@ bool process_start(struct entry *entry)
 		return false;
 	}
 	process = process_new(entry);
-	if (process) {
+	log_fd = process ? log_end(process) : -1;
+	if (log_fd >= 0) {
 		process->pid = fork();
 		if (process->pid == 0)
-			run_daemon(entry, ends[1]);
+			run_daemon(entry, ends[1], log_fd);
 	}
 	close(ends[1]);
-	if (!process || process->pid < 0) {
+	if (log_fd < 0 || process->pid < 0) {
 		log_error("cannot start %s: %s", entry->config->command, strerror(errno));
 		close(ends[0]);
+		os_close(&log_fd);
 		if (process)
 			process_free(process);
 		schedule_restart(entry, true);
 		return false;
 	}
 	atomic_store(&entry->master->figures[process->slot].pid, process->pid);
-	if (!channel_open(&process->control, entry->master->loop, ends[0], control_receive,
-		    control_closed, process) ||
-		!send_start(process, uid, gid))
+	told = channel_open(&process->control, entry->master->loop, ends[0], control_receive,
+		       control_closed, process) &&
+	       send_start(process, log_fd, uid, gid);
+	os_close(&log_fd);
+	if (!told)
 		kill(process->pid, SIGKILL);
 	return true;
 }

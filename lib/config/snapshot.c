@@ -69,6 +69,9 @@ static const struct {
 	{ PARAM_inet_protocols, "all ipv4 ipv6" },
 	{ PARAM_log_format, "text json" },
 	{ PARAM_sandbox, "required best-effort" },
+	{ PARAM_syslog_facility, "mail user daemon auth authpriv syslog cron lpr news uucp local0 "
+				 "local1 local2 local3 "
+				 "local4 local5 local6 local7" },
 	{ PARAM_smtpd_forbid_bare_newline, "reject normalize yes no note" },
 };
 

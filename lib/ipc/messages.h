@@ -38,6 +38,7 @@ enum {
 	F(TEXT, log_name, 128) /* syslog_name/entry */ \
 	F(TEXT, host, 256) /* for log lines */ \
 	F(U8, log_json, 0) \
+	F(U8, log_syslog, 0) /* the log takes syslog's datagrams of this facility (less one); 0: it is a file */ \
 	F(U8, verbose, 0) \
 	F(U8, best_effort, 0) /* sandbox = best-effort */ \
 	F(U8, chroot, 0) /* chroot to root before anything is opened */ \

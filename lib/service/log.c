@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,10 +22,15 @@ static struct {
 	char name[192];
 	char host[256];
 	bool json, verbose;
+	int facility; /* of syslog; -1: the descriptor is a file */
+	log_send send; /* for syslog; NULL: by the descriptor */
+	void *send_context;
+	time_t full_until; /* nobody read the socket: it is not waited for */
+	unsigned lost; /* lines since then */
 	/* The stamp changes once a second: localtime_r and strftime are a good part of a line's cost. */
 	time_t second;
-	char stamp[40];
-} log_state = { .fd = STDERR_FILENO, .name = "postern", .second = -1 };
+	char stamp[40], json_stamp[40];
+} log_state = { .fd = STDERR_FILENO, .name = "postern", .facility = -1, .second = -1 };
 
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -38,8 +44,31 @@ void log_open(int fd, const char *name, const char *host, bool json, bool verbos
 	copy_text(log_state.host, sizeof(log_state.host), host);
 	log_state.json = json;
 	log_state.verbose = verbose;
+	log_state.facility = -1;
 	log_state.second = -1;
 	tzset(); /* now: the zone's file cannot be read from inside a cell */
+}
+
+void log_syslog(int facility, log_send send, void *context)
+{
+	log_state.facility = facility;
+	log_state.send = send;
+	log_state.send_context = context;
+}
+
+int log_facility_of(const char *name)
+{
+	enum { MAIL = 2, LOCAL_0 = 16 };
+	/* In the order of their numbers (RFC 3164 4.1.1, with the names of syslog.conf). */
+	static const char *const NAMES[] = { "kern", "user", "mail", "daemon", "auth", "syslog",
+		"lpr", "news", "uucp", "cron", "authpriv" };
+
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++)
+		if (strcmp(NAMES[i], name) == 0)
+			return (int)i;
+	if (strncmp(name, "local", 5) == 0 && name[5] >= '0' && name[5] <= '7' && !name[6])
+		return LOCAL_0 + name[5] - '0';
+	return MAIL;
 }
 
 void log_rename(const char *name)
@@ -52,19 +81,19 @@ int log_descriptor(void)
 	return log_state.fd;
 }
 
-static const char *stamp_of(time_t now)
+static void take_stamps(time_t now)
 {
-	if (now != log_state.second) {
-		struct tm broken;
+	struct tm broken;
 
-		localtime_r(&now, &broken);
-		if (strftime(log_state.stamp, sizeof(log_state.stamp),
-			    log_state.json ? "%Y-%m-%dT%H:%M:%S%z" : "%b %e %H:%M:%S",
-			    &broken) == 0)
-			log_state.stamp[0] = '\0';
-		log_state.second = now;
-	}
-	return log_state.stamp;
+	if (now == log_state.second)
+		return;
+	localtime_r(&now, &broken);
+	if (strftime(log_state.stamp, sizeof(log_state.stamp), "%b %e %H:%M:%S", &broken) == 0)
+		log_state.stamp[0] = '\0';
+	if (log_state.json && strftime(log_state.json_stamp, sizeof(log_state.json_stamp),
+				      "%Y-%m-%dT%H:%M:%S%z", &broken) == 0)
+		log_state.json_stamp[0] = '\0';
+	log_state.second = now;
 }
 
 /* What is not printable would let a peer forge lines or move a terminal's cursor. UTF-8 is left. */
@@ -99,14 +128,14 @@ static size_t queue_id_length(const char *text, size_t length)
 	return n >= 12 && n + 1 < length && text[n] == ':' && text[n + 1] == ' ' ? n : 0;
 }
 
-static void compose_json(struct buffer *line, const struct writer *by, time_t now,
-	const char *level, const char *text, size_t length)
+static void compose_json(struct buffer *line, const struct writer *by, const char *level,
+	const char *text, size_t length)
 {
 	size_t id = queue_id_length(text, length);
 
 	buffer_printf(line,
 		"{\"time\":\"%s\",\"host\":\"%s\",\"service\":\"%s\",\"pid\":%d,\"level\":\"%s\",",
-		stamp_of(now), log_state.host, by->name, (int)by->pid, level);
+		log_state.json_stamp, log_state.host, by->name, (int)by->pid, level);
 	if (id) {
 		buffer_printf(line, "\"queue_id\":\"%.*s\",", (int)id, text);
 		text += id + 2;
@@ -114,7 +143,7 @@ static void compose_json(struct buffer *line, const struct writer *by, time_t no
 	}
 	buffer_add_text(line, "\"message\":");
 	json_string(line, text, length);
-	buffer_add_text(line, "}\n");
+	buffer_add_byte(line, '}');
 }
 
 static void compose(struct buffer *line, const struct writer *by, enum log_level level,
@@ -122,16 +151,77 @@ static void compose(struct buffer *line, const struct writer *by, enum log_level
 {
 	static const char *const NAMES[] = { "debug", "info", "warning", "error" };
 	static const char *const PREFIXES[] = { "debug: ", "", "warning: ", "error: " };
-	time_t now = time(NULL);
+	static const int SEVERITIES[] = { 7, 6, 4, 3 };
+	bool syslog = log_state.facility >= 0;
 
+	take_stamps(time(NULL));
+	if (syslog)
+		buffer_printf(line, "<%d>%s %s[%d]: ", log_state.facility * 8 + SEVERITIES[level],
+			log_state.stamp, by->name, (int)by->pid);
+	else if (!log_state.json)
+		buffer_printf(line, "%s %s %s[%d]: ", log_state.stamp, log_state.host, by->name,
+			(int)by->pid);
 	if (log_state.json) {
-		compose_json(line, by, now, NAMES[level], text, length);
-		return;
+		compose_json(line, by, NAMES[level], text, length);
+	} else {
+		buffer_add_text(line, PREFIXES[level]);
+		buffer_append(line, text, length);
 	}
-	buffer_printf(line, "%s %s %s[%d]: %s", stamp_of(now), log_state.host, by->name,
-		(int)by->pid, PREFIXES[level]);
-	buffer_append(line, text, length);
-	buffer_add_byte(line, '\n');
+	if (!syslog)
+		buffer_add_byte(line, '\n');
+}
+
+size_t log_compose_syslog(
+	char *line, size_t size, const char *program, pid_t pid, char *text, size_t length)
+{
+	char name[sizeof(log_state.name) + 64];
+	const struct writer by = { name, pid };
+	struct buffer out = { .data = line, .capacity = size, .limit = size };
+
+	snprintf(name, sizeof(name), "%s/%s", log_state.name, program);
+	make_printable(text, length);
+	compose(&out, &by, LOG_LEVEL_WARNING, text, length);
+	return out.length;
+}
+
+/* --- writing --- */
+
+static bool write_packet(struct slice line)
+{
+	enum { PATIENCE = 10 /* s without waiting once the reader was waited for in vain */ };
+	struct iovec part = { (void *)line.data, line.length };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	bool full = log_state.full_until > log_state.second;
+
+	if (log_state.send)
+		return log_state.send(log_state.send_context, line);
+	if (sendmsg(log_state.fd, &message, MSG_NOSIGNAL | (full ? MSG_DONTWAIT : 0)) >= 0) {
+		log_state.full_until = 0;
+		return true;
+	}
+	if (!full)
+		log_state.full_until = log_state.second + PATIENCE;
+	return false;
+}
+
+/* A log that cannot be written must not stop the mail. */
+static void write_line(const struct writer *by, struct slice line)
+{
+	char text[100];
+	char space[400];
+	struct buffer note = { .data = space, .capacity = sizeof(space), .limit = sizeof(space) };
+	int length;
+
+	if (log_state.facility < 0) {
+		(void)!write(log_state.fd, line.data, line.length);
+	} else if (!write_packet(line)) {
+		log_state.lost++;
+	} else if (log_state.lost) {
+		length = snprintf(text, sizeof(text), "%u log lines were lost", log_state.lost);
+		log_state.lost = 0;
+		compose(&note, by, LOG_LEVEL_WARNING, text, (size_t)length);
+		(void)!write_packet(buffer_slice(&note));
+	}
 }
 
 static void log_line(
@@ -147,9 +237,8 @@ static void log_line(
 		length = (int)sizeof(text) - 1;
 	make_printable(text, (size_t)length);
 	compose(&line, by, level, text, (size_t)length);
-	/* A log that cannot be written must not stop the mail. */
-	if (line.length && write(log_state.fd, line.data, line.length) < 0)
-		return;
+	if (line.length)
+		write_line(by, buffer_slice(&line));
 }
 
 #define LOG_FUNCTION(function, level, condition) \

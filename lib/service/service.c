@@ -109,6 +109,8 @@ static void take_start(struct service *service, struct message *message)
 		!slice_to_string(start->host, host, sizeof(host)))
 		give_up(EX_SOFTWARE, "START", "bad names");
 	log_open(log_fd, name, host, start->log_json, start->verbose);
+	if (start->log_syslog)
+		log_syslog(start->log_syslog - 1, NULL, NULL);
 	map_snapshot(service, message_take_fd(message, 0));
 	service->figures_slot = start->figures_slot;
 	if (!figures_open(message->fds[1], start->figures_slot))
