@@ -170,11 +170,57 @@ static struct slice input_rest(const struct session *s)
 	return slice_of(s->input.data + s->input.start, s->input.end - s->input.start);
 }
 
+/* The last bytes of all that was given. */
+struct tail {
+	char bytes[SESSION_LINE_TAIL];
+	size_t length;
+};
+
+static void tail_add(struct tail *tail, struct slice data)
+{
+	size_t keep;
+
+	if (data.length > SESSION_LINE_TAIL)
+		data = slice_tail(data, data.length - SESSION_LINE_TAIL);
+	keep = SESSION_LINE_TAIL - data.length;
+	if (keep > tail->length)
+		keep = tail->length;
+	memmove(tail->bytes, tail->bytes + tail->length - keep, keep);
+	if (data.length)
+		memcpy(tail->bytes + keep, data.data, data.length);
+	tail->length = keep + data.length;
+}
+
+static struct slice without_line_end(struct slice line)
+{
+	if (line.length && line.data[line.length - 1] == '\n')
+		line.length--;
+	if (line.length && line.data[line.length - 1] == '\r')
+		line.length--;
+	return line;
+}
+
+/* What is left of a line that is too long. It has been read to its end; a short one came behind literals that used up the room. */
+static void keep_ends(struct session *s, struct buffer *text, const struct tail *tail, bool cut,
+	struct slice *line)
+{
+	if (cut) {
+		text->length = text->length < SESSION_LINE_HEAD ? text->length : SESSION_LINE_HEAD;
+		text->failed = false;
+		buffer_append(text, tail->bytes, tail->length);
+	}
+	arena_reset(&s->part_arena);
+	*line = arena_slice(&s->part_arena, without_line_end(buffer_slice(text)));
+}
+
 enum input_status input_line(struct session *s, struct slice *line)
 {
-	struct buffer text = { .limit = s->settings.command_limit + 1 };
+	struct buffer text = { .limit = s->settings.command_limit + SESSION_LINE_TAIL + 1 };
+	struct tail tail = { .length = 0 };
+	uint64_t length = 0;
 	bool whole = false, too_long = false;
 
+	*line = (struct slice){ 0 };
 	while (!whole) {
 		struct slice have;
 		ptrdiff_t end;
@@ -191,19 +237,26 @@ enum input_status input_line(struct session *s, struct slice *line)
 			have = slice_head(have, (size_t)end + 1);
 		s->input.start += have.length;
 		s->command_bytes += have.length;
+		length += have.length;
 		too_long = too_long || s->command_bytes > s->settings.command_limit;
-		if (!too_long)
-			buffer_add(&text, have);
+		tail_add(&tail, have);
+		buffer_add(
+			&text, too_long ? slice_head(have, text.length < SESSION_LINE_HEAD
+								   ? SESSION_LINE_HEAD - text.length
+								   : 0)
+					: have);
+		if (length > SESSION_SKIP_LIMIT) {
+			session_bye(s, "Command line is too long.");
+			buffer_free(&text);
+			return INPUT_ENDED;
+		}
 	}
-	*line = too_long || text.failed ? (struct slice){ 0 }
-					: arena_slice(&s->arena, buffer_slice(&text));
+	if (too_long)
+		keep_ends(s, &text, &tail, length > SESSION_LINE_HEAD, line);
+	else if (!text.failed)
+		*line = without_line_end(arena_slice(&s->arena, buffer_slice(&text)));
 	buffer_free(&text);
-	if (!line->data)
-		return INPUT_TOO_LONG;
-	line->length--;
-	if (line->length && line->data[line->length - 1] == '\r')
-		line->length--;
-	return INPUT_LINE;
+	return line->data && !too_long ? INPUT_LINE : INPUT_TOO_LONG;
 }
 
 bool input_literal(struct session *s, uint64_t size, bool (*sink)(void *context, struct slice data),
@@ -237,7 +290,6 @@ static bool next_line(struct session *s, struct command *c)
 		c->parser.rest = c->line;
 		return true;
 	case INPUT_TOO_LONG:
-		c->line = (struct slice){ 0 };
 		return parse_fail(&c->parser, "Command is too large");
 	default:
 		return parse_fail(&c->parser, "Connection closed");
@@ -245,12 +297,13 @@ static bool next_line(struct session *s, struct command *c)
 }
 
 /* Throw a literal away that comes unasked; false when it is too much to be read. */
-static bool skip_literal(struct session *s, uint64_t size)
+static bool skip_literal(struct session *s, uint64_t size, uint64_t *left)
 {
-	if (size > SESSION_SKIP_LIMIT) {
+	if (size > *left) {
 		session_bye(s, "Literal is too large.");
 		return false;
 	}
+	*left -= size;
 	return input_literal(s, size, NULL, NULL);
 }
 
@@ -280,19 +333,19 @@ bool input_command_literal(struct parser *p, uint64_t size, bool synchronizing, 
 void input_skip_command(struct session *s, struct command *c)
 {
 	struct slice line = c->line;
-	uint64_t size;
+	uint64_t size, left = SESSION_SKIP_LIMIT;
 	size_t at;
 	bool synchronizing;
 
 	while (!s->ended && parse_literal_mark(line, &at, &size, &synchronizing) &&
 		!synchronizing) {
-		if (!skip_literal(s, size))
+		if (!skip_literal(s, size, &left))
 			return;
 		/* Only the end of each line matters now, and none may use up the arena: give each its own room. */
 		s->command_bytes = 0;
 		arena_reset(&s->arena);
-		if (input_line(s, &line) == INPUT_TOO_LONG)
-			line = (struct slice){ 0 };
+		left -= left < SESSION_LINE_TAIL ? left : SESSION_LINE_TAIL;
+		(void)input_line(s, &line);
 	}
 	c->line = (struct slice){ 0 };
 }

@@ -190,9 +190,16 @@ static void run_command(struct session *s, struct slice line)
 		session_bye(s, "Too many invalid commands.");
 }
 
-static void too_long(struct session *s)
+/* The tag was read, mostly, and the literals behind the line come all the same. */
+static void too_long(struct session *s, struct slice line)
 {
-	out_text(s, "* BAD Command line is too long.\r\n");
+	struct command c = { .entry = &UNKNOWN, .line = line };
+
+	c.parser.rest = line;
+	if (!parse_tag(&c.parser, &c.tag) || !parse_next_is(&c.parser, ' '))
+		c.tag = SLICE("*");
+	reply_bad(s, &c, "Command line is too long");
+	input_skip_command(s, &c);
 	if (++s->bad_commands >= SESSION_BAD_LIMIT)
 		session_bye(s, "Too many invalid commands.");
 }
@@ -208,7 +215,7 @@ void session_run(struct session *s)
 			run_command(s, line);
 			break;
 		case INPUT_TOO_LONG:
-			too_long(s);
+			too_long(s, line);
 			break;
 		case INPUT_ENDED:
 			break;

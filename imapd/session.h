@@ -22,7 +22,9 @@ enum {
 	SESSION_INPUT = 64 * 1024, /* bytes of the read buffer; the front hands over at most half */
 	SESSION_OUTPUT = 128 * 1024, /* bytes gathered before a write */
 	SESSION_SKIP_LIMIT =
-		64 << 20, /* bytes of a refused literal that are read and thrown away */
+		64 << 20, /* bytes of a refused command that are read and thrown away */
+	SESSION_LINE_HEAD = 512, /* bytes kept of the beginning of a line that is too long */
+	SESSION_LINE_TAIL = 32, /* and of its end */
 	SESSION_WRITE_TIMEOUT = 5 * 60000, /* ms without the client taking a byte */
 	SESSION_NOTICE_TIMEOUT = 1000, /* ms to get rid of a notice */
 	SESSION_BAD_LIMIT = 50, /* commands in a row that make no sense */
@@ -133,7 +135,8 @@ void session_bye(struct session *s, const char *text);
 
 /* --- input.c --- */
 enum input_status { INPUT_ENDED, INPUT_LINE, INPUT_TOO_LONG };
-/* Next line without its line end, into the command's arena. ENDED: s->ended is set. */
+/* Next line without its line end, into the command's arena. TOO_LONG: beginning and end of the line in one, for its tag and the literal
+ * it may announce. ENDED: s->ended is set. */
 enum input_status input_line(struct session *s, struct slice *line);
 /* `size` bytes to `sink` piece by piece (NULL: thrown away), which may refuse the rest by returning false: it is still read. */
 bool input_literal(struct session *s, uint64_t size, bool (*sink)(void *context, struct slice data),

@@ -290,10 +290,45 @@ static void lines_over_the_limit_are_refused_and_the_session_goes_on(void **stat
 		buffer_add_byte(&input, 'y');
 	buffer_add_text(&input, "\r\nd NOOP\r\n");
 	talk_bytes(box, buffer_slice(&input));
-	assert_says(box, "* BAD Command line is too long.");
+	assert_says(box, "a BAD Command line is too long.");
 	assert_says(box, "b BAD Literal is too large.");
 	assert_says(box, "c BAD Literal is too large.");
 	assert_says(box, "d OK");
+	buffer_free(&input);
+}
+
+/* `head`, `count` times x, `end`. */
+static void add_long(struct buffer *input, const char *head, unsigned count, const char *end)
+{
+	buffer_add_text(input, head);
+	for (unsigned i = 0; i < count; i++)
+		buffer_add_byte(input, 'x');
+	buffer_add_text(input, end);
+}
+
+static void literals_of_a_command_that_is_too_long_are_skipped(void **state)
+{
+	struct buffer input = { 0 };
+
+	add_long(&input, "a LOGIN ", 66000, " {20+}\r\nz1 LOGOUT\r\nz2 BAD \r\n {3+}\r\nabc\r\n");
+	/* The limit is met on a short line behind a literal. */
+	add_long(&input, "b SELECT {65500+}\r\n", 65500,
+		" this line is one too many {4+}\r\nq\r\nQ\r\n");
+	/* What the client would wait for before it sends on is not asked for. */
+	add_long(&input, "c LOGIN ", 66000, " {5}\r\n");
+	add_long(&input, "", 66000, "\r\n");
+	add_long(&input, "e ", 66000, "{3+}\r\nabc");
+	add_long(&input, "", 66000, "\r\n");
+	buffer_add_text(&input, "d NOOP\r\n");
+	talk_bytes(box, buffer_slice(&input));
+	assert_says(box, "a BAD Command line is too long.");
+	assert_says(box, "b BAD Command is too large.");
+	assert_says(box, "c BAD Command line is too long.");
+	assert_says(box, "* BAD Command line is too long.");
+	assert_says(box, "e BAD Command line is too long.");
+	assert_says(box, "d OK");
+	assert_null(strstr(box->answer.data, "z1"));
+	assert_null(strstr(box->answer.data, "Q BAD"));
 	buffer_free(&input);
 }
 
@@ -398,6 +433,7 @@ int main(void)
 		TEST(a_sleeper_wakes_to_everything_that_changed),
 		TEST(a_state_that_does_not_fit_is_refused),
 		TEST(lines_over_the_limit_are_refused_and_the_session_goes_on),
+		TEST(literals_of_a_command_that_is_too_long_are_skipped),
 		TEST(a_literal_of_all_the_world_ends_the_session),
 		TEST(nonsense_ends_the_session_after_a_while),
 		TEST(nul_bytes_are_answered_with_bad),
