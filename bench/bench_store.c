@@ -204,8 +204,9 @@ static void measure_copy_and_expunge(struct mailbox *m, const uint32_t *all, uin
 
 static void measure_delivery(const char *folder, uint32_t count)
 {
-	char text[4096], error[200];
+	char text[4096];
 	struct delivery_source source = { .prefix = SLICE("Delivered-To: one@example.test\n") };
+	struct store_delivery delivery = { .folder = "delivered", .source = &source };
 	FILE *file = tmpfile();
 	int top = open(folder, O_RDONLY | O_DIRECTORY);
 
@@ -217,8 +218,10 @@ static void measure_delivery(const char *folder, uint32_t count)
 		exit(1);
 	source.fd = fileno(file);
 	begin();
-	for (uint32_t i = 0; i < count; i++)
-		must(store_deliver(top, "delivered", &source, 0, error, sizeof(error)), "deliver");
+	for (uint32_t i = 0; i < count; i++) {
+		store_deliver(top, &delivery, 1);
+		must(delivery.status, "deliver");
+	}
 	tell("deliver", count, "msg/s");
 	fclose(file);
 	close(top);

@@ -116,8 +116,6 @@ struct transaction {
 	uint32_t flags;
 	enum cleanup_fault fault;
 	struct headers headers;
-	struct queue
-		queue; /* the writer's: what is incoming/ to it is hold/ for a message on hold */
 	bool held;
 	struct queue_writer *writer;
 	struct original *originals, **originals_end;

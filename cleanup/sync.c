@@ -6,46 +6,75 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void run_job(struct sync_job *job)
+struct batch {
+	struct sync_job *jobs[SYNC_BATCH];
+	unsigned count;
+};
+
+static void run(struct batch *batch)
 {
-	job->durable =
-		queue_write_envelope(job->writer, job->envelope) && queue_commit(job->writer);
-	job->error = job->durable ? 0 : errno;
-	job->fd = job->durable ? queue_reopen(job->writer) : -1;
+	struct queue_writer *writers[SYNC_BATCH];
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct sync_job *job = batch->jobs[i];
+
+		writers[i] = job->writer;
+		(void)!queue_write_envelope(job->writer, job->envelope);
+	}
+	batch->jobs[0]->syncs = queue_commit(writers, batch->count);
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct sync_job *job = batch->jobs[i];
+
+		job->error = queue_writer_error(job->writer);
+		job->durable = job->error == 0;
+		job->fd = job->durable ? queue_reopen(job->writer) : -1;
+	}
 }
 
-static struct sync_job *wait_for_job(struct sync_pool *pool)
+/* This thread's part of what waits, so that the others have theirs; false when the pool ends. */
+static bool wait_for_work(struct sync_pool *pool, struct batch *batch)
 {
-	struct sync_job *job;
+	unsigned part;
 
 	while (!pool->head && !pool->stopping)
 		pthread_cond_wait(&pool->work, &pool->lock);
-	job = pool->head;
-	if (job) {
+	part = (pool->waiting + pool->count - 1) / pool->count;
+	for (batch->count = 0; pool->head && batch->count < part && batch->count < SYNC_BATCH;) {
+		struct sync_job *job = pool->head;
+
 		pool->head = job->next;
-		if (!pool->head)
-			pool->tail = NULL;
+		pool->waiting--;
+		job->syncs = 0;
+		batch->jobs[batch->count++] = job;
 	}
-	return job;
+	if (!pool->head)
+		pool->tail = NULL;
+	return batch->count > 0;
+}
+
+static void tell(struct sync_pool *pool, const struct batch *batch)
+{
+	bool first = pool->done == NULL;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		batch->jobs[i]->next = pool->done;
+		pool->done = batch->jobs[i];
+	}
+	if (first)
+		eventfd_write(pool->watch.fd, 1);
 }
 
 static void *sync_thread(void *argument)
 {
 	struct sync_pool *pool = argument;
-	struct sync_job *job;
+	struct batch batch;
 
 	pthread_mutex_lock(&pool->lock);
-	while ((job = wait_for_job(pool))) {
-		bool first;
-
+	while (wait_for_work(pool, &batch)) {
 		pthread_mutex_unlock(&pool->lock);
-		run_job(job);
+		run(&batch);
 		pthread_mutex_lock(&pool->lock);
-		first = pool->done == NULL;
-		job->next = pool->done;
-		pool->done = job;
-		if (first)
-			eventfd_write(pool->watch.fd, 1);
+		tell(pool, &batch);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
@@ -114,6 +143,7 @@ void sync_submit(struct sync_pool *pool, struct sync_job *job)
 	else
 		pool->head = job;
 	pool->tail = job;
+	pool->waiting++;
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 }

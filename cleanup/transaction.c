@@ -266,16 +266,6 @@ static bool write_content(void *context, struct slice text)
 	return false;
 }
 
-/* Unfinished files stay where they are whatever incoming/ becomes, also in a queue without nurseries. */
-static struct queue own_queue(const struct queue *all)
-{
-	struct queue queue = *all;
-
-	if (!queue.nursery_count)
-		queue.nursery[queue.nursery_count++] = queue.folder[QUEUE_INCOMING];
-	return queue;
-}
-
 /* Only bounce says what is a notification: a session that could would make its mail vanish without a report. */
 static uint32_t allowed_flags(enum service_id from, uint32_t flags)
 {
@@ -304,8 +294,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 		 t->envelope.sender.length)
 		transaction_fail(t, FAULT_SENDER);
 	check_room(t, begin->size_hint);
-	t->queue = own_queue(&t->cleanup->queue);
-	t->writer = queue_create(&t->queue, t->id, t->envelope.info.arrival);
+	t->writer = queue_create(&t->cleanup->queue, t->id, t->envelope.info.arrival);
 	if (!t->writer)
 		transaction_fail(t, FAULT_MEMORY);
 	facts = (struct headers_facts){ .id = t->id,
@@ -418,6 +407,8 @@ static void commit(struct transaction *t)
 	t->envelope.info.recipient_count = (uint32_t)t->recipients.count;
 	t->job.writer = t->writer;
 	t->job.envelope = &t->envelope;
+	if (t->held)
+		queue_writer_hold(t->writer);
 	t->syncing = true;
 	sync_submit(&t->cleanup->sync, &t->job);
 }
@@ -451,13 +442,6 @@ static void log_arrival(const struct transaction *t)
 	log_info("%s: message-id=%s", t->id, resent ? "<>" : t->headers.message_id);
 }
 
-/* The file is never anywhere but in hold/: no crash lets it go, and no qmgr that looks around finds it before. */
-static void hold(struct transaction *t)
-{
-	t->held = true;
-	t->queue.folder[QUEUE_INCOMING] = t->queue.folder[QUEUE_HOLD];
-}
-
 /* One recipient instead of all; it stands for the first, and nobody's aliases matter any more. */
 static void redirect(struct transaction *t, struct slice address)
 {
@@ -487,8 +471,7 @@ bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end
 	if (t->fault == FAULT_NONE)
 		note_headers(t, headers_end(&t->headers));
 	t->ended = true;
-	if (end->hold)
-		hold(t);
+	t->held = end->hold;
 	if (end->redirect.length && t->fault == FAULT_NONE)
 		redirect(t, end->redirect);
 	if (t->fault == FAULT_NONE)
@@ -522,7 +505,7 @@ void transaction_synced(void *context, struct sync_job *job)
 		(struct transaction *)((char *)job - offsetof(struct transaction, job));
 
 	t->syncing = false;
-	figures_add(FIGURE_fsyncs, 2);
+	figures_add(FIGURE_fsyncs, job->syncs);
 	if (job->durable)
 		tell_qmgr(t);
 	else

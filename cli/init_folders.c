@@ -90,7 +90,7 @@ bool init_path(const char *path, char real[PATH_MAX])
  */
 static void spread(int fd, const char *path)
 {
-	static const char *const TOPS[] = { "", "queue", "queue/nursery", "mail" };
+	static const char *const TOPS[] = { "", "queue", "queue/incoming", "mail" };
 	int flags;
 
 	for (size_t i = 0; i < sizeof(TOPS) / sizeof(TOPS[0]); i++) {
@@ -136,12 +136,12 @@ bool init_folders(const struct config *config)
 	for (unsigned i = 0; i < INSTANCE_FOLDER_COUNT; i++)
 		if (!make_folder(config, &INSTANCE_FOLDERS[i]))
 			return false;
-	for (unsigned i = 0; i < QUEUE_NURSERIES; i++) {
+	for (unsigned i = 0; i < QUEUE_SHARES; i++) {
 		char path[32];
-		struct instance_folder nursery = { path, 0700, UID_QUEUE };
+		struct instance_folder share = { path, 0700, UID_QUEUE };
 
-		snprintf(path, sizeof(path), "queue/nursery/%x", i);
-		if (!make_folder(config, &nursery))
+		snprintf(path, sizeof(path), "queue/incoming/%x", i);
+		if (!make_folder(config, &share))
 			return false;
 	}
 	return true;

@@ -16,7 +16,6 @@ const struct instance_folder INSTANCE_FOLDERS[] = {
 	{ "etc", 0755, UID_KEEP },
 	/* Others pass through to maildrop, and see nothing. */
 	{ "queue", 0711, UID_QUEUE },
-	{ "queue/nursery", 0700, UID_QUEUE },
 	{ "queue/incoming", 0700, UID_QUEUE },
 	{ "queue/active", 0700, UID_QUEUE },
 	{ "queue/deferred", 0700, UID_QUEUE },

@@ -67,7 +67,7 @@ static int open_direct(struct postcat *postcat, const char *id, char *name, size
 		return -1;
 	}
 	for (enum queue_name folder = 0; folder < QUEUE_NAMES && file < 0; folder++) {
-		file = os_openat(queue.folder[folder], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+		file = queue_open_file(&queue, folder, id, O_RDONLY);
 		snprintf(name, size, "%s/%s", queue_folder_name(folder), id);
 	}
 	if (file < 0)

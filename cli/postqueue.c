@@ -89,7 +89,7 @@ static void print_file(
 {
 	struct queue_envelope envelope;
 	struct arena arena;
-	int fd = os_openat(queue->folder[name], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = queue_open_file(queue, name, id, O_RDONLY);
 
 	if (fd < 0)
 		return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 /*
- * virtual - delivers into the Maildirs of mailbox users, one delivery after another. "sent" means: the message and its name are
- * on disk. The content is copied by the kernel from the queue file; the mailbox's index is left to whoever opens the mailbox.
+ * virtual - delivers into the Maildirs of mailbox users: what qmgr told in one turn is delivered together. "sent" means: the
+ * message and its name are on disk. The content is copied by the kernel from the queue file; the mailbox's index is left to
+ * whoever opens the mailbox.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@ struct virtual
 	int mail_dir;
 	unsigned clients;
 	bool draining;
+	struct delivery *ready, **ready_end; /* told whole, in order */
+	struct delivery *working; /* those in hand, linked likewise */
+	struct deferred work;
 };
 
 struct recipient {
@@ -39,22 +43,40 @@ struct recipient {
 	int64_t quota;
 };
 
-/* One connection from qmgr, and the delivery it is telling about. */
-struct client {
-	struct virtual *virtual;
-	struct channel channel;
-	struct client *next;
-	/* the delivery */
+/* One message for some recipients, as qmgr told it. */
+struct delivery {
+	struct delivery *next;
+	struct client *client; /* NULL: qmgr's connection is gone, nobody hears how it went */
 	struct arena arena;
-	bool open;
 	uint32_t serial, expected;
 	int fd;
 	struct slice sender;
 	char queue_id[MAX_QUEUE_ID + 1];
 	struct delivery_source source;
-	int64_t arrival, active, begun;
+	int64_t arrival, active;
 	struct recipient *recipients;
 	uint32_t count;
+};
+
+/* One connection from qmgr, and the delivery it is telling about. */
+struct client {
+	struct virtual *virtual;
+	struct channel channel;
+	struct delivery *open; /* or NULL */
+};
+
+/* One recipient's part of what is delivered together. */
+struct part {
+	struct delivery *delivery;
+	const struct recipient *recipient;
+	struct delivery_source source;
+	struct buffer prefix;
+};
+struct batch {
+	struct virtual *virtual;
+	int64_t began;
+	struct part parts[STORE_DELIVERIES];
+	unsigned count;
 };
 
 /* --- outcomes --- */
@@ -70,12 +92,20 @@ static const char *status_name(enum deliver_status status)
 	return status == DELIVER_SENT ? "sent" : status == DELIVER_BOUNCED ? "bounced" : "deferred";
 }
 
-static void answer(struct client *client, const struct recipient *recipient,
+static void tell_qmgr(const struct delivery *delivery, const struct message *message)
+{
+	if (!delivery->client)
+		return;
+	channel_send(&delivery->client->channel, message);
+	channel_push(&delivery->client->channel);
+}
+
+static void answer(const struct delivery *delivery, const struct recipient *recipient,
 	const struct outcome *outcome, int64_t began)
 {
 	int64_t now = os_now();
 	struct message message = { .type = MESSAGE_DELIVER_RESULT,
-		.deliver_result = { .serial = client->serial,
+		.deliver_result = { .serial = delivery->serial,
 			.index = recipient->index,
 			.status = (uint8_t)outcome->status,
 			.dsn = slice_from(outcome->dsn),
@@ -83,14 +113,13 @@ static void answer(struct client *client, const struct recipient *recipient,
 			.reason = slice_head(slice_from(outcome->reason), MAX_REASON),
 			.transfer_us = (uint32_t)(now - began) } };
 
-	channel_send(&client->channel, &message);
-	channel_push(&client->channel);
-	queue_report_log(&(struct queue_report){ .queue_id = client->queue_id,
+	tell_qmgr(delivery, &message);
+	queue_report_log(&(struct queue_report){ .queue_id = delivery->queue_id,
 		.address = recipient->address,
 		.original = recipient->original,
 		.relay = SLICE("virtual"),
-		.arrival = client->arrival,
-		.active = client->active,
+		.arrival = delivery->arrival,
+		.active = delivery->active,
 		.begun = began,
 		.transfer = now - began,
 		.now = now,
@@ -128,90 +157,138 @@ static void tell_watchers(struct virtual *virtual, const char *mailbox)
 		channel_send(channel, &message);
 }
 
-static struct outcome deliver(struct client *client, const struct recipient *recipient)
+static void conclude(struct virtual *virtual, const struct part *part,
+	const struct store_delivery *done, int64_t began)
 {
-	struct virtual *virtual = client->virtual;
-	struct buffer prefix = buffer_limited(8 * MAX_ADDRESS);
-	char error[512] = "", text[600];
-	enum store_status status;
+	char text[sizeof(done->error) + 40];
+	struct outcome outcome;
 
-	if (!recipient->mailbox)
-		return outcome_of(STORE_BAD_NAME, "");
-	if (!delivery_prefix(client->sender, recipient->original, recipient->address, &prefix)) {
-		buffer_free(&prefix);
-		return (struct outcome){ DELIVER_DEFERRED, "4.3.0", "out of memory" };
-	}
-	client->source.prefix = buffer_slice(&prefix);
-	status = store_deliver(virtual->mail_dir, recipient->mailbox, &client->source,
-		recipient->quota, error, sizeof(error));
-	buffer_free(&prefix);
-	if (status == STORE_OK)
-		tell_watchers(virtual, recipient->mailbox);
-	else
-		snprintf(text, sizeof(text), "maildir delivery failed: %s",
-			error[0] ? error : "try later");
-	if (status != STORE_OK && status != STORE_OVER_QUOTA)
-		log_warning("%s: %s", client->queue_id, error);
-	return outcome_of(
-		status, arena_dup(&client->arena, slice_from(status == STORE_OK ? "" : text)));
+	snprintf(text, sizeof(text), "maildir delivery failed: %s",
+		done->error[0] ? done->error : "try later");
+	outcome = outcome_of(done->status, text);
+	if (done->status == STORE_OK)
+		tell_watchers(virtual, part->recipient->mailbox);
+	else if (done->status != STORE_OVER_QUOTA)
+		log_warning("%s: %s", part->delivery->queue_id, done->error);
+	answer(part->delivery, part->recipient, &outcome, began);
 }
 
-static void deliver_one(struct client *client, const struct recipient *recipient)
+static void deliver(struct batch *batch)
 {
-	int64_t began = os_now();
-	struct outcome outcome;
+	struct store_delivery deliveries[STORE_DELIVERIES];
+
+	for (unsigned i = 0; i < batch->count; i++)
+		deliveries[i] =
+			(struct store_delivery){ .folder = batch->parts[i].recipient->mailbox,
+				.source = &batch->parts[i].source,
+				.quota = batch->parts[i].recipient->quota };
+	store_deliver(batch->virtual->mail_dir, deliveries, batch->count);
+	for (unsigned i = 0; i < batch->count; i++) {
+		conclude(batch->virtual, &batch->parts[i], &deliveries[i], batch->began);
+		buffer_free(&batch->parts[i].prefix);
+	}
+	batch->count = 0;
+}
+
+static void refuse(const struct batch *batch, const struct delivery *delivery,
+	const struct recipient *recipient, struct outcome outcome)
+{
+	answer(delivery, recipient, &outcome, batch->began);
+}
+
+static void add_part(
+	struct batch *batch, struct delivery *delivery, const struct recipient *recipient)
+{
+	struct part *part = &batch->parts[batch->count];
 	char loop[MAX_ADDRESS + 64];
 
-	if (delivery_loops(
-		    client->fd, client->source.offset, client->source.size, recipient->address)) {
+	if (batch->count == 0)
+		batch->began = os_now();
+	if (!recipient->mailbox) {
+		refuse(batch, delivery, recipient, outcome_of(STORE_BAD_NAME, ""));
+		return;
+	}
+	if (delivery_loops(delivery->fd, delivery->source.offset, delivery->source.size,
+		    recipient->address)) {
 		snprintf(loop, sizeof(loop), "mail forwarding loop for %.*s",
 			SLICE_ARG(recipient->address));
-		outcome = (struct outcome){ DELIVER_BOUNCED, "5.4.6", loop };
-	} else {
-		outcome = deliver(client, recipient);
+		refuse(batch, delivery, recipient,
+			(struct outcome){ DELIVER_BOUNCED, "5.4.6", loop });
+		return;
 	}
-	if (!outcome.reason)
-		outcome.reason = "maildir delivery failed";
-	answer(client, recipient, &outcome, began);
+	*part = (struct part){ .delivery = delivery,
+		.recipient = recipient,
+		.source = delivery->source,
+		.prefix = buffer_limited(8 * MAX_ADDRESS) };
+	if (!delivery_prefix(
+		    delivery->sender, recipient->original, recipient->address, &part->prefix)) {
+		buffer_free(&part->prefix);
+		refuse(batch, delivery, recipient,
+			(struct outcome){ DELIVER_DEFERRED, "4.3.0", "out of memory" });
+		return;
+	}
+	part->source.prefix = buffer_slice(&part->prefix);
+	if (++batch->count == STORE_DELIVERIES)
+		deliver(batch);
 }
 
-static void end_delivery(struct client *client)
+static void delivery_free(struct delivery *delivery)
 {
-	os_close(&client->fd);
-	arena_reset(&client->arena);
-	client->open = false;
-	client->count = 0;
+	if (!delivery)
+		return;
+	os_close(&delivery->fd);
+	arena_free(&delivery->arena);
+	free(delivery);
 }
 
-static void deliver_all(struct client *client)
+static void free_list(struct delivery **list)
 {
-	for (uint32_t i = 0; i < client->count; i++)
-		deliver_one(client, &client->recipients[i]);
-	end_delivery(client);
+	while (*list) {
+		struct delivery *delivery = *list;
+
+		*list = delivery->next;
+		delivery_free(delivery);
+	}
+}
+
+/* All that was told whole, together. */
+static void work(struct deferred *deferred)
+{
+	struct virtual *virtual = deferred->context;
+	struct batch batch = { .virtual = virtual };
+
+	virtual->working = virtual->ready;
+	virtual->ready = NULL;
+	virtual->ready_end = &virtual->ready;
+	for (struct delivery *d = virtual->working; d; d = d->next)
+		for (uint32_t i = 0; i < d->count; i++)
+			add_part(&batch, d, &d->recipients[i]);
+	if (batch.count)
+		deliver(&batch);
+	free_list(&virtual->working);
 }
 
 /* --- what qmgr says --- */
 
-static bool begin(struct client *client, struct message *message)
+static bool read_begin(struct delivery *delivery, struct message *message)
 {
 	const struct message_deliver_message *begin = &message->deliver_message;
 
-	if (client->open || begin->recipients == 0 || begin->recipients > DELIVERY_RECIPIENTS ||
+	if (begin->recipients == 0 || begin->recipients > DELIVERY_RECIPIENTS ||
 		begin->content_size < 0 || begin->content_offset < 0 ||
-		!slice_to_string(begin->queue_id, client->queue_id, sizeof(client->queue_id)))
+		!slice_to_string(begin->queue_id, delivery->queue_id, sizeof(delivery->queue_id)))
 		return false;
-	client->fd = message_take_fd(message, 0);
-	client->recipients =
-		arena_array(&client->arena, begin->recipients, sizeof(*client->recipients));
-	client->sender = arena_slice(&client->arena, begin->sender);
-	if (client->fd < 0 || !client->recipients || !client->sender.data)
+	delivery->fd = message_take_fd(message, 0);
+	delivery->recipients =
+		arena_array(&delivery->arena, begin->recipients, sizeof(*delivery->recipients));
+	delivery->sender = arena_slice(&delivery->arena, begin->sender);
+	if (delivery->fd < 0 || !delivery->recipients || !delivery->sender.data)
 		return false;
-	client->open = true;
-	client->serial = begin->serial;
-	client->expected = begin->recipients;
-	client->arrival = begin->arrival;
-	client->active = begin->active;
-	client->source = (struct delivery_source){ .fd = client->fd,
+	delivery->serial = begin->serial;
+	delivery->expected = begin->recipients;
+	delivery->arrival = begin->arrival;
+	delivery->active = begin->active;
+	delivery->source = (struct delivery_source){ .fd = delivery->fd,
 		.offset = begin->content_offset,
 		.size = begin->content_size,
 		.lines = begin->content_lines,
@@ -219,32 +296,76 @@ static bool begin(struct client *client, struct message *message)
 	return true;
 }
 
+static bool begin(struct client *client, struct message *message)
+{
+	struct delivery *delivery = client->open ? NULL : calloc(1, sizeof(*delivery));
+
+	if (!delivery)
+		return false;
+	delivery->client = client;
+	delivery->fd = -1;
+	arena_init(&delivery->arena, DELIVERY_MEMORY);
+	client->open = delivery;
+	return read_begin(delivery, message);
+}
+
+static void ready(struct virtual *virtual, struct delivery *delivery)
+{
+	delivery->client->open = NULL;
+	*virtual->ready_end = delivery;
+	virtual->ready_end = &delivery->next;
+	loop_defer(service_loop(virtual->service), &virtual->work);
+}
+
 static bool add_recipient(struct client *client, const struct message_deliver_recipient *entry)
 {
-	struct recipient *recipient = &client->recipients[client->count];
+	struct delivery *delivery = client->open;
+	struct recipient *recipient;
 
-	if (!client->open || entry->serial != client->serial)
+	if (!delivery || entry->serial != delivery->serial)
 		return false;
+	recipient = &delivery->recipients[delivery->count];
 	*recipient = (struct recipient){ .index = entry->index,
-		.address = arena_slice(&client->arena, entry->address),
-		.original = arena_slice(&client->arena, entry->original),
+		.address = arena_slice(&delivery->arena, entry->address),
+		.original = arena_slice(&delivery->arena, entry->original),
 		.quota = entry->quota };
 	if (delivery_mailbox_valid(entry->mailbox))
-		recipient->mailbox = arena_dup(&client->arena, entry->mailbox);
+		recipient->mailbox = arena_dup(&delivery->arena, entry->mailbox);
 	else
-		log_warning("%s: <%.*s> has no proper mailbox path: \"%.*s\"", client->queue_id,
+		log_warning("%s: <%.*s> has no proper mailbox path: \"%.*s\"", delivery->queue_id,
 			SLICE_ARG(entry->address), SLICE_ARG(entry->mailbox));
-	if (++client->count == client->expected)
-		deliver_all(client);
+	if (++delivery->count == delivery->expected)
+		ready(client->virtual, delivery);
 	return true;
+}
+
+/* What qmgr told before it went is forgotten: it gives it to another agent. What is in hand is finished. */
+static void forget_client(struct virtual *virtual, const struct client *client)
+{
+	struct delivery **at = &virtual->ready;
+
+	while (*at) {
+		struct delivery *delivery = *at;
+
+		if (delivery->client != client) {
+			at = &delivery->next;
+			continue;
+		}
+		*at = delivery->next;
+		delivery_free(delivery);
+	}
+	virtual->ready_end = at;
+	for (struct delivery *d = virtual->working; d; d = d->next)
+		if (d->client == client)
+			d->client = NULL;
 }
 
 static void client_free(struct client *client)
 {
 	struct virtual *virtual = client->virtual;
 
-	end_delivery(client);
-	arena_free(&client->arena);
+	forget_client(virtual, client);
+	delivery_free(client->open);
 	virtual->clients--;
 	/* qmgr let go of this agent; the next delivery beyond the others' capacity gets a fresh process. */
 	if (virtual->clients == 0)
@@ -283,19 +404,18 @@ static void peer(struct service *service, void *context, int fd, const struct pe
 		return;
 	}
 	client->virtual = virtual;
-	client->fd = -1;
-	arena_init(&client->arena, DELIVERY_MEMORY);
 	virtual->clients++;
 	if (!channel_open(&client->channel, service_loop(service), fd, receive, closed, client))
 		client_free(client);
 }
 
-/* A delivery in hand is finished before this runs; what qmgr sent behind it is given to another agent. */
+/* What was told is delivered; what qmgr sent behind it is given to another agent. */
 static void drain(struct service *service, void *context, bool fast)
 {
 	struct virtual *virtual = context;
 
 	virtual->draining = true;
+	work(&virtual->work);
 	service_end(service, 0);
 }
 
@@ -323,6 +443,8 @@ int main(int argc, char **argv)
 		return 78;
 	}
 	service_enter(virtual.service, &CELL_VIRTUAL);
+	virtual.ready_end = &virtual.ready;
+	virtual.work = (struct deferred){ .run = work, .context = &virtual };
 	link_open(&virtual.notices, virtual.service, SERVICE_IMAPD_SESSION, no_answers, NULL, NULL,
 		&virtual);
 	return service_run(virtual.service, &HOOKS, &virtual);

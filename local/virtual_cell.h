@@ -15,7 +15,7 @@ static const struct cell CELL_VIRTUAL = {
 	.serve = PEER(QMGR),
 	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC,
 	.memory = MIB(256),
-	.descriptors = 128,
+	.descriptors = 256,
 	.processes = 0,
 	.purpose = "Puts messages into the Maildirs of mailbox users; it reads a message only through the descriptor it is given.",
 };

@@ -46,7 +46,7 @@ static void act_on_active(struct mail *mail, enum queue_action action)
 
 	switch (action) {
 	case QUEUE_DO_DELETE:
-		if (!os_unlinkat(q->queue.folder[QUEUE_ACTIVE], mail->id, 0))
+		if (!queue_remove(&q->queue, mail->place, mail->id))
 			log_debug("%s: was gone already", mail->id);
 		mail_delete(mail);
 		break;
@@ -90,11 +90,11 @@ static bool act_at_rest(
 static bool act_on(struct qmgr *q, const char *id, enum queue_action action, unsigned folders)
 {
 	struct mail *mail = mail_find(q, slice_from(id));
-	bool done = mail && (folders & 1u << QUEUE_ACTIVE);
+	bool done = mail && (folders & 1u << mail->place);
 
 	if (done)
 		act_on_active(mail, action);
-	for (enum queue_name folder = 0; !done && folder < QUEUE_NAMES; folder++)
+	for (enum queue_name folder = 0; !mail && !done && folder < QUEUE_NAMES; folder++)
 		if (folders & 1u << folder)
 			done = act_at_rest(q, id, action, folder);
 	if (done)
@@ -116,8 +116,7 @@ static bool goes_to(struct qmgr *q, const char *id, struct slice site)
 	struct queue_envelope envelope;
 	struct arena arena;
 	bool match = false;
-	int fd = os_openat(
-		q->queue.folder[QUEUE_DEFERRED], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = queue_open_file(&q->queue, QUEUE_DEFERRED, id, O_RDONLY);
 
 	if (fd < 0)
 		return false;
@@ -158,7 +157,8 @@ static void free_control(struct control *control)
 	free(control);
 }
 
-/* What leaves active/ meanwhile goes to a folder that is looked through later; nothing enters it during a sweep. */
+/* What leaves active/ meanwhile goes to a folder that is looked through later; nothing enters it during a sweep (mail_settle_some
+ * waits). */
 static const enum queue_name ORDER[] = { QUEUE_ACTIVE, QUEUE_INCOMING, QUEUE_DEFERRED, QUEUE_HOLD,
 	QUEUE_CORRUPT };
 

@@ -278,19 +278,35 @@ static void want_agent(struct transport *transport)
 	service_connect(q->service, transport->service, connected, transport);
 }
 
-/* The least busy agent with room; one more is asked for when all are busy. */
-static struct agent *choose(struct transport *transport)
+/* An agent died with it before: it may be the cause, and must not take others with it again. */
+static bool is_suspect(const struct delivery *delivery)
+{
+	return delivery->crashes > 0;
+}
+
+static bool has_room(const struct agent *agent, bool alone)
+{
+	return alone ? agent->count == 0
+		     : agent->count < QMGR_AGENT_DEPTH &&
+			       (agent->count == 0 || !is_suspect(agent->flying[0]));
+}
+
+/* The least busy agent with room; one more is asked for when all are busy. `alone`: one with nothing else in hand. */
+static struct agent *choose(struct transport *transport, bool alone)
 {
 	struct agent *best = NULL;
 
-	for (unsigned i = 0; i < transport->agent_count; i++)
-		if (!best || transport->agents[i]->count < best->count)
-			best = transport->agents[i];
+	for (unsigned i = 0; i < transport->agent_count; i++) {
+		struct agent *agent = transport->agents[i];
+
+		if (has_room(agent, alone) && (!best || agent->count < best->count))
+			best = agent;
+	}
 	if (!best || best->count >= QMGR_AGENT_BUSY)
 		want_agent(transport);
-	if (!best && !transport->without_agent)
+	if (!transport->agent_count && !transport->without_agent)
 		transport->without_agent = loop_now(transport->qmgr->loop);
-	return best && best->count < QMGR_AGENT_DEPTH ? best : NULL;
+	return best;
 }
 
 static bool send_recipients(struct agent *agent, const struct delivery *delivery)
@@ -387,7 +403,7 @@ static void pump(struct deferred *deferred)
 		} else if (transport->kind != TRANSPORT_AGENT) {
 			settle_built_in(transport, schedule_next(transport));
 		} else {
-			agent = choose(transport);
+			agent = choose(transport, is_suspect(destination->head));
 			if (!agent)
 				return;
 			launch(agent, schedule_next(transport));

@@ -150,7 +150,7 @@ static void learn_deferred(struct qmgr *q, const char *id)
 
 	if (map_get(&q->laters, slice_from(id)) || q->laters.count >= QMGR_DEFERRED_LIMIT)
 		return;
-	fd = os_openat(q->queue.folder[QUEUE_DEFERRED], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	fd = queue_open_file(&q->queue, QUEUE_DEFERRED, id, O_RDONLY);
 	if (fd < 0)
 		return;
 	arena_init(&arena, QMGR_MESSAGE_MEMORY);

@@ -16,6 +16,7 @@ struct leftover {
 	struct qmgr *qmgr;
 	struct timer timer;
 	int64_t wait;
+	enum queue_name place;
 	char id[QUEUE_ID_SIZE];
 };
 
@@ -31,7 +32,7 @@ static void try_again(struct timer *timer)
 	struct leftover *left = timer->context;
 	struct qmgr *q = left->qmgr;
 
-	if (os_unlinkat(q->queue.folder[QUEUE_ACTIVE], left->id, 0)) {
+	if (queue_remove(&q->queue, left->place, left->id)) {
 		log_info("%s: removed", left->id);
 		leftover_free(left);
 		return;
@@ -50,7 +51,7 @@ bool leftover_is(const struct qmgr *q, const char *id)
 	return map_get(&q->leftovers, slice_from(id)) != NULL;
 }
 
-void leftover_add(struct qmgr *q, const char *id)
+void leftover_add(struct qmgr *q, const char *id, enum queue_name place)
 {
 	struct leftover *left;
 
@@ -63,6 +64,7 @@ void leftover_add(struct qmgr *q, const char *id)
 	}
 	left->qmgr = q;
 	left->wait = FIRST_WAIT;
+	left->place = place;
 	memcpy(left->id, id, QUEUE_ID_SIZE);
 	left->timer = (struct timer){ .fire = try_again, .context = left };
 	if (!loop_timer_start(q->loop, &left->timer, left->wait))

@@ -107,9 +107,51 @@ static void undirty(struct mail *mail)
 	mail->dirty = false;
 }
 
+/* --- in incoming/ until it takes long --- */
+
+static void fresh_add(struct mail *mail)
+{
+	struct qmgr *q = mail->qmgr;
+
+	mail->fresh_before = q->fresh_tail;
+	*(q->fresh_tail ? &q->fresh_tail->fresh_next : &q->fresh_head) = mail;
+	q->fresh_tail = mail;
+}
+
+static void fresh_leave(struct mail *mail)
+{
+	struct qmgr *q = mail->qmgr;
+
+	if (mail != q->fresh_head && !mail->fresh_before)
+		return;
+	*(mail->fresh_before ? &mail->fresh_before->fresh_next : &q->fresh_head) = mail->fresh_next;
+	*(mail->fresh_next ? &mail->fresh_next->fresh_before : &q->fresh_tail) = mail->fresh_before;
+	mail->fresh_next = mail->fresh_before = NULL;
+}
+
+void mail_settle_some(struct qmgr *q)
+{
+	int64_t before = os_now() - QMGR_SETTLE * 1000000ll;
+
+	for (unsigned i = 0; i < QMGR_SETTLE_TURN && !q->sweeps; i++) {
+		struct mail *mail = q->fresh_head;
+
+		if (!mail || mail->active > before)
+			return;
+		fresh_leave(mail);
+		if (mail->vanished)
+			continue;
+		if (queue_move(&q->queue, mail->id, QUEUE_INCOMING, QUEUE_ACTIVE))
+			mail->place = QUEUE_ACTIVE;
+		else if (errno != ENOENT)
+			log_warning("%s: cannot be moved to active: %s", mail->id, strerror(errno));
+	}
+}
+
 static void mail_free(struct mail *mail)
 {
 	forget(mail);
+	fresh_leave(mail);
 	undirty(mail);
 	close_file(mail);
 	arena_free(&mail->arena);
@@ -181,6 +223,8 @@ static void begin(struct mail *mail)
 
 	mail->known = true;
 	mail->active = os_now();
+	if (mail->place == QUEUE_INCOMING)
+		fresh_add(mail);
 	q->recipients += mail->left;
 	figures_set(FIGURE_queue_now, (int64_t)q->mails.count);
 	log_info("%s: from=<%.*s>, size=%lld, nrcpt=%u (queue active)", mail->id,
@@ -196,7 +240,7 @@ static void begin(struct mail *mail)
 	}
 }
 
-/* Read the envelope and move the file; on failure the message is freed. */
+/* Read the envelope, and move an old file; on failure the message is freed. */
 static enum mail_taken admit(struct mail *mail, enum queue_name from)
 {
 	struct qmgr *q = mail->qmgr;
@@ -214,7 +258,8 @@ static enum mail_taken admit(struct mail *mail, enum queue_name from)
 		mail_free(mail);
 		return MAIL_GONE;
 	}
-	if (from != QUEUE_ACTIVE && !queue_move(&q->queue, mail->id, from, QUEUE_ACTIVE)) {
+	mail->place = from == QUEUE_INCOMING ? QUEUE_INCOMING : QUEUE_ACTIVE;
+	if (mail->place != from && !queue_move(&q->queue, mail->id, from, mail->place)) {
 		if (errno != ENOENT)
 			log_warning("%s: cannot be moved to active: %s", mail->id, strerror(errno));
 		map_remove(&q->mails, slice_from(mail->id));
@@ -229,7 +274,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 {
 	struct mail *mail;
 
-	if (mail_find(q, slice_from(id)) || (from == QUEUE_ACTIVE && leftover_is(q, id))) {
+	if (mail_find(q, slice_from(id)) || leftover_is(q, id)) {
 		os_close(&fd);
 		return MAIL_GONE;
 	}
@@ -238,7 +283,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 		return MAIL_NO_ROOM;
 	}
 	if (fd < 0)
-		fd = os_openat(q->queue.folder[from], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+		fd = queue_open_file(&q->queue, from, id, O_RDONLY);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
 			return MAIL_NO_ROOM;
@@ -260,8 +305,7 @@ int mail_fd(struct mail *mail)
 
 	if (mail->fd >= 0)
 		return mail->fd;
-	mail->fd = os_openat(
-		q->queue.folder[QUEUE_ACTIVE], mail->id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	mail->fd = queue_open_file(&q->queue, mail->place, mail->id, O_RDONLY);
 	if (mail->fd >= 0)
 		q->open_files++;
 	return mail->fd;
@@ -354,8 +398,7 @@ void mail_lost(struct mail *mail)
 
 static int open_for_marks(struct mail *mail)
 {
-	int fd = os_openat(mail->qmgr->queue.folder[QUEUE_ACTIVE], mail->id,
-		O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = queue_open_file(&mail->qmgr->queue, mail->place, mail->id, O_RDWR);
 
 	if (fd < 0 && errno == ENOENT)
 		mail_lost(mail);
@@ -485,13 +528,13 @@ static void remove_file(struct mail *mail)
 {
 	struct qmgr *q = mail->qmgr;
 
-	if (os_unlinkat(q->queue.folder[QUEUE_ACTIVE], mail->id, 0)) {
+	if (queue_remove(&q->queue, mail->place, mail->id)) {
 		log_info("%s: removed", mail->id);
 	} else if (errno != ENOENT) {
 		log_error("%s: cannot be removed: %s; trying again", mail->id, strerror(errno));
 		mark_one(mail);
 		if (!mail->vanished)
-			leftover_add(q, mail->id);
+			leftover_add(q, mail->id, mail->place);
 	}
 }
 
@@ -647,12 +690,12 @@ void mail_record(struct mail *mail)
 	if (fd >= 0)
 		write_results(mail, fd);
 	os_close(&fd);
-	if (!queue_move(&q->queue, mail->id, QUEUE_ACTIVE, to)) {
+	if (!queue_move(&q->queue, mail->id, mail->place, to)) {
 		if (errno != ENOENT)
 			log_error("%s: cannot be moved to %s: %s", mail->id, queue_folder_name(to),
 				strerror(errno));
 		if (errno != ENOENT)
-			intake_scan(q, QUEUE_ACTIVE);
+			intake_scan(q, mail->place);
 		return;
 	}
 	if (!mail->hold)

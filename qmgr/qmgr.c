@@ -92,6 +92,7 @@ static void housekeeping(struct timer *timer)
 	resolve_expire(q);
 	notify_expire(q);
 	deliver_housekeeping(q);
+	mail_settle_some(q);
 	schedule_resume(q, loop_now(q->loop), false);
 	loop_timer_start(q->loop, timer, HOUSEKEEPING);
 }

@@ -28,6 +28,9 @@ enum {
 		10000, /* finished files whose removal is tried again; others wait for the next start */
 	QMGR_OPEN_FILES =
 		1024, /* queue files kept open; more are opened again when they are needed */
+	QMGR_SETTLE =
+		2, /* seconds after which a message that is still being delivered moves from incoming/ to active/ */
+	QMGR_SETTLE_TURN = 1000, /* of them at a time */
 	QMGR_TURN_FILES = 64, /* files looked at in one turn of the loop */
 	QMGR_TURN_SYNCS = 8, /* of them, synced to disk */
 	QMGR_RESOLVE_WINDOW = 512, /* questions to directoryd without an answer yet */
@@ -36,8 +39,8 @@ enum {
 	QMGR_DEFERRED_LIMIT =
 		1000000, /* deferred messages whose next try is kept in memory; others wait for the next scan */
 	QMGR_AGENTS = 32, /* processes of one transport */
-	QMGR_AGENT_DEPTH = 4, /* deliveries given to one agent at a time */
-	QMGR_AGENT_BUSY = 2, /* from here on another agent is asked for */
+	QMGR_AGENT_DEPTH = 32, /* deliveries given to one agent at a time */
+	QMGR_AGENT_BUSY = 12, /* from here on another agent is asked for */
 	QMGR_AGENT_WAIT = 30, /* seconds without any agent until a transport's mail is deferred */
 	QMGR_REFUSED_WAIT = 3000, /* ms until a refused further agent is asked for again */
 	QMGR_REFUSED_FIRST = 200, /* likewise when there is none at all */
@@ -87,6 +90,7 @@ struct mail {
 	struct arena arena;
 	struct queue_envelope envelope;
 	struct target *targets; /* one for each recipient of the envelope */
+	enum queue_name place; /* where its file stands: incoming/ or active/ */
 	int fd; /* read-only, or -1: opened when needed */
 	int64_t active; /* microseconds since 1970 */
 	uint32_t left; /* recipients that were not done when it came */
@@ -107,6 +111,7 @@ struct mail {
 		*list; /* the one list it is on: to resolve, to report, to retire; or NULL */
 	struct mail *next, *before;
 	struct mail *dirty_next;
+	struct mail *fresh_next, *fresh_before; /* among those in incoming/ */
 };
 struct mail_list {
 	struct mail *head, *tail;
@@ -207,6 +212,8 @@ struct qmgr {
 	int64_t recipients; /* of all of them */
 	unsigned open_files;
 	struct mail_list retiring;
+	/* Messages whose files stand in incoming/, oldest first. Most are delivered before a move would be worth its cost. */
+	struct mail *fresh_head, *fresh_tail;
 	struct mail *dirty;
 	struct deferred mark, retire;
 	struct timer retire_more;
@@ -298,9 +305,12 @@ void mail_retire_some(struct qmgr *q);
 void mail_mark_dirty(struct qmgr *q);
 bool mail_idle(const struct qmgr *q);
 
+/* Once a second: what takes longer than a moment moves to active/. */
+void mail_settle_some(struct qmgr *q);
+
 /* --- leftover.c --- */
-/* The file of a finished message in active/ could not be removed: try again, first in a second, then less and less often. */
-void leftover_add(struct qmgr *q, const char *id);
+/* The file of a finished message could not be removed: try again, first in a second, then less and less often. */
+void leftover_add(struct qmgr *q, const char *id, enum queue_name place);
 /* Is that message one of these? */
 bool leftover_is(const struct qmgr *q, const char *id);
 

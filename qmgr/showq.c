@@ -87,8 +87,7 @@ static bool list_file(struct client *client, enum queue_name folder, const char 
 {
 	struct queue_envelope envelope;
 	struct arena arena;
-	int fd = os_openat(
-		client->showq->queue.folder[folder], id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = queue_open_file(&client->showq->queue, folder, id, O_RDONLY);
 	bool ok;
 
 	if (fd < 0)
@@ -181,8 +180,7 @@ static void open_file(struct client *client, struct slice wanted)
 		return;
 	}
 	for (enum queue_name folder = 0; folder < QUEUE_NAMES; folder++) {
-		int fd = os_openat(client->showq->queue.folder[folder], id,
-			O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+		int fd = queue_open_file(&client->showq->queue, folder, id, O_RDONLY);
 
 		if (fd < 0)
 			continue;

@@ -132,6 +132,14 @@ bool os_fdatasync(int fd)
 	return !faulted(OS_FSYNC, NULL) && fdatasync(fd) == 0;
 }
 
+void os_write_begin(int fd)
+{
+	int error = errno;
+
+	(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	errno = error;
+}
+
 bool os_renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
 	return !faulted(OS_RENAME, from) && renameat(from_dir, from, to_dir, to) == 0;

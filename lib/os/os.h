@@ -52,6 +52,9 @@ MUST_CHECK ssize_t os_read_file(int dir, const char *path, char *data, size_t le
 /* A failed fsync is a failure: never call it again on the same data and call that good. */
 MUST_CHECK bool os_fsync(int fd);
 MUST_CHECK bool os_fdatasync(int fd);
+/* Start writing what is dirty of the file without waiting: a hint before the fsyncs of several files, so that the disk works on
+ * all of them and a journal commits them together. What fails here fails again at fsync. */
+void os_write_begin(int fd);
 MUST_CHECK bool os_renameat(int from_dir, const char *from, int to_dir, const char *to);
 MUST_CHECK bool os_linkat(int from_dir, const char *from, int to_dir, const char *to);
 MUST_CHECK bool os_unlinkat(int dir, const char *path, int flags);

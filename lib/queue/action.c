@@ -69,7 +69,7 @@ static bool change(int fd, enum queue_action action)
 static enum queue_outcome change_file(
 	struct queue *queue, const char *id, enum queue_action action, enum queue_name name)
 {
-	int fd = os_openat(queue->folder[name], id, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	int fd = queue_open_file(queue, name, id, O_RDWR);
 	enum queue_outcome result;
 
 	if (fd < 0)
@@ -96,7 +96,7 @@ enum queue_outcome queue_act(struct queue *queue, const char *id, enum queue_act
 	*now = name;
 	switch (action) {
 	case QUEUE_DO_DELETE:
-		return outcome(os_unlinkat(queue->folder[name], id, 0));
+		return outcome(queue_remove(queue, name, id));
 	case QUEUE_DO_HOLD:
 		return move_file(queue, id, name, QUEUE_HOLD, now);
 	case QUEUE_DO_RELEASE:

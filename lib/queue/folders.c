@@ -11,7 +11,11 @@
 
 /* Digits and letters without I L O U, in ASCII order: ids sort as their times do. */
 static const char ALPHABET[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-enum { TIME_DIGITS = 11, RANDOM_DIGITS = QUEUE_ID_LENGTH - TIME_DIGITS };
+enum {
+	TIME_DIGITS = 11,
+	RANDOM_DIGITS = QUEUE_ID_LENGTH - TIME_DIGITS,
+	SHARE_DIGIT = TIME_DIGITS - 5 /* changes every 2^20 microseconds */
+};
 
 static const char *const FOLDERS[QUEUE_NAMES] = { "incoming", "active", "deferred", "hold",
 	"corrupt" };
@@ -31,30 +35,42 @@ static bool open_folder(struct queue *queue, int base, enum queue_name name, boo
 }
 
 /* As many as there are, without a gap. */
-static void open_nurseries(struct queue *queue, int base, bool create)
+static void open_shares(struct queue *queue, bool create)
 {
-	char name[16];
+	int incoming = queue->folder[QUEUE_INCOMING];
+	char name[8];
 
-	queue->nursery_count = 0;
-	if (create && !os_mkdirat(base, "nursery", 0700) && errno != EEXIST)
-		return;
-	for (unsigned i = 0; i < QUEUE_NURSERIES; i++) {
-		snprintf(name, sizeof(name), "nursery/%x", i);
-		if (create && !os_mkdirat(base, name, 0700) && errno != EEXIST)
+	queue->share_count = 0;
+	for (unsigned i = 0; i < QUEUE_SHARES; i++) {
+		snprintf(name, sizeof(name), "%x", i);
+		if (create && !os_mkdirat(incoming, name, 0700) && errno != EEXIST)
 			return;
-		queue->nursery[i] = os_openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (queue->nursery[i] < 0)
+		queue->share[i] = os_openat(incoming, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (queue->share[i] < 0)
 			return;
-		queue->nursery_count++;
+		queue->share_count++;
 	}
 }
 
-int queue_nursery(const struct queue *queue, const char *id)
+int queue_folder(const struct queue *queue, enum queue_name name, const char *id)
 {
-	unsigned char last = (unsigned char)id[QUEUE_ID_LENGTH - 1];
+	const char *digit;
 
-	return queue->nursery_count ? queue->nursery[last % queue->nursery_count]
-				    : queue->folder[QUEUE_INCOMING];
+	if (name != QUEUE_INCOMING || !queue->share_count || strlen(id) != QUEUE_ID_LENGTH)
+		return queue->folder[name];
+	digit = strchr(ALPHABET, id[SHARE_DIGIT]);
+	return digit ? queue->share[(unsigned)(digit - ALPHABET) % queue->share_count]
+		     : queue->folder[name];
+}
+
+int queue_open_file(const struct queue *queue, enum queue_name name, const char *id, int flags)
+{
+	return os_openat(queue_folder(queue, name, id), id, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+}
+
+bool queue_remove(const struct queue *queue, enum queue_name name, const char *id)
+{
+	return os_unlinkat(queue_folder(queue, name, id), id, 0);
 }
 
 bool queue_open(struct queue *queue, const char *path, bool create, char *error, size_t error_size)
@@ -63,7 +79,7 @@ bool queue_open(struct queue *queue, const char *path, bool create, char *error,
 
 	for (unsigned i = 0; i < QUEUE_NAMES; i++)
 		queue->folder[i] = -1;
-	queue->nursery_count = 0;
+	queue->share_count = 0;
 	if (create && !os_mkdirat(AT_FDCWD, path, 0700) && errno != EEXIST) {
 		snprintf(error, error_size, "%s: %s", path, strerror(errno));
 		return false;
@@ -81,8 +97,8 @@ bool queue_open(struct queue *queue, const char *path, bool create, char *error,
 			return false;
 		}
 	}
-	open_nurseries(queue, base, create);
 	os_close(&base);
+	open_shares(queue, create);
 	return true;
 }
 
@@ -92,8 +108,8 @@ void queue_close(struct queue *queue)
 		if (queue->folder[i] >= 0)
 			os_close(&queue->folder[i]);
 	}
-	while (queue->nursery_count > 0)
-		os_close(&queue->nursery[--queue->nursery_count]);
+	while (queue->share_count > 0)
+		os_close(&queue->share[--queue->share_count]);
 }
 
 static void write_digits(char *at, unsigned count, uint64_t value)
@@ -132,7 +148,7 @@ bool queue_id_valid(struct slice id)
 
 bool queue_move(struct queue *queue, const char *id, enum queue_name from, enum queue_name to)
 {
-	return os_renameat(queue->folder[from], id, queue->folder[to], id);
+	return os_renameat(queue_folder(queue, from, id), id, queue_folder(queue, to, id), id);
 }
 
 /* A file that cleanup is still writing. */
@@ -154,33 +170,6 @@ static DIR *open_listing(int at)
 	if (!folder)
 		os_close(&fd);
 	return folder;
-}
-
-bool queue_each(struct queue *queue, enum queue_name name,
-	bool (*each)(void *context, const char *id, bool valid), void *context)
-{
-	DIR *folder = open_listing(queue->folder[name]);
-	bool ok;
-
-	if (!folder)
-		return false;
-	for (;;) {
-		struct dirent *entry;
-		struct slice text;
-
-		errno = 0;
-		entry = readdir(folder);
-		ok = entry || errno == 0;
-		if (!entry)
-			break;
-		text = slice_from(entry->d_name);
-		if (entry->d_name[0] == '.' || is_unfinished(text))
-			continue;
-		if (!each(context, entry->d_name, queue_id_valid(text)))
-			break;
-	}
-	closedir(folder);
-	return ok;
 }
 
 bool queue_lock(int fd)
@@ -219,7 +208,7 @@ unsigned queue_remove_unfinished(struct queue *queue)
 {
 	unsigned removed = remove_unfinished_in(queue->folder[QUEUE_INCOMING]);
 
-	for (unsigned i = 0; i < queue->nursery_count; i++)
-		removed += remove_unfinished_in(queue->nursery[i]);
+	for (unsigned i = 0; i < queue->share_count; i++)
+		removed += remove_unfinished_in(queue->share[i]);
 	return removed;
 }

@@ -75,7 +75,4 @@ static inline void store_u64(unsigned char *p, uint64_t value)
 	store_u32(p + 4, (uint32_t)(value >> 32));
 }
 
-/* The folder in which the unfinished file of `id` stands. */
-int queue_nursery(const struct queue *queue, const char *id);
-
 #endif

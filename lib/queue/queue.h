@@ -27,15 +27,16 @@ enum queue_name {
 enum { QUEUE_ID_LENGTH = 16, QUEUE_ID_SIZE = QUEUE_ID_LENGTH + 1, QUEUE_CONTENT_OFFSET = 512 };
 
 /* The folders as descriptors: everything works relative to them. */
-enum { QUEUE_NURSERIES = 16 };
+enum { QUEUE_SHARES = 16 };
 struct queue {
 	int folder[QUEUE_NAMES];
-	/* Where unfinished files are made, nursery/0 to nursery/f, spread over the disk: ext4 looks past every inode that was lately
-	 * removed near a folder when it makes a file there, and a queue removes as many as it makes. None: incoming/ does it. */
-	int nursery[QUEUE_NURSERIES];
-	unsigned nursery_count;
+	/* incoming/0 to incoming/f, spread over the disk: ext4 looks past every inode that was lately removed near a folder when it
+	 * makes a file there, and a queue removes as many as it makes. Messages of the same second share one, so that one sync of
+	 * the folder does for many. None: incoming/ itself does it. */
+	int share[QUEUE_SHARES];
+	unsigned share_count;
 };
-/* Open the folders below `path` (made when missing and `create`; nurseries are optional). */
+/* Open the folders below `path` (made when missing and `create`; shares are optional). */
 MUST_CHECK bool queue_open(
 	struct queue *queue, const char *path, bool create, char *error, size_t error_size);
 void queue_close(struct queue *queue);
@@ -44,6 +45,12 @@ const char *queue_folder_name(enum queue_name name);
  * with O_EXCL, so never twice in a queue. */
 void queue_id_new(char id[QUEUE_ID_SIZE]);
 bool queue_id_valid(struct slice id);
+/* The descriptor of the folder in which file `id` of `name` stands, or would. The queue's. */
+int queue_folder(const struct queue *queue, enum queue_name name, const char *id);
+/* The file of `id`, opened without following links or waiting for a FIFO's other end; -1 with errno. The caller's. */
+MUST_CHECK int queue_open_file(
+	const struct queue *queue, enum queue_name name, const char *id, int flags);
+MUST_CHECK bool queue_remove(const struct queue *queue, enum queue_name name, const char *id);
 
 /* What the first block says. Times are microseconds since 1970. */
 struct queue_info {
@@ -85,20 +92,26 @@ struct queue_envelope {
 
 /* --- writing, in cleanup --- */
 struct queue_writer; /* one file being made */
-/* Begins queue file `id`. It appears as "ID.tmp" in incoming/ when the first 128 KiB are full, or with the envelope. A writer is
- * used by one thread at a time. */
+/* Begins queue file `id`. It appears as "ID.tmp" in its folder when the first 128 KiB are full, or with the envelope. A writer
+ * is used by one thread at a time. */
 MUST_CHECK struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t arrival);
 MUST_CHECK bool queue_write_content(struct queue_writer *w, struct slice content);
 /* Writes envelope records and first block. Nothing is durable yet. */
 MUST_CHECK bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope);
-/* fsync the file, rename it to its id, fsync the folder: durable when true. May run on another thread than the rest. */
-MUST_CHECK bool queue_commit(struct queue_writer *w);
+/* It goes to hold/ instead of incoming/: no crash lets it go from there, and qmgr never finds it before. */
+void queue_writer_hold(struct queue_writer *w);
+/* fsync each file, rename it to its id, fsync their folders, each once: what a commit costs the disk is shared. Durable are
+ * those of which queue_writer_error says 0 afterwards; one that fails harms no other. A writer whose envelope could not be
+ * written fails here. May run on another thread than the rest. Returns how many syncs it took. */
+unsigned queue_commit(struct queue_writer *const *writers, unsigned count);
+/* The errno of what failed first; 0: nothing has. */
+int queue_writer_error(const struct queue_writer *w);
 int64_t queue_content_size(const struct queue_writer *w);
 /* A read-only descriptor of the committed file, the caller's. */
 MUST_CHECK int queue_reopen(struct queue_writer *w);
 /* Remove what is not committed, free. */
 void queue_writer_free(struct queue_writer **w);
-/* Remove files in incoming/ whose writer died before the commit; those of living writers are locked. Returns how many. */
+/* Remove unfinished files whose writer died before the commit; those of living writers are locked. Returns how many. */
 unsigned queue_remove_unfinished(struct queue *queue);
 
 /* --- reading and marking, in qmgr, showq, postcat --- */
@@ -114,9 +127,5 @@ MUST_CHECK bool queue_mark_done(int fd, struct queue_envelope *envelope, uint32_
 MUST_CHECK bool queue_update(int fd, struct queue_envelope *envelope);
 MUST_CHECK bool queue_move(
 	struct queue *queue, const char *id, enum queue_name from, enum queue_name to);
-/* Each file of a folder, in no order; stops when `each` returns false. Names that are no ids are passed with valid = false;
- * unfinished files and names with a leading dot are left out. */
-bool queue_each(struct queue *queue, enum queue_name name,
-	bool (*each)(void *context, const char *id, bool valid), void *context);
 
 #endif

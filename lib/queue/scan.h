@@ -12,7 +12,8 @@ struct queue_scan; /* NULL is a scan that has ended */
 
 /* NULL with errno when the folder cannot be read. */
 struct queue_scan *queue_scan_open(const struct queue *queue, enum queue_name name);
-/* The next queue id (names that are none are passed over); false at the end, or on a read error with errno not 0. */
+/* The next queue id (names that are none are passed over); false at the end. A file in incoming/ that stands outside its share is
+ * moved there first. */
 MUST_CHECK bool queue_scan_next(struct queue_scan *scan, char id[QUEUE_ID_SIZE]);
 void queue_scan_close(struct queue_scan **scan);
 

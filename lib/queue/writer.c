@@ -25,6 +25,8 @@ struct queue_writer {
 	struct buffer pending; /* what comes at `written` of the file */
 	int64_t written;
 	struct queue_block block;
+	enum queue_name place; /* where the finished file goes: incoming/ or hold/ */
+	int error; /* the errno of what failed first */
 	bool named; /* renamed to its id */
 	bool committed; /* and durable */
 };
@@ -53,13 +55,21 @@ struct queue_writer *queue_create(struct queue *queue, const char *id, int64_t a
 /* The file is made when there is something to write, so that a small message touches the disk on the thread that syncs it. */
 static bool open_file(struct queue_writer *w)
 {
-	w->fd = os_openat(queue_nursery(w->queue, w->id), w->temporary,
+	w->fd = os_openat(queue_folder(w->queue, QUEUE_INCOMING, w->id), w->temporary,
 		O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	/* The lock tells queue_remove_unfinished of another process that this file has a writer. */
 	return w->fd >= 0 && queue_lock(w->fd);
 }
 
-static bool flush(struct queue_writer *w)
+/* What goes wrong once is wrong for good: a file with a hole must never be committed. */
+static bool note(struct queue_writer *w, bool good)
+{
+	if (!good && !w->error)
+		w->error = errno ? errno : EIO;
+	return good;
+}
+
+static bool write_pending(struct queue_writer *w)
 {
 	if (w->pending.failed) {
 		errno = ENOMEM;
@@ -72,6 +82,11 @@ static bool flush(struct queue_writer *w)
 	w->written += (int64_t)w->pending.length;
 	buffer_clear(&w->pending);
 	return true;
+}
+
+static bool flush(struct queue_writer *w)
+{
+	return note(w, write_pending(w));
 }
 
 static int64_t count_lines(struct slice content)
@@ -94,7 +109,7 @@ bool queue_write_content(struct queue_writer *w, struct slice content)
 
 		if (!buffer_add(&w->pending, part)) {
 			errno = ENOMEM;
-			return false;
+			return note(w, false);
 		}
 		content = slice_tail(content, part.length);
 		if (w->pending.length >= WRITER_BUFFER && !flush(w))
@@ -103,7 +118,7 @@ bool queue_write_content(struct queue_writer *w, struct slice content)
 	return true;
 }
 
-bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope)
+static bool write_envelope(struct queue_writer *w, const struct queue_envelope *envelope)
 {
 	struct queue_info *info = &w->block.info;
 	size_t start = w->pending.length;
@@ -130,16 +145,80 @@ bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *e
 	return flush(w) && os_pwrite_all(w->fd, bytes, sizeof(bytes), 0);
 }
 
-bool queue_commit(struct queue_writer *w)
+bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope)
 {
-	int folder = w->queue->folder[QUEUE_INCOMING];
+	errno = 0;
+	return note(w, write_envelope(w, envelope));
+}
 
-	if (!os_fsync(w->fd) ||
-		!os_renameat(queue_nursery(w->queue, w->id), w->temporary, folder, w->id))
-		return false;
-	w->named = true;
-	w->committed = os_fsync(folder);
-	return w->committed;
+void queue_writer_hold(struct queue_writer *w)
+{
+	w->place = QUEUE_HOLD;
+}
+
+int queue_writer_error(const struct queue_writer *w)
+{
+	return w->error;
+}
+
+static bool sync_file(struct queue_writer *w)
+{
+	if (w->fd >= 0)
+		return note(w, os_fsync(w->fd));
+	errno = EBADF;
+	return note(w, false);
+}
+
+/* The folder in which it stands when it is named. */
+static int home(const struct queue_writer *w)
+{
+	return queue_folder(w->queue, w->place, w->id);
+}
+
+static void name_file(struct queue_writer *w)
+{
+	int folder = queue_folder(w->queue, QUEUE_INCOMING, w->id);
+
+	w->named = note(w, os_renameat(folder, w->temporary, home(w), w->id));
+}
+
+/* The folder of the first writer that waits for it, and with it all that wait for the same. */
+static void sync_folder(struct queue_writer *const *writers, unsigned count)
+{
+	int folder = home(writers[0]);
+	bool good = os_fsync(folder);
+	int error = errno;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct queue_writer *w = writers[i];
+
+		if (!w->named || w->committed || w->error || home(w) != folder)
+			continue;
+		errno = error;
+		w->committed = note(w, good);
+	}
+}
+
+/* Step by step for all of them: a name that changes between two fsyncs would make the second write the folder again. */
+unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
+{
+	unsigned syncs = 0;
+
+	for (unsigned i = 0; count > 1 && i < count; i++)
+		if (writers[i]->fd >= 0 && !writers[i]->error)
+			os_write_begin(writers[i]->fd);
+	for (unsigned i = 0; i < count; i++)
+		if (!writers[i]->error)
+			syncs += sync_file(writers[i]);
+	for (unsigned i = 0; i < count; i++)
+		if (!writers[i]->error)
+			name_file(writers[i]);
+	for (unsigned i = 0; i < count; i++)
+		if (writers[i]->named && !writers[i]->committed && !writers[i]->error) {
+			sync_folder(writers + i, count - i);
+			syncs++;
+		}
+	return syncs;
 }
 
 int64_t queue_content_size(const struct queue_writer *w)
@@ -149,7 +228,7 @@ int64_t queue_content_size(const struct queue_writer *w)
 
 int queue_reopen(struct queue_writer *w)
 {
-	return os_openat(w->queue->folder[QUEUE_INCOMING], w->id, O_RDONLY | O_NOFOLLOW, 0);
+	return queue_open_file(w->queue, w->place, w->id, O_RDONLY);
 }
 
 void queue_writer_free(struct queue_writer **writer)
@@ -161,8 +240,7 @@ void queue_writer_free(struct queue_writer **writer)
 	/* A file that cannot be removed here is never complete under its id unless its folder's sync failed; then it may be
 	 * delivered although the client was told to try again, which is a duplicate and no loss. */
 	if (w->fd >= 0 && !w->committed &&
-		!os_unlinkat(w->named ? w->queue->folder[QUEUE_INCOMING]
-				      : queue_nursery(w->queue, w->id),
+		!os_unlinkat(w->named ? home(w) : queue_folder(w->queue, QUEUE_INCOMING, w->id),
 			w->named ? w->id : w->temporary, 0))
 		errno = 0;
 	if (w->fd >= 0)

@@ -180,9 +180,19 @@ struct delivery_source {
 	struct slice
 		prefix; /* header lines to stand before it, LF: Return-Path, X-Original-To, Delivered-To */
 };
-/* Into new/ of INBOX of the user's `folder` (relative to mail_dir; made when missing): tmp/, fsync, rename, fsync folder. Durable when STORE_OK. */
-enum store_status store_deliver(int mail_dir, const char *folder,
-	const struct delivery_source *source, int64_t quota, char *error, size_t error_size);
+enum { STORE_DELIVERIES = 16 /* that are made together, at most */ };
+/* One message for one mailbox. */
+struct store_delivery {
+	const char *folder; /* the user's, relative to mail_dir; made when missing */
+	const struct delivery_source *source;
+	int64_t quota; /* bytes; 0: none */
+	/* what became of it */
+	enum store_status status;
+	char error[256]; /* why, when it is not STORE_OK; cut when too long */
+};
+/* Into new/ of each user's INBOX: tmp/, fsync, rename, fsync of the folder. Durable when STORE_OK. Those for one mailbox share the
+ * sync of its folder; one that fails harms no other. At most STORE_DELIVERIES. */
+void store_deliver(int mail_dir, struct store_delivery *deliveries, unsigned count);
 
 /* POP3's exclusive session lock on a user's INBOX; held until store_close. STORE_LOCKED when somebody else has it. */
 enum store_status store_pop3_lock(struct store *store);

@@ -253,6 +253,10 @@ class Instance:
     def maildir(self, user="one"):
         return self.path / "mail" / DOMAIN / user
 
+    def queue_files(self, *folders):
+        """The files in these folders of the queue; incoming/ has more folders in it."""
+        return [path for folder in folders for path in (self.path / "queue" / folder).rglob("*") if not path.is_dir()]
+
     def delivered_files(self, user="one"):
         folder = self.maildir(user)
         return [p for sub in ("new", "cur") for p in (folder / sub).glob("*")]

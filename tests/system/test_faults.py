@@ -70,6 +70,5 @@ def test_a_failing_call_loses_and_tears_nothing(make_instance, fault):
     instance.postern("flush")
     wait_for(lambda: acknowledged <= delivered(instance), f"{acknowledged} in the mailbox\n{instance.log_tail()}")
     wait_for(lambda: not instance.queue(), f"an empty queue\n{instance.log_tail()}")
-    for folder in ("incoming", "active", "corrupt"):
-        assert not list((instance.path / "queue" / folder).iterdir())
+    assert not instance.queue_files("incoming", "active", "corrupt")
     assert len(instance.messages()) == len(instance.delivered_files())

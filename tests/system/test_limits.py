@@ -223,7 +223,7 @@ def test_unfinished_messages_keep_nobody_from_sending(make_instance):
     wait_for(lambda: len(instance.delivered_files()) == 2, "both messages")
     for client in held:
         client.close()
-    wait_for(lambda: not list((instance.path / "queue" / "nursery").rglob("*.tmp")), "what was not ended to go")
+    wait_for(lambda: not list((instance.path / "queue" / "incoming").rglob("*.tmp")), "what was not ended to go")
 
 
 def test_pop3_tells_its_capabilities_as_a_list_before_and_after_login(instance):

@@ -189,4 +189,4 @@ def test_failing_disk_is_a_4xx_that_leaves_nothing_and_passes(make_instance, fau
             answer = smtp.data("Subject: a\n\nb\n")
         assert answer[0] == wanted, f"{fault}: {answer}\n{instance.log_tail()}"
         if wanted != 250:
-            assert not list((instance.path / "queue/incoming").iterdir())
+            assert not instance.queue_files("incoming")

@@ -31,7 +31,7 @@ def empty(instance):
 
 
 def files(instance, *folders):
-    return [p for folder in folders for p in (instance.path / "queue" / folder).iterdir()]
+    return instance.queue_files(*folders)
 
 
 def report_to(instance, user="one"):
@@ -329,10 +329,10 @@ def test_a_finished_message_that_cannot_be_removed_is_tried_again(make_instance)
     sent = instance.send(to="one")
     instance.wait_message(sent)
     failed = instance.wait_log(r"qmgr\[\d+\]: error: ([0-9A-Za-z]+): cannot be removed: Input/output error")
-    assert files(instance, "active")
+    assert files(instance, "incoming", "active")
     instance.postern("flush")
     instance.wait_log(rf"{failed[1]}: removed")
-    assert not files(instance, "active") and empty(instance)
+    assert not files(instance, "incoming", "active") and empty(instance)
     assert instance.log().count("cannot be removed") == 1
     assert len(instance.messages()) == 1
 

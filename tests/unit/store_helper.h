@@ -170,8 +170,8 @@ UNUSED_HELPER static enum store_status deliver_as(
 {
 	struct delivery_source source = { .size = (int64_t)strlen(text),
 		.prefix = SLICE("Delivered-To: one\n") };
-	char path[128], error[200];
-	enum store_status status;
+	struct store_delivery delivery = { .folder = "user", .source = &source, .quota = quota };
+	char path[128];
 	int top = open(w->top, O_RDONLY | O_DIRECTORY);
 
 	for (const char *p = text; *p; p++)
@@ -179,11 +179,11 @@ UNUSED_HELPER static enum store_status deliver_as(
 	snprintf(path, sizeof(path), "%s/source-%u", w->top, who);
 	source.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	assert_int_equal(write(source.fd, text, strlen(text)), strlen(text));
-	status = store_deliver(top, "user", &source, quota, error, sizeof(error));
+	store_deliver(top, &delivery, 1);
 	close(source.fd);
 	close(top);
 	unlink(path);
-	return status;
+	return delivery.status;
 }
 
 UNUSED_HELPER static enum store_status deliver_quota(

@@ -14,6 +14,7 @@
 
 #include "os/os.h"
 #include "queue/format.h"
+#include "queue/scan.h"
 
 enum { MEMORY = 64 << 20 };
 
@@ -95,14 +96,17 @@ static bool commit(struct fixture *f, size_t size, char id[QUEUE_ID_SIZE])
 
 		ok = queue_write_content(w, slice_head(slice_of(line, 60), size - i));
 	}
-	ok = ok && queue_write_envelope(w, &envelope) && queue_commit(w);
+	ok = ok && queue_write_envelope(w, &envelope);
+	if (ok)
+		queue_commit(&w, 1);
+	ok = ok && queue_writer_error(w) == 0;
 	queue_writer_free(&w);
 	return ok;
 }
 
 static int open_file(struct fixture *f, const char *id)
 {
-	int fd = os_openat(f->queue.folder[QUEUE_INCOMING], id, O_RDWR, 0);
+	int fd = queue_open_file(&f->queue, QUEUE_INCOMING, id, O_RDWR);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -395,21 +399,38 @@ static int fail_after(enum os_call call, const char *path)
 	return countdown-- == 0 ? failure : 0;
 }
 
-static bool count_one(void *context, const char *id, bool valid)
+static unsigned count_names(int at)
 {
-	++*(unsigned *)context;
-	return true;
-}
-
-static unsigned count_entries(struct fixture *f)
-{
-	DIR *folder = fdopendir(os_openat(f->queue.folder[QUEUE_INCOMING], ".", O_RDONLY, 0));
+	DIR *folder = fdopendir(os_openat(at, ".", O_RDONLY, 0));
 	unsigned count = 0;
 
 	while (readdir(folder))
 		count++;
 	closedir(folder);
 	return count - 2;
+}
+
+/* Files in incoming/, finished or not. */
+static unsigned count_entries(struct fixture *f)
+{
+	unsigned count = count_names(f->queue.folder[QUEUE_INCOMING]) - QUEUE_SHARES;
+
+	for (unsigned i = 0; i < QUEUE_SHARES; i++)
+		count += count_names(f->queue.share[i]);
+	return count;
+}
+
+static unsigned count_ids(struct fixture *f, enum queue_name name)
+{
+	struct queue_scan *scan = queue_scan_open(&f->queue, name);
+	char id[QUEUE_ID_SIZE];
+	unsigned count = 0;
+
+	assert_non_null(scan);
+	while (queue_scan_next(scan, id))
+		count++;
+	queue_scan_close(&scan);
+	return count;
 }
 
 static void every_failing_call_fails_the_commit_and_leaves_nothing(void **state)
@@ -430,7 +451,7 @@ static void every_failing_call_fails_the_commit_and_leaves_nothing(void **state)
 			ok = commit(f, 300000, id);
 			os_fault_hook = NULL;
 			if (ok) {
-				assert_true(os_unlinkat(f->queue.folder[QUEUE_INCOMING], id, 0));
+				assert_true(queue_remove(&f->queue, QUEUE_INCOMING, id));
 				break;
 			}
 			failures++;
@@ -514,17 +535,16 @@ static void unfinished_files_are_removed_but_not_those_of_living_writers(void **
 		done[QUEUE_ID_SIZE];
 	static const char content[200000];
 	struct queue_writer *w;
-	unsigned seen = 0;
 	int fd;
 
 	queue_id_new(dead);
 	snprintf(name, sizeof(name), "%s.tmp", dead);
-	/* One of a queue without nurseries, one of a nursery. */
-	assert_int_equal(f->queue.nursery_count, QUEUE_NURSERIES);
+	/* One of a queue without shares, one of a share. */
+	assert_int_equal(f->queue.share_count, QUEUE_SHARES);
 	fd = os_openat(f->queue.folder[QUEUE_INCOMING], name, O_RDWR | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	os_close(&fd);
-	fd = os_openat(f->queue.nursery[3], name, O_RDWR | O_CREAT, 0600);
+	fd = os_openat(f->queue.share[3], name, O_RDWR | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	os_close(&fd);
 	queue_id_new(alive);
@@ -533,9 +553,8 @@ static void unfinished_files_are_removed_but_not_those_of_living_writers(void **
 	assert_true(queue_write_content(w, slice_of(content, sizeof(content))));
 	assert_true(commit(f, 60, done));
 	assert_int_equal(queue_remove_unfinished(&f->queue), 2);
-	assert_int_equal(count_entries(f), 1);
-	assert_true(queue_each(&f->queue, QUEUE_INCOMING, count_one, &seen));
-	assert_int_equal(seen, 1);
+	assert_int_equal(count_entries(f), 2);
+	assert_int_equal(count_ids(f, QUEUE_INCOMING), 1);
 	/* The living one can still be finished. */
 	assert_true(queue_write_content(w, SLICE("more\n")));
 	queue_writer_free(&w);
@@ -547,15 +566,125 @@ static void files_move_between_folders(void **state)
 {
 	struct fixture *f = *state;
 	char id[QUEUE_ID_SIZE];
-	unsigned incoming = 0, deferred = 0;
 
 	assert_true(commit(f, 60, id));
 	assert_true(queue_move(&f->queue, id, QUEUE_INCOMING, QUEUE_DEFERRED));
 	assert_false(queue_move(&f->queue, id, QUEUE_INCOMING, QUEUE_DEFERRED));
-	assert_true(queue_each(&f->queue, QUEUE_INCOMING, count_one, &incoming));
-	assert_true(queue_each(&f->queue, QUEUE_DEFERRED, count_one, &deferred));
-	assert_int_equal(incoming, 0);
-	assert_int_equal(deferred, 1);
+	assert_int_equal(count_ids(f, QUEUE_INCOMING), 0);
+	assert_int_equal(count_ids(f, QUEUE_DEFERRED), 1);
+}
+
+static void a_file_put_into_incoming_by_hand_goes_to_its_share(void **state)
+{
+	struct fixture *f = *state;
+	char id[QUEUE_ID_SIZE];
+	int fd, home;
+
+	assert_true(commit(f, 60, id));
+	home = queue_folder(&f->queue, QUEUE_INCOMING, id);
+	assert_true(os_renameat(home, id, f->queue.folder[QUEUE_INCOMING], id));
+	assert_int_equal(queue_open_file(&f->queue, QUEUE_INCOMING, id, O_RDONLY), -1);
+	assert_int_equal(count_ids(f, QUEUE_INCOMING), 1);
+	/* Or into the share of another. */
+	for (unsigned i = 0; i < QUEUE_SHARES; i++)
+		if (f->queue.share[i] != home) {
+			assert_true(os_renameat(home, id, f->queue.share[i], id));
+			break;
+		}
+	assert_true(count_ids(f, QUEUE_INCOMING) >= 1);
+	fd = open_file(f, id);
+	os_close(&fd);
+}
+
+enum { TOGETHER = 12 };
+
+static struct queue_writer *written(struct fixture *f, char id[QUEUE_ID_SIZE])
+{
+	struct queue_envelope envelope = sample();
+	struct queue_writer *w;
+
+	queue_id_new(id);
+	w = queue_create(&f->queue, id, 1);
+	assert_non_null(w);
+	assert_true(queue_write_content(w, SLICE("Subject: x\n\nbody\n")));
+	assert_true(queue_write_envelope(w, &envelope));
+	return w;
+}
+
+/* All of them share one sync of their folder (two, if the second just ends), and one that fails harms no other. */
+static void messages_committed_together_share_the_sync_of_their_folder(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_writer *writers[TOGETHER];
+	char ids[TOGETHER][QUEUE_ID_SIZE];
+	unsigned syncs, failed = 0;
+
+	for (unsigned i = 0; i < TOGETHER; i++)
+		writers[i] = written(f, ids[i]);
+	failing = OS_FSYNC;
+	failure = EIO;
+	countdown = 3;
+	os_fault_hook = fail_after;
+	syncs = queue_commit(writers, TOGETHER);
+	os_fault_hook = NULL;
+	assert_in_range(syncs, TOGETHER, TOGETHER + 1);
+	for (unsigned i = 0; i < TOGETHER; i++) {
+		assert_int_equal(queue_writer_error(writers[i]), i == 3 ? EIO : 0);
+		failed += queue_writer_error(writers[i]) != 0;
+		queue_writer_free(&writers[i]);
+	}
+	assert_int_equal(failed, 1);
+	assert_int_equal(count_entries(f), TOGETHER - 1);
+}
+
+/* When the folder cannot be synced, none of those that stand in it is durable. */
+static void a_folder_that_cannot_be_synced_fails_all_that_wait_for_it(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_writer *writers[TOGETHER];
+	char ids[TOGETHER][QUEUE_ID_SIZE];
+
+	for (unsigned i = 0; i < TOGETHER; i++)
+		writers[i] = written(f, ids[i]);
+	failing = OS_FSYNC;
+	failure = EIO;
+	countdown = TOGETHER;
+	os_fault_hook = fail_after;
+	queue_commit(writers, TOGETHER);
+	os_fault_hook = NULL;
+	for (unsigned i = 0; i < TOGETHER; i++) {
+		int expected = queue_folder(&f->queue, QUEUE_INCOMING, ids[i]) ==
+					       queue_folder(&f->queue, QUEUE_INCOMING, ids[0])
+				       ? EIO
+				       : 0;
+
+		assert_int_equal(queue_writer_error(writers[i]), expected);
+		queue_writer_free(&writers[i]);
+	}
+}
+
+/* A write that failed once leaves a hole: the message must not be committed, whatever is asked for later. */
+static void what_failed_once_is_never_committed(void **state)
+{
+	static const char content[300000];
+	struct fixture *f = *state;
+	struct queue_envelope envelope = sample();
+	struct queue_writer *w;
+	char id[QUEUE_ID_SIZE];
+
+	queue_id_new(id);
+	w = queue_create(&f->queue, id, 1);
+	failing = OS_WRITE;
+	failure = ENOSPC;
+	countdown = 0;
+	os_fault_hook = fail_after;
+	assert_false(queue_write_content(w, slice_of(content, sizeof(content))));
+	os_fault_hook = NULL;
+	(void)!queue_write_envelope(w, &envelope);
+	queue_commit(&w, 1);
+	assert_int_equal(queue_writer_error(w), ENOSPC);
+	queue_writer_free(&w);
+	assert_int_equal(count_entries(f), 0);
 }
 
 static void text_with_nul_or_too_long_is_not_written(void **state)
@@ -599,6 +728,10 @@ int main(void)
 		TEST(failing_reads_are_not_corruption),
 		TEST(unfinished_files_are_removed_but_not_those_of_living_writers),
 		TEST(files_move_between_folders),
+		TEST(a_file_put_into_incoming_by_hand_goes_to_its_share),
+		TEST(messages_committed_together_share_the_sync_of_their_folder),
+		TEST(a_folder_that_cannot_be_synced_fails_all_that_wait_for_it),
+		TEST(what_failed_once_is_never_committed),
 		TEST(text_with_nul_or_too_long_is_not_written),
 	};
 

@@ -204,17 +204,17 @@ static void check_move(bool ok, const struct contents *inbox, const struct conte
 static enum store_status run_deliver(struct world *w)
 {
 	struct delivery_source source = { .size = 2, .lines = 1 };
-	char path[128], error[200];
-	enum store_status status;
+	struct store_delivery delivery = { .folder = "user", .source = &source };
+	char path[128];
 	int top = open(w->top, O_RDONLY | O_DIRECTORY);
 
 	snprintf(path, sizeof(path), "%s/source", w->top);
 	source.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	assert_int_equal(write(source.fd, "x\n", 2), 2);
-	status = store_deliver(top, "user", &source, 0, error, sizeof(error));
+	store_deliver(top, &delivery, 1);
 	close(source.fd);
 	close(top);
-	return status;
+	return delivery.status;
 }
 
 static void check_deliver(bool ok, const struct contents *inbox, const struct contents *box)

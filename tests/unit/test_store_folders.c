@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 /* The tree of mailboxes: names, list, create, delete, rename, subscriptions; quota. */
+#include <errno.h>
+
 #include "store_helper.h"
 
 #include "store/internal.h"
@@ -249,16 +251,115 @@ static void delivery_outside_of_the_mail_folder_is_refused(void **state)
 	static const char *const BAD[] = { "", "/etc", "..", "a/../..", "a//b", "./a", "a/" };
 	struct world *w = *state;
 	struct delivery_source source = { .fd = -1 };
-	char error[100];
 
-	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]) - 1; i++)
-		assert_int_equal(store_deliver(w->dir, BAD[i], &source, 0, error, sizeof(error)),
-			STORE_TEMPORARY);
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]) - 1; i++) {
+		struct store_delivery delivery = { .folder = BAD[i], .source = &source };
+
+		store_deliver(w->dir, &delivery, 1);
+		assert_int_equal(delivery.status, STORE_TEMPORARY);
+	}
+}
+
+enum { TOGETHER = 5 };
+
+static enum os_call failing;
+static unsigned countdown;
+
+static int fail_one(enum os_call call, const char *path)
+{
+	return call == failing && countdown-- == 0 ? EIO : 0;
+}
+
+/* Five messages of "x\n" at once, the last one for another user; the statuses are in `deliveries`. */
+static void deliver_together(struct world *w, struct store_delivery *deliveries, int64_t quota)
+{
+	static struct delivery_source source = { .size = 2, .lines = 1 };
+	char path[128];
+	int top = open(w->top, O_RDONLY | O_DIRECTORY);
+
+	snprintf(path, sizeof(path), "%s/source", w->top);
+	source.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	assert_int_equal(write(source.fd, "x\n", 2), 2);
+	for (unsigned i = 0; i < TOGETHER; i++)
+		deliveries[i] =
+			(struct store_delivery){ .folder = i == TOGETHER - 1 ? "other" : "user",
+				.source = &source,
+				.quota = quota };
+	store_deliver(top, deliveries, TOGETHER);
+	close(source.fd);
+	close(top);
+}
+
+static unsigned files_in(struct world *w, const char *folder)
+{
+	char path[200];
+	struct dirent *entry;
+	unsigned count = 0;
+	DIR *names;
+
+	snprintf(path, sizeof(path), "%s/%s", w->top, folder);
+	names = opendir(path);
+	while (names && (entry = readdir(names)))
+		count += entry->d_name[0] != '.';
+	if (names)
+		closedir(names);
+	return count;
+}
+
+static void one_failed_delivery_harms_no_other_of_its_batch(void **state)
+{
+	struct world *w = *state;
+	struct store_delivery deliveries[TOGETHER];
+
+	failing = OS_COPY;
+	countdown = 2;
+	os_fault_hook = fail_one;
+	deliver_together(w, deliveries, 0);
+	os_fault_hook = NULL;
+	for (unsigned i = 0; i < TOGETHER; i++)
+		assert_int_equal(deliveries[i].status, i == 2 ? STORE_TEMPORARY : STORE_OK);
+	assert_int_equal(files_in(w, "user/new"), 3);
+	assert_int_equal(files_in(w, "user/tmp"), 0);
+	assert_int_equal(files_in(w, "other/new"), 1);
+}
+
+/* When new/ of one mailbox cannot be synced, nothing of it counts as delivered, and nothing is left that would come twice. */
+static void a_mailbox_that_cannot_be_synced_fails_all_its_deliveries(void **state)
+{
+	struct world *w = *state;
+	struct store_delivery deliveries[TOGETHER];
+
+	deliver_together(w, deliveries, 0);
+	failing = OS_FSYNC;
+	countdown = TOGETHER;
+	os_fault_hook = fail_one;
+	deliver_together(w, deliveries, 0);
+	os_fault_hook = NULL;
+	for (unsigned i = 0; i < TOGETHER; i++)
+		assert_int_equal(
+			deliveries[i].status, i < TOGETHER - 1 ? STORE_TEMPORARY : STORE_OK);
+	assert_int_equal(files_in(w, "user/new"), TOGETHER - 1);
+	assert_int_equal(files_in(w, "other/new"), 2);
+}
+
+static void a_batch_is_measured_against_the_quota_together(void **state)
+{
+	struct world *w = *state;
+	struct store_delivery deliveries[TOGETHER];
+
+	deliver_together(w, deliveries, 5);
+	for (unsigned i = 0; i < TOGETHER; i++)
+		assert_int_equal(
+			deliveries[i].status, i == 2 || i == 3 ? STORE_OVER_QUOTA : STORE_OK);
+	assert_int_equal(files_in(w, "user/new"), 2);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORE_TEST(one_failed_delivery_harms_no_other_of_its_batch),
+		STORE_TEST(a_mailbox_that_cannot_be_synced_fails_all_its_deliveries),
+		STORE_TEST(a_batch_is_measured_against_the_quota_together),
 		STORE_TEST(names_that_cannot_be_mailboxes_are_refused),
 		STORE_TEST(names_on_disk_are_maildir_plus_plus),
 		STORE_TEST(list_shows_children_parents_subscriptions_and_uses),
