@@ -143,6 +143,8 @@ static void answer(struct transaction *t)
 		result->reason = slice_from(text);
 		figures_add(FIGURE_messages, 1);
 	} else {
+		/* Gone before the sender hears that it was not taken. */
+		queue_writer_free(&t->writer);
 		figures_add(FIGURE_messages_refused, 1);
 	}
 	if (t->peer)
