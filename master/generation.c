@@ -154,6 +154,9 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 		goto out;
 	}
 	entry->snapshot = view ? seal(snapshot) : -1;
+	if (view)
+		snprintf(entry->log_name, sizeof(entry->log_name), "%s",
+			config_text(view, PARAM_syslog_name));
 	ok = entry->snapshot >= 0
 		     ? listen_open(generation->master, entry, view, report)
 		     : fault(report, config, "the configuration cannot be handed over");

@@ -70,6 +70,7 @@ struct entry {
 	const struct cell *cell;
 	enum service_id id;
 	int snapshot; /* memfd, sealed */
+	char log_name[128]; /* syslog_name, which -o may change */
 	struct listen_socket *listeners[LISTENERS_MAX];
 	unsigned listener_count;
 	struct vector processes; /* of struct process * */

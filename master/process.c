@@ -70,7 +70,7 @@ static void log_name_of(const struct entry *entry, char *name, size_t size)
 	const char *command = entry->config->command;
 	const char *dash = strstr(command, "-session");
 
-	snprintf(name, size, "%s/%.*s", entry->master->log_name,
+	snprintf(name, size, "%s/%.*s", entry->log_name,
 		dash ? (int)(dash - command) : (int)strlen(command), command);
 }
 
