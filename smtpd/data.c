@@ -157,19 +157,16 @@ static size_t content_take(struct session *s, struct slice bytes, bool dots, boo
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------- */
 
 /*
- * Until when the next bytes must be there: smtpd_timeout from now and, for the whole request, smtpd_per_request_deadline (or
- * smtpd_timeout) plus what smtpd_min_data_rate allows for the bytes that came.
+ * Until when the next bytes must be there: smtpd_timeout from now and, with smtpd_per_request_deadline, smtpd_timeout from the
+ * request's start plus a second for each smtpd_min_data_rate bytes that came.
  */
 static int64_t content_deadline(struct session *s, int64_t started, int64_t bytes)
 {
-	const struct session_settings *settings = s->settings;
 	int64_t deadline = s->io->now(s->context) + s->timeout, whole;
 
-	if (!settings->request_deadline && !settings->min_data_rate)
+	if (!s->request_deadline)
 		return deadline;
-	whole = started + (settings->request_deadline ? settings->request_deadline : s->timeout);
-	if (settings->min_data_rate)
-		whole += bytes / settings->min_data_rate * 1000;
+	whole = started + s->timeout + bytes / s->settings->min_data_rate * 1000;
 	return whole < deadline ? whole : deadline;
 }
 

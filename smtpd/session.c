@@ -78,6 +78,7 @@ void session_begin(struct session *s, const struct session_client *client)
 	s->client = *client;
 	s->trusted = client->local || network_match(s->settings->networks, client->address);
 	s->timeout = s->settings->timeout;
+	s->request_deadline = s->settings->request_deadline || client->stress;
 	if (client->stress && s->timeout > STRESS_TIMEOUT)
 		s->timeout = STRESS_TIMEOUT;
 	snprintf(s->name, sizeof(s->name), "%s[%s]", loopback ? "localhost" : "unknown",

@@ -74,8 +74,9 @@ struct session_settings {
 	const char *(*lookup)(void *context, const char *name);
 	void *lookup_context;
 	int64_t size_limit, line_limit, command_limit;
-	int64_t timeout, request_deadline, error_sleep, ipc_timeout; /* ms */
-	int64_t min_data_rate; /* bytes a second, 0 none */
+	int64_t timeout, error_sleep, ipc_timeout; /* ms */
+	bool request_deadline; /* `timeout` holds for a whole request */
+	int64_t min_data_rate; /* bytes that win a second then */
 	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
 	int64_t message_rate, recipient_rate;
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
@@ -199,6 +200,7 @@ struct session {
 	const char *where; /* the last command, for the log */
 	unsigned errors, junk, overshoot;
 	int64_t commands, timeout;
+	bool request_deadline;
 	int64_t deadline; /* of the request in hand */
 	uint32_t serial; /* of questions to peers; goes on through all clients */
 	struct {

@@ -53,7 +53,7 @@ static void load_limits(struct session_settings *s, const struct config *c)
 	s->line_limit = config_int(c, PARAM_line_length_limit);
 	s->command_limit = config_int(c, PARAM_smtpd_command_limit);
 	s->timeout = config_time(c, PARAM_smtpd_timeout);
-	s->request_deadline = config_time(c, PARAM_smtpd_per_request_deadline);
+	s->request_deadline = config_bool(c, PARAM_smtpd_per_request_deadline);
 	s->error_sleep = config_time(c, PARAM_smtpd_error_sleep_time);
 	s->ipc_timeout = config_time(c, PARAM_ipc_timeout);
 	s->min_data_rate = config_int(c, PARAM_smtpd_min_data_rate);

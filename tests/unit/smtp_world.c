@@ -29,6 +29,12 @@ static ssize_t world_read(void *context, void *data, size_t size, int64_t deadli
 		errno = ETIMEDOUT;
 		return -1;
 	}
+	if (w->read_takes && deadline && w->now + w->read_takes > deadline) {
+		w->now = deadline;
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	w->now += w->read_takes;
 	if (n)
 		memcpy(data, w->in.data + w->in_at, n);
 	w->in_at += n;
@@ -270,6 +276,7 @@ void world_open(struct world *w)
 		.line_limit = 2048,
 		.command_limit = 100000,
 		.timeout = 300000,
+		.min_data_rate = 500,
 		.error_sleep = 1000,
 		.ipc_timeout = 3600000,
 		.soft_errors = 10,

@@ -19,6 +19,7 @@ struct world {
 
 	struct buffer in; /* from the client, read from in_at on */
 	size_t in_at, step; /* bytes given at one read; 0 all */
+	int64_t read_takes; /* ms that each read takes */
 	bool stalls; /* at the end of `in`: nothing more comes, instead of end of file */
 	struct buffer out;
 	unsigned writes;

@@ -510,20 +510,48 @@ static void drip_does_not_stretch_the_deadline_of_a_line(void **state)
 	assert_int_equal(w->now, 300000);
 }
 
+/* 50 bytes of content in each `pause`, ms; after how long the session gave it up, or -1. */
+static int64_t drip_of_content(struct world *w, int64_t pause)
+{
+	struct buffer text = { 0 };
+	int64_t started;
+
+	world_connect(w, "192.0.2.1");
+	envelope(w);
+	started = w->now;
+	w->read_takes = pause;
+	buffer_add_text(&text, "DATA\r\n");
+	for (int i = 0; i < 40; i++)
+		buffer_add_text(&text, "012345678901234567890123456789012345678901234567\r\n");
+	buffer_add_text(&text, ".\r\n");
+	world_run(w, text.data, text.length, 50);
+	buffer_free(&text);
+	return strstr(buffer_text(&w->out), "\r\n250 2.0.0 ") ? -1 : w->now - started;
+}
+
 static void content_has_to_come_at_its_rate(void **state)
 {
 	struct world *w = *state;
 
-	w->settings.request_deadline = 60000;
+	w->settings.request_deadline = true;
 	w->settings.min_data_rate = 100;
-	world_connect(w, "192.0.2.1");
-	envelope(w);
-	w->stalls = true;
-	world_run(w,
-		"DATA\r\n01234567890123456789012345678901234567890123456789012345678901234567890123"
-		"45678901234567890123456789",
-		106, 0);
-	assert_int_equal(w->now, 61000);
+	/* 300 s from its start, and 5 s more for the 500 bytes of ten reads. */
+	assert_in_range(drip_of_content(w, 30000), 300000 + 4000, 300000 + 30000 + 5000);
+	assert_logged("timeout after DATA");
+}
+
+static void content_may_drip_without_a_deadline_for_the_request(void **state)
+{
+	assert_int_equal(drip_of_content(*state, 30000), -1);
+}
+
+static void under_stress_requests_have_a_deadline(void **state)
+{
+	struct world *w = *state;
+
+	w->client.stress = true;
+	w->settings.timeout = 10000;
+	assert_in_range(drip_of_content(w, 8000), 10000, 24000);
 	assert_logged("timeout after DATA");
 }
 
@@ -798,6 +826,8 @@ int main(void)
 		T(silent_client_is_let_go),
 		T(drip_does_not_stretch_the_deadline_of_a_line),
 		T(content_has_to_come_at_its_rate),
+		T(content_may_drip_without_a_deadline_for_the_request),
+		T(under_stress_requests_have_a_deadline),
 		T(lost_cleanup_is_a_temporary_failure),
 		T(lost_directory_is_a_temporary_failure),
 		T(restarted_peers_are_not_noticed),
