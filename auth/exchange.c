@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EXCHANGE_STEPS = 8 /* responses of one exchange */ };
+#include "mail/address.h"
+#include "mail/utf8.h"
+
+enum { EXCHANGE_STEPS = 8 /* responses of one exchange */, DOMAIN_MEMORY = 8 << 10 };
 
 static const struct mechanism {
 	const char *name;
@@ -80,7 +83,25 @@ static int no_configuration(void *context, char **path)
 	return nowhere ? SASL_OK : SASL_NOMEM;
 }
 
-/* The claimed name in lower case, with the realm. False when it cannot be anybody's: empty, too long, or with bytes that are not
+/* U-labels become the A-labels that accounts are kept under; what is no domain name stays, and is nobody's. */
+static bool ascii_domain(char *login, size_t size)
+{
+	const char *at = strrchr(login, '@');
+	struct slice domain = slice_from(at ? at + 1 : ""), ascii;
+	size_t before = at ? (size_t)(at + 1 - login) : 0;
+	struct arena arena;
+	bool fits = true;
+
+	if (utf8_ascii_prefix(domain) == domain.length)
+		return true;
+	arena_init(&arena, DOMAIN_MEMORY);
+	if (address_domain(domain, true, &arena, &ascii))
+		fits = slice_to_string(ascii, login + before, size - before);
+	arena_free(&arena);
+	return fits;
+}
+
+/* The claimed name in lower case, U-labels as A-labels, with the realm. False when it cannot be anybody's: empty, too long, or with bytes that are not
  * in a name (and would end up in the log). */
 static bool canonical_login(struct slice name, char *login, size_t size)
 {
@@ -98,7 +119,7 @@ static bool canonical_login(struct slice name, char *login, size_t size)
 		return false;
 	for (char *p = login; *p; p++)
 		*p = ascii_lower(*p);
-	return true;
+	return ascii_domain(login, size);
 }
 
 /* It always succeeds: where it fails, the LOGIN plugin loses the password's memory. A name that cannot be becomes one that

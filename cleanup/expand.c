@@ -5,7 +5,11 @@
  */
 #include "cleanup/cleanup.h"
 
+#include "mail/address.h"
+#include "mail/utf8.h"
 #include "service/log.h"
+
+enum { FOLD_MEMORY = 8 << 10 };
 
 static struct slice serial_key(const uint32_t *serial)
 {
@@ -55,46 +59,69 @@ void expand_cancel(struct transaction *t)
 	}
 }
 
-/* The same mailbox in other letters gets one copy, as everywhere. */
-static struct slice folded(struct slice address, char *space, size_t size)
+/* The same mailbox in other letters gets one copy, as everywhere; U-labels are compared as A-labels. */
+static struct slice folded(struct slice address, struct buffer *space)
 {
-	if (address.length > size)
-		return address;
-	for (size_t i = 0; i < address.length; i++)
-		space[i] = ascii_lower(address.data[i]);
-	return slice_of(space, address.length);
+	ptrdiff_t at = slice_find_last(address, '@');
+	struct slice domain = slice_tail(address, (size_t)at + 1), ascii;
+	struct arena arena;
+
+	buffer_clear(space);
+	arena_init(&arena, FOLD_MEMORY);
+	if (at >= 0 && utf8_ascii_prefix(domain) < domain.length &&
+		address_domain(domain, true, &arena, &ascii)) {
+		buffer_add(space, slice_head(address, (size_t)at + 1));
+		buffer_add(space, ascii);
+	} else {
+		buffer_add(space, address);
+	}
+	arena_free(&arena);
+	for (size_t i = 0; i < space->length; i++)
+		space->data[i] = ascii_lower(space->data[i]);
+	return space->failed ? address : buffer_slice(space);
+}
+
+static bool in_list(const struct transaction *t, struct slice key)
+{
+	struct buffer space = { 0 };
+	bool found = false;
+
+	for (size_t i = 0; i < t->recipients.count && !found; i++) {
+		const struct queue_recipient *r = vector_at(&t->recipients, i);
+
+		found = slice_equal(folded(r->address, &space), key);
+	}
+	buffer_free(&space);
+	return found;
 }
 
 static bool is_known(struct transaction *t, struct slice address)
 {
-	char space[MAX_ADDRESS];
+	struct buffer space = { 0 };
+	struct slice key = folded(address, &space);
+	bool known = t->recipients.count > CLEANUP_LINEAR ? map_get(&t->known, key) != NULL
+							  : in_list(t, key);
 
-	if (t->recipients.count > CLEANUP_LINEAR)
-		return map_get(&t->known, folded(address, space, sizeof(space))) != NULL;
-	for (size_t i = 0; i < t->recipients.count; i++) {
-		const struct queue_recipient *r = vector_at(&t->recipients, i);
-
-		if (slice_equal_nocase(r->address, address))
-			return true;
-	}
-	return false;
+	buffer_free(&space);
+	return known;
 }
 
 /* From CLEANUP_LINEAR recipients on they are in a map, too. */
 static bool make_known(struct transaction *t)
 {
-	char space[MAX_ADDRESS];
+	struct buffer space = { 0 };
+	bool good = true;
 	size_t from = t->recipients.count == CLEANUP_LINEAR + 1 ? 0 : t->recipients.count - 1;
 
 	if (t->recipients.count <= CLEANUP_LINEAR)
 		return true;
-	for (size_t i = from; i < t->recipients.count; i++) {
+	for (size_t i = from; i < t->recipients.count && good; i++) {
 		const struct queue_recipient *r = vector_at(&t->recipients, i);
 
-		if (!map_put(&t->known, folded(r->address, space, sizeof(space)), t))
-			return false;
+		good = map_put(&t->known, folded(r->address, &space), t);
 	}
-	return true;
+	buffer_free(&space);
+	return good;
 }
 
 bool expand_add(struct transaction *t, const struct original *original, struct slice address)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "directory/accounts_impl.h"
+#include "mail/address.h"
 #include "os/os.h"
 
 static const char SCHEMA[] =
@@ -48,7 +49,7 @@ static const char *const QUERIES[QUERY_COUNT] = {
 	[QUERY_DELETE_ALIAS_ALL] = "DELETE FROM aliases WHERE address = ?1",
 };
 
-enum { ACCOUNTS_BUSY = 10000 /* ms */ };
+enum { ACCOUNTS_BUSY = 10000 /* ms */, CHECK_MEMORY = 8 << 10 };
 
 bool accounts_open(
 	const char *path, bool create, struct accounts **result, char *error, size_t error_size)
@@ -96,34 +97,21 @@ const char *accounts_error(struct accounts *accounts)
 	return sqlite3_errmsg(accounts->db);
 }
 
-static bool domain_byte(char c)
-{
-	return ascii_alnum(c) || c == '-' || c == '_' || c == '.';
-}
-
 bool accounts_check_domain(
 	const char *text, char domain[ACCOUNTS_MAX_DOMAIN + 1], char *error, size_t error_size)
 {
-	size_t length = strlen(text), label = 0;
+	struct arena arena;
+	struct slice ascii;
+	bool good;
 
-	if (length == 0 || length > ACCOUNTS_MAX_DOMAIN)
-		goto bad;
-	for (size_t i = 0; i < length; i++) {
-		domain[i] = ascii_lower(text[i]);
-		if (!domain_byte(text[i]))
-			goto bad;
-		label = text[i] == '.' ? 0 : label + 1;
-		if (label > 63 ||
-			(label == 0 && (i == 0 || text[i - 1] == '.' || i + 1 == length)) ||
-			(label == 1 && text[i] == '-'))
-			goto bad;
-	}
-	domain[length] = '\0';
-	return true;
-bad:
-	snprintf(error, error_size, "not a domain name (letters, digits, hyphens and dots): %.100s",
-		text);
-	return false;
+	arena_init(&arena, CHECK_MEMORY);
+	good = address_domain(slice_from(text), true, &arena, &ascii) &&
+	       slice_to_string(ascii, domain, ACCOUNTS_MAX_DOMAIN + 1);
+	arena_free(&arena);
+	if (!good)
+		snprintf(error, error_size,
+			"not a domain name (letters, digits, hyphens and dots): %.100s", text);
+	return good;
 }
 
 /* Characters of atoms but "/", and UTF-8: what is left is a plain file name. */

@@ -91,7 +91,7 @@ MUST_CHECK bool accounts_each_mailbox(struct accounts *accounts, const char *dom
 MUST_CHECK bool accounts_each_alias(struct accounts *accounts, const char *domain,
 	bool (*each)(void *context, const struct accounts_alias_entry *alias), void *context);
 
-/* Lower-case `text` into `address` and check it: local part of characters that are safe in a path, domain of A-labels. With
+/* Lower-case `text` into `address` and check it: local part of characters that are safe in a path, U-labels as A-labels. With
  * `catch_all` the local part may be empty. False with `error` filled. */
 MUST_CHECK bool accounts_check_address(const char *text, bool catch_all,
 	char address[ACCOUNTS_MAX_ADDRESS + 1], char *error, size_t error_size);

@@ -45,9 +45,10 @@ struct directory {
 /* An address as questions have it: split, and in lower case as key. */
 struct recipient {
 	struct slice local; /* as given */
-	struct slice domain; /* lower case */
-	struct slice address; /* local@domain */
-	struct slice key; /* all in lower case */
+	struct slice domain; /* the key's */
+	struct slice address; /* local@domain, U-labels as given */
+	struct slice
+		key; /* all in lower case, the domain in A-labels: what is looked up and compared */
 	struct slice stripped; /* key without extension; empty when it has none */
 	struct slice extension; /* without the delimiter, as given */
 	struct slice key_local; /* the key's local part */
@@ -58,6 +59,8 @@ struct recipient {
 enum directory_status recipient_parse(
 	struct directory *d, struct slice text, struct recipient *recipient);
 
+/* The address with U-labels as A-labels; itself when there are none. Data NULL when memory is out. */
+struct slice ascii_address(struct arena *arena, struct slice address);
 /* The domain's class; DOMAIN_UNKNOWN when that could not be found out. `accounts` tells that it stands in accounts.db. */
 enum domain_class classify(struct directory *d, const struct recipient *recipient, bool *accounts);
 /* Has it a mailbox? With `path` and `quota` where it is. Extensions are passed over. */

@@ -54,21 +54,37 @@ static char *lower_copy(struct arena *arena, struct slice text)
 	return copy;
 }
 
-/* U-labels, as senders that get a report have them, become the A-labels that tables and accounts are kept under. */
-static char *with_ascii_domain(struct arena *arena, char *address, ptrdiff_t at)
+struct slice ascii_address(struct arena *arena, struct slice address)
 {
-	struct slice domain = slice_tail(slice_from(address), (size_t)at + 1), ascii;
+	ptrdiff_t at = slice_find_last(address, '@');
+	struct slice domain = slice_tail(address, (size_t)at + 1), ascii;
+	const char *whole;
 
-	if (utf8_ascii_prefix(domain) == domain.length ||
+	if (at < 0 || utf8_ascii_prefix(domain) == domain.length ||
 		!address_domain(domain, true, arena, &ascii))
 		return address;
-	return arena_printf(arena, "%.*s@%.*s", (int)at, address, SLICE_ARG(ascii));
+	whole = arena_printf(arena, "%.*s@%.*s", (int)at, address.data, SLICE_ARG(ascii));
+	return whole ? slice_from(whole) : (struct slice){ 0 };
+}
+
+/* The key and its parts: all in lower case, the domain in A-labels. */
+static bool make_key(struct directory *d, struct recipient *r, size_t at)
+{
+	struct slice ascii = ascii_address(&d->arena, r->address);
+	char *key = ascii.data ? lower_copy(&d->arena, ascii) : NULL;
+
+	if (!key)
+		return false;
+	r->key = slice_of(key, ascii.length);
+	r->key_local = slice_head(r->key, at);
+	r->domain = slice_tail(r->key, at + 1);
+	return strip_extension(d, r);
 }
 
 enum directory_status recipient_parse(struct directory *d, struct slice text, struct recipient *r)
 {
 	ptrdiff_t at = slice_find_last(text, '@');
-	char *address, *key;
+	char *address;
 
 	*r = (struct recipient){ .bare_postmaster = slice_equal_nocase(text, SLICE("postmaster")) };
 	if (at < 0 && (d->settings.append_at_myorigin || r->bare_postmaster)) {
@@ -77,8 +93,6 @@ enum directory_status recipient_parse(struct directory *d, struct slice text, st
 	} else {
 		address = arena_dup(&d->arena, text);
 	}
-	if (address && at > 0)
-		address = with_ascii_domain(&d->arena, address, at);
 	if (!address)
 		return DIRECTORY_TEMPORARY;
 	r->address = slice_from(address);
@@ -86,14 +100,8 @@ enum directory_status recipient_parse(struct directory *d, struct slice text, st
 		return DIRECTORY_BAD;
 	for (char *p = address + at + 1; *p; p++)
 		*p = ascii_lower(*p);
-	key = lower_copy(&d->arena, r->address);
-	if (!key)
-		return DIRECTORY_TEMPORARY;
-	r->key = slice_of(key, r->address.length);
 	r->local = slice_head(r->address, (size_t)at);
-	r->key_local = slice_head(r->key, (size_t)at);
-	r->domain = slice_tail(r->key, (size_t)at + 1);
-	return strip_extension(d, r) ? DIRECTORY_FOUND : DIRECTORY_TEMPORARY;
+	return make_key(d, r, (size_t)at) ? DIRECTORY_FOUND : DIRECTORY_TEMPORARY;
 }
 
 bool is_postmaster(const struct recipient *r)

@@ -115,7 +115,8 @@ static bool add_children(struct expansion *e, int index, const struct recipient 
 	bool any = false;
 
 	while (next_address(&rest, &text)) {
-		text = complete(e, from, text, extension);
+		/* Who sent the message chose no U-labels here, and where it goes may know none. */
+		text = ascii_address(&e->d->arena, complete(e, from, text, extension));
 		if (recipient_parse(e->d, text, &child) != DIRECTORY_FOUND)
 			return give_up(e, "alias value is not a list of addresses");
 		if (!add_node(e, &child, depth, index))

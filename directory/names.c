@@ -8,7 +8,11 @@
 
 #include "base/vector.h"
 #include "config/config.h"
+#include "mail/address.h"
+#include "mail/utf8.h"
 #include "os/os.h"
+
+enum { CANONICAL_MEMORY = 8 << 10 };
 
 struct name_item {
 	char *name; /* in lower case, or NULL */
@@ -63,6 +67,29 @@ static bool read_names_file(struct names_reader *reader, const char *path)
 	return done;
 }
 
+/* In lower case, U-labels as the A-labels that questions have. Takes the string over; NULL when memory is out. */
+static char *canonical_name(char *name)
+{
+	struct slice domain = slice_tail(slice_from(name), name[0] == '.'), ascii;
+	struct buffer whole = { 0 };
+	struct arena arena;
+
+	for (char *p = name; *p; p++)
+		*p = ascii_lower(*p);
+	if (utf8_ascii_prefix(domain) == domain.length)
+		return name;
+	arena_init(&arena, CANONICAL_MEMORY);
+	/* What is no domain name matches nothing, as it always did. */
+	if (address_domain(domain, true, &arena, &ascii)) {
+		buffer_printf(&whole, "%s%.*s", name[0] == '.' ? "." : "", SLICE_ARG(ascii));
+		free(name);
+		name = slice_dup(buffer_slice(&whole));
+	}
+	buffer_free(&whole);
+	arena_free(&arena);
+	return name;
+}
+
 static bool add_item(struct names_reader *reader, struct slice text, bool negated)
 {
 	struct name_item *item;
@@ -89,10 +116,8 @@ static bool add_item(struct names_reader *reader, struct slice text, bool negate
 		free(copy);
 		return item->table != NULL;
 	}
-	for (char *p = copy; *p; p++)
-		*p = ascii_lower(*p);
-	item->name = copy;
-	return true;
+	item->name = canonical_name(copy);
+	return item->name ? true : fail(reader, "a list of domains", "no memory");
 }
 
 static bool read_item(void *context, struct slice item)

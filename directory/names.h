@@ -18,7 +18,7 @@ struct names;
 struct names *names_open(
 	const char *list, const char *folder, bool parents, char *error, size_t error_size);
 void names_close(struct names **names);
-/* `domain` in lower case. TABLE_ERROR when a table could not be asked before something matched. */
+/* `domain` in lower case and A-labels; the list may have U-labels. TABLE_ERROR when a table could not be asked before something matched. */
 MUST_CHECK enum table_status names_match(struct names *names, struct slice domain);
 bool names_changed(const struct names *names);
 /* Call for each table of the list. */

@@ -28,9 +28,9 @@ static void act_log(struct access *access, const char *kind, const char *format,
 
 	snprintf(what, sizeof(what), format, SLICE_ARG(slice_head(text, MAX_REASON / 2)));
 	snprintf(line, sizeof(line), "<%.*s>: %s %s",
-		SLICE_ARG(slice_head(check_subject(check, subject), MAX_ADDRESS / 2)),
+		SLICE_ARG(slice_head(check_given(check, subject), MAX_ADDRESS / 2)),
 		check_subject_name(subject), what);
-	printable_copy(check_subject(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
+	printable_copy(check_given(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
 	log_refusal(check->session, kind, line, check->recipient ? recipient : NULL);
 }
 

@@ -231,7 +231,13 @@ static bool rcpt_address(
 	}
 	*recipient = (struct recipient){ .has_domain = address.domain.length > 0,
 		.address = arena_slice(&s->command_memory, buffer_slice(&s->text)) };
-	if (recipient->address.data)
+	recipient->given = recipient->address;
+	if (recipient->address.data && address.unicode.length) {
+		buffer_clear(&s->text);
+		if (address_write_as_given(&address, &s->text) && s->text.length <= MAX_ADDRESS)
+			recipient->given = arena_slice(&s->command_memory, buffer_slice(&s->text));
+	}
+	if (recipient->address.data && recipient->given.data)
 		return true;
 	reply(s, "452 4.3.0 Error: out of memory");
 	return false;
@@ -256,7 +262,7 @@ static bool rcpt_accept(struct session *s, struct slice argument, bool *counts)
 	}
 	if (!restrictions_allow_recipient(s, &recipient))
 		return false;
-	if (transaction_add_recipient(s, recipient.address))
+	if (transaction_add_recipient(s, recipient.given))
 		return true;
 	reply(s, "452 4.5.3 Error: too many recipients");
 	return false;

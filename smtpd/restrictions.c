@@ -41,6 +41,15 @@ struct slice check_subject(const struct check *check, enum subject subject)
 	}
 }
 
+struct slice check_given(const struct check *check, enum subject subject)
+{
+	if (subject == ABOUT_SENDER)
+		return slice_from(check->session->transaction.sender_given);
+	if (subject == ABOUT_RECIPIENT && check->recipient)
+		return check->recipient->given;
+	return check_subject(check, subject);
+}
+
 /* A list of recipients runs after MAIL, one of data after RCPT: what is not known yet cannot be judged. */
 static bool subject_known(const struct check *check, enum subject subject)
 {
@@ -54,7 +63,7 @@ static bool subject_known(const struct check *check, enum subject subject)
 enum check_result check_refuse(struct check *check, enum check_result result, const char *code,
 	enum subject subject, const char *format, ...)
 {
-	struct slice about = check_subject(check, subject);
+	struct slice about = check_given(check, subject);
 	char reason[SESSION_TEXT / 4];
 	va_list args;
 
@@ -361,7 +370,7 @@ static enum check_result only_warn(struct check *check, enum check_result result
 
 	if (result == CHECK_OK || result == CHECK_DUNNO)
 		return result;
-	printable_copy(check_subject(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
+	printable_copy(check_given(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
 	log_refusal(
 		check->session, "reject_warning", check->text, check->recipient ? recipient : NULL);
 	return CHECK_DUNNO;
@@ -414,7 +423,7 @@ static bool say_no(struct check *check, enum check_result result)
 
 	if (result == CHECK_REJECT && check->if_reject[0] && check->text[0] == '5')
 		memcpy(check->text, check->if_reject, sizeof(check->text));
-	printable_copy(check_subject(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
+	printable_copy(check_given(check, ABOUT_RECIPIENT), recipient, sizeof(recipient));
 	log_refusal(s, "reject", check->text, check->recipient ? recipient : NULL);
 	reply(s, "%s", check->text);
 	if (strncmp(check->text, "521", 3) == 0 || strncmp(check->text, "421", 3) == 0)

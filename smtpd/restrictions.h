@@ -11,7 +11,8 @@
 
 /* A recipient under judgement, with what directoryd said of it (asked at most once). */
 struct recipient {
-	struct slice address;
+	struct slice address; /* the domain in A-labels: what is looked up */
+	struct slice given; /* the domain as the client wrote it: what is kept, shown and logged */
 	bool has_domain; /* as the client wrote it */
 	bool only_asked; /* by VRFY: nothing may come of it for a message */
 	bool asked;
@@ -68,8 +69,10 @@ enum check_result check_refuse(struct check *check, enum check_result result, co
 	enum subject subject, const char *format, ...) PRINTF_LIKE(5, 6);
 /* "Sender address": how replies and the log call it. */
 const char *check_subject_name(enum subject subject);
-/* The subject in the words of the client, for lookups. Empty: there is none. */
+/* The subject, domains in A-labels, for lookups. Empty: there is none. */
 struct slice check_subject(const struct check *check, enum subject subject);
+/* The subject in the words of the client, for replies and the log. */
+struct slice check_given(const struct check *check, enum subject subject);
 /* Run a list: a parameter's value, a class or the result of an access table. */
 enum check_result check_list(struct check *check, struct slice list);
 /* Ask directoryd about the recipient, once. */

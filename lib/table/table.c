@@ -76,7 +76,7 @@ void table_close(struct table **table)
 	*table = NULL;
 }
 
-enum table_status table_lookup(struct table *table, struct slice key, struct buffer *value)
+static enum table_status lookup_once(struct table *table, struct slice key, struct buffer *value)
 {
 	char folded[TABLE_MAX_KEY];
 	enum table_status status;
@@ -91,6 +91,17 @@ enum table_status table_lookup(struct table *table, struct slice key, struct buf
 	}
 	status = table->type->lookup(table, key, value);
 	return value->failed ? TABLE_ERROR : status;
+}
+
+enum table_status table_lookup(struct table *table, struct slice key, struct buffer *value)
+{
+	enum table_status status = lookup_once(table, key, value);
+	char space[TABLE_MAX_KEY + 1];
+	struct slice unicode;
+
+	if (status == TABLE_NOT_FOUND && table_unicode_key(key, space, &unicode))
+		status = lookup_once(table, unicode, value);
+	return status;
 }
 
 bool table_changed(const struct table *table)

@@ -26,7 +26,8 @@ enum table_flag {
 struct table *table_open(
 	const char *spec, const char *folder, unsigned flags, char *error, size_t error_size);
 void table_close(struct table **table);
-/* The value is appended to `value` (cleared first). Bounded: keys over 4096 bytes are not found. */
+/* The value is appended to `value` (cleared first). Bounded: keys over 4096 bytes are not found. Domains are asked for in
+ * A-labels; where the table does not have the key so, it is asked for once more with U-labels (lower case, NFC). */
 MUST_CHECK enum table_status table_lookup(
 	struct table *table, struct slice key, struct buffer *value);
 /* True when the file behind it was replaced or changed since it was opened (by descriptor, no path needed). */

@@ -113,4 +113,7 @@ bool table_key_form(struct slice key, bool unquote, bool fold, struct buffer *ou
 bool table_split_extension(
 	struct slice local, const char *delimiters, struct slice *user, struct slice *extension);
 
+/* The key with its domain ("user@domain", "@domain", ".domain", "domain") in U-labels; false when it has no A-label. */
+bool table_unicode_key(struct slice key, char space[TABLE_MAX_KEY + 1], struct slice *unicode);
+
 #endif

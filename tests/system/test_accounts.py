@@ -207,6 +207,47 @@ def _logs_in(instance):
         return False  # "temporarily unavailable" is a fair answer meanwhile
 
 
+def test_international_domains_are_the_same_in_both_forms(make_instance):
+    """Registered in either form, written in either form: one mailbox, one copy, the log as the client wrote it."""
+    instance = make_instance()
+    (instance.etc / "aliases").write_text(f"chef@küche.test köchin@bücher.test\nkoch@xn--kche-0ra.test one@{DOMAIN}\n")
+    instance.configure(virtual_alias_domains="küche.test", virtual_alias_maps=f"texthash:{instance.etc}/aliases",
+                       smtpd_recipient_restrictions="check_recipient_access inline:{{nobody@bücher.test = REJECT not him}}")
+    instance.start()
+    instance.postern("domain", "add", "bücher.test")
+    instance.postern("user", "add", "köchin@Bücher.test", input="pw\n")
+    instance.postern("user", "add", "plain@xn--bcher-kva.test", input="pw\n")
+    assert json.loads(instance.postern("user", "show", "köchin@bücher.test", "--json").out)["address"] == "köchin@xn--bcher-kva.test"
+
+    def send(*recipients):
+        with smtplib.SMTP(HOST, instance.base + 25, timeout=TIMEOUT) as client:
+            return client.sendmail("süß@größe.test", recipients, "Subject: Grüße\r\n\r\nx\r\n".encode(), ["SMTPUTF8", "BODY=8BITMIME"])
+
+    folder = instance.path / "mail" / "xn--bcher-kva.test"
+
+    def delivered(name):
+        return [p.read_bytes() for p in (folder / name / "new").glob("*")]
+
+    assert send("köchin@bücher.test", "köchin@xn--bcher-kva.test", "plain@BÜCHER.test") == {}
+    instance.wait_log(r"to=<köchin@bücher\.test>, relay=virtual, .*status=sent")
+    instance.wait_log(r"to=<plain@BÜCHER\.test>, relay=virtual, .*status=sent")
+    assert len(delivered("köchin")) == len(delivered("plain")) == 1
+    assert send("chef@küche.test") == {} and send("chef@xn--kche-0ra.test") == {}
+    instance.wait_log(r"to=<köchin@xn--bcher-kva\.test>, orig_to=<chef@küche\.test>, .*status=sent")
+    wait_for(lambda: len(delivered("köchin")) == 3, "both")
+    assert send("koch@küche.test") == {}
+    wait_for(lambda: instance.delivered_files("one"), "the mail for koch")
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        send("nobody@bücher.test")
+    assert refused.value.recipients["nobody@bücher.test"] == (554, "5.7.1 <nobody@bücher.test>: Recipient address rejected: not him".encode())
+    instance.wait_log(r"reject: RCPT from .*: 554 5\.7\.1 <nobody@bücher\.test>: .*to=<nobody@bücher\.test>")
+    assert login(instance, "plain@xn--bcher-kva.test", "pw")
+    client = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    client.authenticate("PLAIN", lambda _: "\0plain@bücher.test\0pw".encode())
+    assert client.select("INBOX") == ("OK", [b"1"])
+    client.logout()
+
+
 def test_access_tables_of_restrictions_are_asked(make_instance):
     instance = make_instance()
     (instance.etc / "senders").write_text("bad.example REJECT go away\nfriend@bad.example OK\n")

@@ -224,6 +224,40 @@ static void domains_fall_into_classes(void **state)
 	assert_int_equal(recipient("x@notrelay.example"), DIRECTORY_NOT_OURS);
 }
 
+/* Whoever wrote it so, the list or the client: compared are A-labels, and what is delivered to is as the client wrote it. */
+static void domains_are_the_same_in_u_labels_and_a_labels(void **state)
+{
+	settings.relay_domains = "Bücher.example, .süd.example, xn--nord-0qa.example";
+	settings.virtual_mailbox_domains = "inline:{küche.example=x}";
+	settings.virtual_mailbox_maps =
+		"inline:{köchin@küche.example=a/b, xn--koch@xn--kche-0ra.example=c}";
+	settings.virtual_alias_maps = "inline:{chef@küche.example=köchin@küche.example}";
+	reopen();
+	assert_int_equal(recipient("a@bücher.example"), DIRECTORY_FOUND);
+	assert_int_equal(recipient("a@xn--bcher-kva.example"), DIRECTORY_FOUND);
+	assert_int_equal(recipient("a@b.xn--sd-xka.example"), DIRECTORY_FOUND);
+	assert_int_equal(recipient("a@b.süd.example"), DIRECTORY_FOUND);
+	assert_int_equal(recipient("a@süd.example"), DIRECTORY_NOT_OURS);
+	assert_int_equal(got.class, DOMAIN_OTHER);
+	assert_int_equal(resolve("köchin@xn--kche-0ra.example"), DIRECTORY_FOUND);
+	assert_string_equal(got.mailbox, "a/b");
+	assert_int_equal(resolve("köchin+x@küche.example"), DIRECTORY_FOUND);
+	assert_string_equal(got.mailbox, "a/b");
+	assert_string_equal(got.all, "köchin+x@küche.example");
+	assert_int_equal(resolve("a@bücher.example"), DIRECTORY_FOUND);
+	assert_string_equal(got.nexthop, "xn--bcher-kva.example");
+	/* An alias is ours, not the client's: mail without SMTPUTF8 may come by it. */
+	assert_string_equal(expand("chef@xn--kche-0ra.example"), "köchin@xn--kche-0ra.example");
+	assert_string_equal(expand("koch@küche.example"), "koch@küche.example");
+	assert_true(accounts_add_domain(accounts, "größe.example", error, sizeof(error)));
+	assert_true(accounts_add_mailbox(accounts, "a@größe.example", 0, error, sizeof(error)));
+	directory_turn(directory, 1000);
+	assert_int_equal(recipient("a@größe.example"), DIRECTORY_FOUND);
+	assert_int_equal(recipient("a@xn--gre-6ka8i.example"), DIRECTORY_FOUND);
+	assert_int_equal(resolve("a@größe.example"), DIRECTORY_FOUND);
+	assert_string_equal(got.mailbox, "xn--gre-6ka8i.example/a");
+}
+
 static void unknown_recipients_have_the_reason_of_their_class(void **state)
 {
 	assert_int_equal(recipient("nobody@example.org"), DIRECTORY_NOT_FOUND);
@@ -534,6 +568,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(domains_fall_into_classes),
+		TEST(domains_are_the_same_in_u_labels_and_a_labels),
 		TEST(unknown_recipients_have_the_reason_of_their_class),
 		TEST(extension_is_passed_over),
 		TEST(text_that_is_no_address_is_bad),

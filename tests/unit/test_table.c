@@ -121,6 +121,25 @@ static void inline_table_takes_all_forms_of_entries(void **state)
 	refuse("inline:a=b", "expected");
 }
 
+/* Questions have domains in A-labels; people write U-labels. */
+static void keys_with_u_labels_are_found_by_their_a_labels(void **state)
+{
+	static const char SPEC[] =
+		"inline:{bücher.test=domain, süß@bücher.test=address, "
+		".bücher.test=parent, @bücher.test=all, xn--bcher-kva.example=ascii}";
+
+	expect(SPEC, "xn--bcher-kva.test", "domain");
+	expect(SPEC, "XN--Bcher-kva.Test", "domain");
+	expect(SPEC, "süß@xn--bcher-kva.test", "address");
+	expect(SPEC, ".xn--bcher-kva.test", "parent");
+	expect(SPEC, "@xn--bcher-kva.test", "all");
+	expect(SPEC, "xn--bcher-kva.example", "ascii");
+	expect(SPEC, "xn--bcher-kva@b.test", "(none)");
+	expect(SPEC, "xn--\xff.test", "(none)");
+	expect(SPEC, "xn--.test", "(none)");
+	expect("pcre:{{/^bücher/ pattern}}", "xn--bcher-kva.test", "pattern");
+}
+
 static void static_and_fail_answer_every_key_alike(void **state)
 {
 	expect("static:OK", "anything", "OK");
@@ -537,6 +556,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(texthash_finds_folded_keys_and_joins_lines),
 		TEST(inline_table_takes_all_forms_of_entries),
+		TEST(keys_with_u_labels_are_found_by_their_a_labels),
 		TEST(static_and_fail_answer_every_key_alike),
 		TEST(cidr_matches_first_network_and_honours_if),
 		TEST(pcre_substitutes_groups),
