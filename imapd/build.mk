@@ -6,7 +6,7 @@ IMAP_SESSION := imapd/session.c imapd/input.c imapd/output.c imapd/reply.c imapd
 PROGRAMS += imapd imapd-session
 imapd_SOURCES := imapd/imapd.c imapd/conn.c imapd/conn_commands.c imapd/conn_login.c imapd/sleepers.c imapd/parse.c \
 	imapd/parse_set.c
-imapd-session_SOURCES := imapd/session_main.c imapd/hub.c imapd/session_child.c $(IMAP_SESSION)
+imapd-session_SOURCES := imapd/session_main.c imapd/hub.c imapd/foreign.c imapd/session_child.c $(IMAP_SESSION)
 test_imap_parse_SOURCES := imapd/parse.c imapd/parse_set.c imapd/fetch_parse.c
 test_imap_search_SOURCES := $(IMAP_SESSION)
 test_imap_fetch_SOURCES := $(IMAP_SESSION)

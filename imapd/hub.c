@@ -44,6 +44,22 @@ static void drop_account(struct hub *hub, struct account *account)
 	free(account);
 }
 
+/* What a session has selected (empty: nothing), and whether it waits there in IDLE. */
+static void child_watches(struct live *live, struct slice mailbox, bool idle)
+{
+	char *before = live->watches;
+	bool was_idle = live->idle;
+
+	live->watches = mailbox.length ? slice_dup(mailbox) : NULL;
+	live->idle = idle && live->watches;
+	/* The new one first: a folder that stays watched loses no event. */
+	if (live->idle)
+		foreign_watch(live->hub, live->account, slice_from(live->watches));
+	if (was_idle)
+		foreign_unwatch(live->hub, live->account, slice_from(before));
+	free(before);
+}
+
 void hub_started(void *context, struct mailbox_session *session)
 {
 	struct hub *hub = context;
@@ -76,8 +92,8 @@ void hub_ended(void *context, struct mailbox_session *session)
 			break;
 		}
 	}
+	child_watches(live, SLICE(""), false);
 	drop_account(hub, live->account);
-	free(live->watches);
 	free(live);
 }
 
@@ -97,6 +113,7 @@ static void forget_sleeper(struct hub *hub, struct asleep *sleeper)
 		}
 	}
 	map_remove(&hub->tickets, ticket_of(sleeper));
+	foreign_unwatch(hub, account, slice_from(sleeper->mailbox));
 	free(sleeper);
 	drop_account(hub, account);
 }
@@ -171,6 +188,11 @@ static void tell_account(struct account *account, struct slice mailbox, const st
 	}
 }
 
+void hub_changed(struct account *account, struct slice mailbox)
+{
+	tell_account(account, mailbox, NULL);
+}
+
 void hub_notice(struct hub *hub, struct slice path, struct slice mailbox,
 	const struct channel *from, const struct live *sender)
 {
@@ -178,8 +200,10 @@ void hub_notice(struct hub *hub, struct slice path, struct slice mailbox,
 	struct message message = { .type = MESSAGE_NOTICE };
 	struct channel *newer = hub->replaced ? link_channel(&hub->newer) : NULL;
 
-	if (account)
+	if (account) {
+		foreign_told(account, mailbox);
 		tell_account(account, mailbox, sender);
+	}
 	message.notice.account = path;
 	message.notice.mailbox = mailbox;
 	for (size_t i = 0; i < hub->listeners.count; i++) {
@@ -191,12 +215,6 @@ void hub_notice(struct hub *hub, struct slice path, struct slice mailbox,
 	/* What began here the newer spawner must hear; what it passed on to us it knows. */
 	if (newer && sender)
 		channel_send(newer, &message);
-}
-
-static void child_watches(struct live *live, struct slice mailbox)
-{
-	free(live->watches);
-	live->watches = mailbox.length ? slice_dup(mailbox) : NULL;
 }
 
 static struct asleep *new_sleeper(struct live *live)
@@ -218,6 +236,7 @@ static struct asleep *new_sleeper(struct live *live)
 	}
 	sleeper->next = live->account->sleepers;
 	live->account->sleepers = sleeper;
+	foreign_watch(live->hub, live->account, slice_from(sleeper->mailbox));
 	return sleeper;
 }
 
@@ -261,7 +280,7 @@ void hub_child_says(void *context, struct mailbox_session *session, struct messa
 			NULL, live);
 		break;
 	case MESSAGE_NOTICE_WATCH:
-		child_watches(live, message->notice_watch.mailbox);
+		child_watches(live, message->notice_watch.mailbox, message->notice_watch.idle != 0);
 		break;
 	case MESSAGE_HIBERNATE:
 		child_sleeps(live, message);
@@ -309,7 +328,7 @@ static void resume(struct hub *hub, struct channel *front, struct message *messa
 	woken = mailbox_spawner_wake(hub->spawner, &session, message_take_fd(message, 0));
 	/* Before the child says so itself: a change between now and then must reach it. */
 	if (woken && woken->context)
-		child_watches(woken->context, slice_from(sleeper->mailbox));
+		child_watches(woken->context, slice_from(sleeper->mailbox), true);
 	forget_sleeper(hub, sleeper);
 }
 

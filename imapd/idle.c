@@ -12,7 +12,8 @@
 
 enum {
 	STATE_VERSION = 1,
-	IDLE_LOOK_INTERVAL = 30000 /* ms; for changes that no process of ours made */
+	IDLE_LOOK_INTERVAL =
+		30000 /* ms; for changes that no process of ours made and nobody saw (imap_watch_limit) */
 };
 
 /* What is packed, all integers little-endian as on this machine: both ends are one build on one host. */
@@ -135,7 +136,7 @@ static bool idle_timeout(struct session *s, struct idle_times *t, struct slice t
 	return false;
 }
 
-static void idle(struct session *s, struct command *c)
+static void idle_look_and_wait(struct session *s, struct command *c)
 {
 	int64_t now = loop_monotonic();
 	struct idle_times t = { now + s->settings.timeout, now + s->settings.keepalive_interval,
@@ -163,6 +164,20 @@ static void idle(struct session *s, struct command *c)
 				return;
 			break;
 		}
+	}
+}
+
+static void idle(struct session *s, struct command *c)
+{
+	/* Before the first look, so that nothing falls between the two. A sleeper's folder stays watched. */
+	if (s->mailbox && !s->idle) {
+		s->idle = true;
+		updates_watch(s);
+	}
+	idle_look_and_wait(s, c);
+	if (s->mailbox && !s->hibernated && !s->lost && !s->ended) {
+		s->idle = false;
+		updates_watch(s);
 	}
 }
 
@@ -267,6 +282,7 @@ bool idle_resume(struct session *s, struct slice state, struct slice tag)
 	if (p.version != STATE_VERSION)
 		return false;
 	s->enabled = p.enabled & ENABLED_CONDSTORE;
+	s->idle = state.length > 0;
 	if (state.length && !reselect(s, &p, state))
 		return false;
 	out_flush(s, true);

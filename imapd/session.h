@@ -67,6 +67,7 @@ struct session {
 	bool in_command; /* the client has more to send before it hears from us */
 	bool ended; /* no further command */
 	bool lost; /* the client is gone: nothing can be written */
+	bool idle; /* in IDLE: the spawner looks for changes by other programs */
 	bool hibernated; /* the client's descriptor went to the spawner */
 
 	struct store *store;

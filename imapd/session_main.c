@@ -96,6 +96,7 @@ int main(int argc, char **argv)
 	cell.memory = (uint64_t)config_int(config, PARAM_imap_session_memory_limit);
 	read_settings(&hub, config);
 	preload();
+	foreign_open(&hub, (unsigned)config_int(config, PARAM_imap_watch_limit));
 	service_enter(hub.service, &cell);
 	hub.spawner = mailbox_spawner_open(hub.service, &how, &hub);
 	if (!hub.spawner)

@@ -4,6 +4,7 @@
  *
  *	session_main.c  main, peers, drain
  *	hub.c           accounts with their sessions and sleepers; notices; hibernation
+ *	foreign.c       changes by other programs below waiting clients
  *	session_child.c what a session process does
  */
 #ifndef IMAPD_SPAWN_H
@@ -23,6 +24,7 @@ struct account {
 	int64_t quota;
 	struct live *sessions;
 	struct asleep *sleepers;
+	struct place *places; /* that are watched, see foreign.c */
 };
 /* A running session; the context of its mailbox_session. */
 struct live {
@@ -32,6 +34,7 @@ struct live {
 	uint32_t notices; /* sent to it */
 	bool asleep; /* it hibernated and is about to end */
 	char *watches; /* mailbox, or NULL */
+	bool idle; /* it waits there, and the folder is watched */
 	struct live *next;
 };
 struct asleep {
@@ -44,6 +47,16 @@ struct asleep {
 	char mailbox[];
 };
 
+/* Watches on folders, see foreign.c. */
+struct foreign {
+	struct watch watch; /* fd -1: nothing is watched */
+	struct timer timer;
+	struct map watches; /* of the kernel: number -> struct place */
+	struct place *changed; /* that wait for the timer */
+	unsigned count, limit; /* places */
+	bool complained;
+};
+
 struct hub {
 	struct service *service;
 	struct mailbox_spawner *spawner;
@@ -53,6 +66,7 @@ struct hub {
 	struct link newer; /* the spawner that replaces this one, once it drains */
 	bool replaced;
 	struct session_settings settings;
+	struct foreign foreign;
 };
 
 /* --- hub.c: the hooks of mailbox_spawner_config; context is struct hub --- */
@@ -66,6 +80,18 @@ void hub_peer_says(
 /* Something changed. `from`: the peer that said so, or NULL; `sender`: the session, or NULL. They are not told. */
 void hub_notice(struct hub *hub, struct slice path, struct slice mailbox,
 	const struct channel *from, const struct live *sender);
+
+/* A mailbox changed, and no process of ours did it: its sessions and sleepers are told. */
+void hub_changed(struct account *account, struct slice mailbox);
+
+/* --- foreign.c --- */
+/* Before the process is confined. `limit`: mailboxes, 0 watches none. */
+void foreign_open(struct hub *hub, unsigned limit);
+/* One more client waits for changes there, or one less. */
+void foreign_watch(struct hub *hub, struct account *account, struct slice mailbox);
+void foreign_unwatch(struct hub *hub, struct account *account, struct slice mailbox);
+/* A notice came: what was seen before it is told by it. */
+void foreign_told(struct account *account, struct slice mailbox);
 
 /* --- session_child.c --- */
 extern const struct session_settings

@@ -231,6 +231,7 @@ void updates_watch(struct session *s)
 	struct message message = { .type = MESSAGE_NOTICE_WATCH };
 
 	message.notice_watch.mailbox = slice_from(s->name);
+	message.notice_watch.idle = s->idle;
 	if (s->spawner >= 0 &&
 		!channel_sync_send(s->spawner, &message, loop_monotonic() + SESSION_NOTICE_TIMEOUT))
 		log_warning("%s: changes in %s will be noticed late", s->user, s->name);

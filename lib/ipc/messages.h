@@ -273,8 +273,8 @@ enum {
 /* Something changed in a mailbox (empty: the index of all was made anew): virtual, sessions -> imap spawner -> sessions. `account` is
  * the mailbox path of RESOLVE. */
 #define FIELDS_NOTICE(F) F(TEXT, account, MAX_PATH_TEXT) F(TEXT, mailbox, MAX_MAILBOX)
-/* session -> spawner: tell me of changes in this mailbox from now on (empty: of none). */
-#define FIELDS_NOTICE_WATCH(F) F(TEXT, mailbox, MAX_MAILBOX)
+/* session -> spawner: tell me of changes in this mailbox from now on (empty: of none); `idle`: also of those that other programs make. */
+#define FIELDS_NOTICE_WATCH(F) F(TEXT, mailbox, MAX_MAILBOX) F(U8, idle, 0)
 /* old imap spawner -> new one: pass all notices on to me. */
 #define FIELDS_NOTICE_ALL(F) F(U8, unused, 0)
 

@@ -200,7 +200,8 @@ struct cell_session {
 struct cell_session *cell_session_new(const struct cell *cell, char *error, size_t error_size)
 {
 	struct cell_session *session = calloc(1, sizeof(*session));
-	unsigned calls = cell->calls & ~(unsigned)(CELL_CALLS_FORK | CELL_CALLS_LOCK_IN);
+	unsigned calls =
+		cell->calls & ~(unsigned)(CELL_CALLS_FORK | CELL_CALLS_LOCK_IN | CELL_CALLS_WATCH);
 
 	if (!session) {
 		say(error, error_size, "session cell");

@@ -82,7 +82,8 @@ enum cell_calls {
 	CELL_CALLS_FORK = 8, /* fork children, wait, kill its own children */
 	CELL_CALLS_SOCKET = 16, /* accept4, getpeername, setsockopt on TCP sockets it was given */
 	CELL_CALLS_LOCK_IN = 32, /* spawners: landlock and seccomp for the child they fork */
-	CELL_CALLS_CONNECT = 64 /* socket, connect, bind to TCP and UDP (smtp, dnsd) */
+	CELL_CALLS_CONNECT = 64, /* socket, connect, bind to TCP and UDP (smtp, dnsd) */
+	CELL_CALLS_WATCH = 128 /* watch folders by a descriptor that was opened before */
 };
 
 enum { CELL_MAX_FILES = 8 };

@@ -17,6 +17,7 @@ void escape_arm(struct service *service)
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -68,6 +69,12 @@ static int try_fork(void)
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	return pid > 0;
+}
+
+/* Refused by the kernel's look at the descriptor, it would have been allowed by the cell. */
+static int try_watch(void)
+{
+	return inotify_add_watch(-1, "/", IN_CREATE) >= 0 || errno == EBADF;
 }
 
 static int try_read_memory(pid_t pid)
@@ -184,6 +191,7 @@ static void try_privileges(void)
 	report("mount", mount("none", "/", "tmpfs", 0, NULL) == 0);
 	report("chmod", chmod("/", 0777) == 0);
 	report("write-exec-memory", try_write_exec());
+	report("watch", try_watch());
 	report("bpf", syscall(SYS_bpf, 0, NULL, 0) >= 0);
 	report("io-uring", syscall(SYS_io_uring_setup, 1, NULL) >= 0);
 	report("perf-event", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0);

@@ -75,6 +75,14 @@ bool store_name_to_folder(const char *name, char *folder, size_t size)
 	return good;
 }
 
+bool store_mailbox_folder(struct slice name, char *folder, size_t size)
+{
+	char canonical[STORE_NAME_MAX + 1];
+
+	return store_name_check(name, canonical, sizeof(canonical)) == STORE_OK &&
+	       store_name_to_folder(canonical, folder, size);
+}
+
 static bool level_from_folder(struct slice level, struct buffer *out)
 {
 	ptrdiff_t dot;

@@ -76,6 +76,9 @@ struct store_check_result {
 enum store_status store_check(const char *folder, void (*tell)(void *context, const char *text),
 	void *context, struct store_check_result *result);
 
+/* Where a mailbox's cur/ and new/ are, below the user's folder: "." or ".A.B". False for what cannot be a name. */
+MUST_CHECK bool store_mailbox_folder(struct slice name, char *folder, size_t size);
+
 struct mailbox_info {
 	struct slice name;
 	bool exists; /* false: only subscribed, or only a parent of others (\NonExistent) */

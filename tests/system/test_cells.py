@@ -25,13 +25,13 @@ ALLOWED = {
     "directoryd": {"read-accounts"},
     "authd": {"read-credentials"},
     "imapd": set(),
-    "imapd-session": MAIL | {"fork"},
+    "imapd-session": MAIL | {"fork", "watch"},
     "pop3d": set(),
     "pop3d-session": MAIL | {"fork"},
     "session of smtp": set(),
     "session of one": {"list-mailbox-one"},
 }
-ATTEMPTS = 42
+ATTEMPTS = 43
 
 
 def attempts(instance, pid):

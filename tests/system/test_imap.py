@@ -2,6 +2,7 @@
 """IMAP as clients use it: before login, several sessions on one mailbox, IDLE and sleep, real clients."""
 import base64
 import imaplib
+import json
 import os
 import re
 import shutil
@@ -448,3 +449,72 @@ def test_connect_and_close_leaves_nothing(shared_instance):
     for _ in range(200):
         socket.create_connection((HOST, shared_instance.base + 143)).close()
     wait_for(lambda: len(os.listdir(f"/proc/{front}/fd")) <= before + 1, "descriptors to be closed", 10)
+
+
+def by_hand(instance, text=b"Subject: by hand\n\nbody\n"):
+    """A message as a program that knows nothing of us delivers it."""
+    folder = instance.maildir()
+    owner = folder.stat()
+    name = f"{time.time_ns()}.M1P1.elsewhere"
+    (folder / "tmp" / name).write_bytes(text)
+    os.chown(folder / "tmp" / name, owner.st_uid, owner.st_gid)
+    os.rename(folder / "tmp" / name, folder / "new" / name)
+    return time.monotonic()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("hibernate", ["0", "1s"])
+def test_who_waits_in_idle_hears_of_what_other_programs_do(make_instance, hibernate):
+    instance = make_instance(settings={"imap_hibernate_timeout": hibernate})
+    instance.start()
+    watcher = Client(instance)
+    append(watcher)
+    watcher.ok("SELECT INBOX")
+    watcher.idle()
+    best = GRACE
+    for number in (2, 3, 4):
+        if hibernate != "0":
+            wait_for(lambda: sessions(instance) == 0, "the session to end", 10)
+        start = by_hand(instance)
+        watcher.hear(rb"^\* %d EXISTS" % number)
+        best = min(best, time.monotonic() - start)
+    assert best < 1
+    if hibernate != "0":
+        wait_for(lambda: sessions(instance) == 0, "the session to end", 10)
+    next(iter((instance.maildir() / "cur").glob("*,U=1:*"))).unlink()
+    watcher.hear(rb"^\* 1 EXPUNGE")
+    assert b"i OK" in watcher.done()
+
+
+def test_our_own_deliveries_wake_a_sleeper_once(make_instance):
+    instance = make_instance(settings={"imap_hibernate_timeout": "1s"})
+    instance.start()
+    sleeper = Client(instance)
+    sleeper.ok("SELECT INBOX")
+    sleeper.idle()
+    wait_for(lambda: sessions(instance) == 0, "the session to end", 10)
+    for number in (1, 2, 3):
+        instance.send()
+        sleeper.hear(rb"^\* %d EXISTS" % number)
+        wait_for(lambda: sessions(instance) == 0, "sleep again", 10)
+    assert json.loads(instance.postern("status", "--json").out)["totals"]["wakes"] == 3
+    sleeper.raw.send("DONE\r\n")
+    assert b"i OK" in b"".join(sleeper.until(b"i "))
+
+
+def test_watches_are_bounded(make_instance):
+    instance = make_instance(settings={"imap_hibernate_timeout": "0", "imap_watch_limit": "1"})
+    instance.start()
+    clients = [Client(instance, user) for user in ("one", "two", "two")]
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
+    by_hand(instance)
+    clients[0].hear(rb"^\* 1 EXISTS")
+    instance.wait_log("noticed late: imap_watch_limit is reached")
+    assert instance.log().count("noticed late") == 1
+    # The place is free again, and the next one gets it.
+    clients[0].done()
+    clients[2].done()
+    clients[2].idle()
+    assert b"i OK" in clients[1].done()
