@@ -24,6 +24,12 @@ enum {
 	MAX_MAILBOX = 1024, /* a mailbox name, UTF-8 */
 	MAX_SASL = 16 * 1024,
 	MAX_TICKET = 48,
+	MAX_TLS_SEAL = 2048, /* facts about a TLS connection, sealed for authd */
+	MAX_CHAIN = 48 * 1024, /* a certificate chain, PEM */
+	MAX_CERTIFICATES = 4096, /* the files of one set of certificates, as configured */
+	MAX_TO_SIGN = 4096, /* what a handshake has signed */
+	MAX_SIGNATURE = 1024,
+	MAX_CERTIFICATE_NAME = 512, /* subject, issuer */
 	MAX_PREPEND = 16 * 1024, /* header lines that go before all others */
 	MESSAGE_FDS = 16, /* descriptors with one message, at most */
 	MESSAGE_MAX = MAX_CHUNK + 8 * 1024 /* bytes of one packet, at most */
@@ -47,6 +53,7 @@ enum {
 	F(U32, figures_slot, 0) \
 	F(U32, max_sessions, 0) /* maxproc of the entry, for spawners */ \
 	F(U32, build, 0) /* must equal MESSAGE_BUILD */ \
+	F(BYTES, seal_key, 32) /* to tlsd and authd only: what seals facts and session tickets */ \
 	F(BYTES, listeners, \
 		4096) /* NUL-ended names, "inet:10025" or "unix:public/pickup", in the order of the descriptors */
 /* process -> master: cell entered, serving. */
@@ -63,6 +70,61 @@ enum {
 #define FIELDS_MASTER_DRAINING(F) F(U8, fast, 0)
 /* master -> process: master.cf's wakeup time has come, or "flush" was asked for. */
 #define FIELDS_MASTER_WAKEUP(F) F(U8, reason, 0)
+
+/* --- TLS: servers -> tlsd -> keyd --- */
+
+/*
+ * server -> tlsd: the peer at the descriptor (a connected stream socket, taken over) begins a handshake now. Nothing that came before on it counts. `certificates` is
+ * the evaluated setting of the entry that took the client in (tls_settings, lib/service/tls.h) and names a set that keyd loaded.
+ */
+#define FIELDS_TLS_ACCEPT(F) \
+	F(U32, serial, 0) \
+	F(TEXT, service, 16) /* "smtp", "imap", "pop3" */ \
+	F(TEXT, alpn, 64) /* protocols that are accepted, separated by commas; empty: any */ \
+	F(TEXT, certificates, MAX_CERTIFICATES) \
+	F(TEXT, protocols, 200) /* as smtpd_tls_protocols */ \
+	F(TEXT, ciphers, 1024) /* OpenSSL's list for TLS 1.2 */ \
+	F(TEXT, options, 200) /* as tls_ssl_options */ \
+	F(U8, client_certificate, 0) /* enum tls_client_certificate */ \
+	F(U32, timeout_ms, 0) /* for the handshake */ \
+	F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64) F(U16, local_port, 0)
+/*
+ * tlsd -> server: the handshake is over. One descriptor, the plaintext side (a stream socket of the suite: end of file there is the peer's end, closing it
+ * closes the connection in good order), or none and a reason.
+ */
+#define FIELDS_TLS_READY(F) \
+	F(U32, serial, 0) \
+	F(U8, status, 0) /* enum tls_status */ \
+	F(TEXT, reason, 200) \
+	F(TEXT, protocol, 16) /* "TLSv1.3" */ \
+	F(TEXT, cipher, 64) /* "TLS_AES_256_GCM_SHA384" */ \
+	F(U16, bits, 0) F(U16, algorithm_bits, 0) \
+	F(U8, resumed, 0) \
+	F(TEXT, sni, 256) F(TEXT, alpn, 64) \
+	F(TEXT, subject, MAX_CERTIFICATE_NAME) F(TEXT, issuer, MAX_CERTIFICATE_NAME) /* of the peer's certificate; empty: none */ \
+	F(TEXT, fingerprint, 200) F(TEXT, key_fingerprint, 200) /* "AB:CD:..." by smtpd_tls_fingerprint_digest */ \
+	F(U8, trusted, 0) /* the peer's certificate checked out */ \
+	F(BYTES, seal, MAX_TLS_SEAL) /* the same facts and the channel bindings, for authd only */
+/* server -> tlsd: it does not want that handshake any more; no answer comes. */
+#define FIELDS_TLS_CANCEL(F) F(U32, serial, 0)
+/* tlsd -> keyd: the chains of that set, and all that keyd loads later. */
+#define FIELDS_KEY_SET(F) F(U32, serial, 0) F(TEXT, certificates, MAX_CERTIFICATES)
+/*
+ * keyd -> tlsd: one pair of the set: its chain, and under which number it signs. The last one has `more` 0; a set that is not there
+ * has an empty chain. Sent again, unasked, when a pair was taken up anew.
+ */
+#define FIELDS_KEY_CHAIN(F) \
+	F(U32, serial, 0) F(TEXT, certificates, MAX_CERTIFICATES) \
+	F(TEXT, name, 256) /* server name of tls_server_sni_maps, or empty: for all */ \
+	F(U32, key, 0) F(U32, generation, 0) F(U8, more, 0) F(BYTES, chain, MAX_CHAIN)
+/* tlsd -> keyd: sign that, the whole of what a handshake has signed (never a digest: keyd looks at what it signs). */
+#define FIELDS_KEY_SIGN(F) \
+	F(U32, serial, 0) F(U32, key, 0) F(U16, scheme, 0) /* TLS SignatureScheme, RFC 8446 4.2.3 */ F(BYTES, data, MAX_TO_SIGN)
+#define FIELDS_KEY_SIGNED(F) F(U32, serial, 0) F(U8, status, 0) /* 1: signed */ F(BYTES, signature, MAX_SIGNATURE)
+/* keyd -> master, before its cell closes and never after: that file is to be watched. */
+#define FIELDS_KEY_WATCH(F) F(U32, number, 0) F(TEXT, path, MAX_PATH_TEXT)
+/* master -> keyd: a watched file has changed; one descriptor, read-only. */
+#define FIELDS_KEY_FILE(F) F(U32, number, 0)
 
 /* --- smtpd session, pickup, bounce -> cleanup: one message. No answer until CLEANUP_RESULT. --- */
 #define FIELDS_CLEANUP_BEGIN(F) \
@@ -209,7 +271,7 @@ enum {
 	F(TEXT, service, 16) \
 	/* "imap", "pop3", "smtp" */ F(TEXT, mechanism, 32) F(U8, has_initial, 0) \
 		F(BYTES, initial, MAX_SASL) F(TEXT, client_address, 64) F(TEXT, local_address, 64) \
-			F(U8, secured, 0)
+			F(U8, secured, 0) F(BYTES, tls, MAX_TLS_SEAL) /* what tlsd sealed about the connection */
 #define FIELDS_AUTH_CONTINUE(F)  F(U32, serial, 0) F(BYTES, response, MAX_SASL)
 #define FIELDS_AUTH_CANCEL(F)    F(U32, serial, 0)
 #define FIELDS_AUTH_CHALLENGE(F) F(U32, serial, 0) F(BYTES, challenge, MAX_SASL)
@@ -288,6 +350,15 @@ enum {
 	M(MASTER_DRAIN, master_drain, 0) \
 	M(MASTER_DRAINING, master_draining, 0) \
 	M(MASTER_WAKEUP, master_wakeup, 0) \
+	M(TLS_ACCEPT, tls_accept, 1) \
+	M(TLS_READY, tls_ready, 1) \
+	M(TLS_CANCEL, tls_cancel, 0) \
+	M(KEY_SET, key_set, 0) \
+	M(KEY_CHAIN, key_chain, 0) \
+	M(KEY_SIGN, key_sign, 0) \
+	M(KEY_SIGNED, key_signed, 0) \
+	M(KEY_WATCH, key_watch, 0) \
+	M(KEY_FILE, key_file, 1) \
 	M(CLEANUP_BEGIN, cleanup_begin, 0) \
 	M(CLEANUP_RECIPIENT, cleanup_recipient, 0) \
 	M(CLEANUP_CONTENT, cleanup_content, 0) \
@@ -365,6 +436,8 @@ enum domain_class {
 	DOMAIN_RELAY = 4,
 	DOMAIN_OTHER = 5
 };
+enum tls_status { TLS_FAILED = 0, TLS_OK = 1 };
+enum tls_client_certificate { TLS_CERTIFICATE_NONE = 0, TLS_CERTIFICATE_ASK = 1, TLS_CERTIFICATE_REQUIRE = 2 };
 enum deliver_status { DELIVER_DEFERRED = 0, DELIVER_SENT = 1, DELIVER_BOUNCED = 2 };
 enum bounce_kind { BOUNCE_FAILURE = 1, BOUNCE_DELAY = 2, BOUNCE_SUCCESS = 3 };
 enum auth_status {
