@@ -121,21 +121,27 @@ static bool all_digits(struct slice word)
 }
 
 /* "code [dsn] text" about the subject, with defaults for what is not there. */
-static enum check_result say(struct access *access, unsigned code, const char *dsn,
-	struct slice text, const char *otherwise)
+static enum check_result say(struct access *access, unsigned code, struct slice text)
 {
-	struct slice rest = text, word;
+	struct slice rest = text, word, said = SLICE("Access denied");
 	char codes[64];
 
 	if (slice_word(&rest, " \t", &word) && is_dsn(word) && word.length < 12) {
 		snprintf(codes, sizeof(codes), "%u %.*s", code, SLICE_ARG(word));
 		text = slice_trim(rest);
 	} else {
-		snprintf(codes, sizeof(codes), "%u %s", code, dsn);
+		snprintf(codes, sizeof(codes), "%u %u.7.1", code, code / 100);
 	}
+	if (text.length)
+		said = slice_head(text, MAX_REASON);
 	return check_refuse(access->check, CHECK_REJECT, codes, access->restriction->subject,
 		"%s rejected: %.*s", check_subject_name(access->restriction->subject),
-		SLICE_ARG(text.length ? slice_head(text, MAX_REASON) : slice_from(otherwise)));
+		SLICE_ARG(said));
+}
+
+static enum check_result say_coded(struct access *access, enum reply_code code, struct slice text)
+{
+	return say(access, (unsigned)access->check->session->settings->codes[code], text);
 }
 
 static enum check_result act_ok(struct access *access, struct slice text)
@@ -150,17 +156,17 @@ static enum check_result act_dunno(struct access *access, struct slice text)
 
 static enum check_result act_reject(struct access *access, struct slice text)
 {
-	return say(access, 554, "5.7.1", text, "Access denied");
+	return say_coded(access, CODE_ACCESS_REJECT, text);
 }
 
 static enum check_result act_defer(struct access *access, struct slice text)
 {
-	return say(access, 450, "4.7.1", text, "Access denied");
+	return say_coded(access, CODE_ACCESS_DEFER, text);
 }
 
 static enum check_result act_later(struct access *access, struct slice text, char *where)
 {
-	say(access, 450, "4.7.1", text, "Service unavailable");
+	say_coded(access, CODE_ACCESS_DEFER, text.length ? text : SLICE("Service unavailable"));
 	if (!where[0])
 		memcpy(where, access->check->text, sizeof(access->check->text));
 	return CHECK_DUNNO;
@@ -209,11 +215,10 @@ static enum check_result act(struct access *access)
 			return ACTIONS[i].act(access, rest);
 	}
 	if (word.length == 3 && slice_to_u64(word, 599, &code) && code >= 400)
-		return say(access, (unsigned)code, code < 500 ? "4.7.1" : "5.7.1", rest,
-			"Access denied");
+		return say(access, (unsigned)code, rest);
 	if (is_dsn(word))
-		return say(
-			access, word.data[0] == '4' ? 450 : 554, "5.7.1", value, "Access denied");
+		return say_coded(access,
+			word.data[0] == '4' ? CODE_ACCESS_DEFER : CODE_ACCESS_REJECT, value);
 	if (all_digits(word))
 		return CHECK_OK;
 	return check_list(access->check, value);

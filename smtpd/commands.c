@@ -24,15 +24,15 @@ static enum command_result command_not_here(struct session *s, struct slice argu
 /* clang-format off */
 static const struct command COMMANDS[] = {
 	/* name                         flags                  refused in  START      HELO       MAIL         RCPT         BDAT */
-	{ "EHLO", COMMAND_EHLO,         COMMAND_JUNK,          { NULL },                                                 command_ehlo },
-	{ "HELO", COMMAND_HELO,         COMMAND_JUNK,          { NULL },                                                 command_helo },
+	{ "EHLO", COMMAND_EHLO,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_ehlo },
+	{ "HELO", COMMAND_HELO,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_helo },
 	{ "MAIL", COMMAND_MAIL,         0,                     { NULL,      NULL,      NESTED_MAIL, NESTED_MAIL, NESTED_MAIL }, command_mail },
 	{ "RCPT", COMMAND_RCPT,         0,                     { NEED_MAIL, NEED_MAIL, NULL,        NULL,        NOT_HERE }, command_rcpt },
-	{ "DATA", COMMAND_DATA,         COMMAND_NO_ARGUMENT,   { NEED_RCPT, NEED_RCPT, NEED_RCPT,   NULL,        NOT_HERE }, command_data },
+	{ "DATA", COMMAND_DATA,         COMMAND_NO_ARGUMENT | COMMAND_LAST, { NEED_RCPT, NEED_RCPT, NEED_RCPT,   NULL,        NOT_HERE }, command_data },
 	{ "BDAT", COMMAND_BDAT,         COMMAND_SWALLOW,       { NEED_RCPT, NEED_RCPT, NEED_RCPT,   NULL,        NULL },     command_bdat },
 	{ "RSET", COMMAND_RSET,         COMMAND_JUNK | COMMAND_NO_ARGUMENT, { NULL },                                    command_rset },
-	{ "NOOP", COMMAND_NOOP,         COMMAND_JUNK,          { NULL },                                                 command_noop },
-	{ "VRFY", COMMAND_VRFY,         COMMAND_JUNK,          { NULL },                                                 command_vrfy },
+	{ "NOOP", COMMAND_NOOP,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_noop },
+	{ "VRFY", COMMAND_VRFY,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_vrfy },
 	{ "HELP", COMMAND_HELP,         COMMAND_JUNK,          { NULL },                                                 command_help },
 	{ "QUIT", COMMAND_QUIT,         COMMAND_NO_ARGUMENT,   { NULL },                                                 command_quit },
 	{ "AUTH", COMMAND_AUTH,         0,                     { NULL },                                                 command_no_auth },
@@ -252,6 +252,25 @@ static bool has_control(struct slice line)
 	return false;
 }
 
+/* Input that is there already behind a command whose reply the client must wait for. False: the session ends for it. */
+static bool in_step(struct session *s, const struct command *command)
+{
+	char text[128];
+
+	if (s->pipelined || !input_pending(s) || (s->esmtp && !(command->flags & COMMAND_LAST)))
+		return true;
+	s->pipelined = true;
+	printable_copy(
+		slice_head(slice_of(s->input + s->input_start, s->input_end - s->input_start), 100),
+		text, sizeof(text));
+	log_info("improper command pipelining after %s from %s: %s", command->name, s->name, text);
+	if (!s->settings->forbid_pipelining)
+		return true;
+	reply(s, "554 5.5.0 Error: SMTP protocol synchronization");
+	s->closing = true;
+	return false;
+}
+
 static void dispatch(struct session *s, struct slice line)
 {
 	struct slice rest = line, name = { 0 };
@@ -278,7 +297,7 @@ static void dispatch(struct session *s, struct slice line)
 	}
 	if ((command->flags & COMMAND_JUNK) && s->junk++ >= s->settings->junk_commands)
 		s->errors++;
-	result = run(s, command, slice_trim(rest));
+	result = in_step(s, command) ? run(s, command, slice_trim(rest)) : COMMAND_ERROR;
 	count(s, command->id, result);
 }
 
@@ -297,17 +316,27 @@ static bool within_limits(struct session *s)
 	return !s->closing;
 }
 
+/* "timeout after DATA (123 bytes) from host[addr]": what fail2ban and its like look for. */
+static void log_lost(struct session *s, const char *how)
+{
+	if (s->lost_content >= 0)
+		log_info("%s after %s (%lld bytes) from %s", how, s->where,
+			(long long)s->lost_content, s->name);
+	else
+		log_info("%s after %s from %s", how, s->where, s->name);
+}
+
 static void say_lost(struct session *s)
 {
 	if (s->loss == LOSS_TIMEOUT) {
-		log_info("timeout after %s from %s", s->where, s->name);
+		log_lost(s, "timeout");
 		s->loss = LOSS_NONE;
 		s->errors = 0; /* no delay for a client that does not listen */
 		reply(s, "421 4.4.2 %s Error: timeout exceeded", s->settings->host);
 		output_flush(s);
 		s->loss = LOSS_TIMEOUT;
 	} else if (s->loss == LOSS_GONE) {
-		log_info("lost connection after %s from %s", s->where, s->name);
+		log_lost(s, "lost connection");
 	}
 	s->closing = true;
 }

@@ -200,6 +200,7 @@ enum command_result command_data(struct session *s, struct slice argument)
 							      s->transaction.content.received);
 
 		if (!input_some(s, &bytes, deadline)) {
+			s->lost_content = s->transaction.content.received;
 			transaction_reset(s);
 			return COMMAND_ERROR;
 		}
@@ -241,8 +242,10 @@ static bool bdat_read(struct session *s, uint64_t size, bool keep)
 		int64_t deadline =
 			input_pending(s) ? 0 : content_deadline(s, started, (int64_t)(size - left));
 
-		if (!input_some(s, &bytes, deadline))
+		if (!input_some(s, &bytes, deadline)) {
+			s->lost_content = (int64_t)(size - left);
 			return false;
+		}
 		if (bytes.length > left)
 			bytes = slice_head(bytes, (size_t)left);
 		if (keep)

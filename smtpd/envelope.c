@@ -152,6 +152,13 @@ static bool keep_sender(struct session *s, const struct address *address)
 	       slice_to_string(buffer_slice(&s->text), t->sender_given, sizeof(t->sender_given));
 }
 
+/* As anvil(8) counts: the one that is over the limit is the first that is told of. */
+static void log_rate(const struct session *s, const char *what, int64_t limit)
+{
+	log_warning("%s rate limit exceeded: %lld from %s for service %s", what,
+		(long long)limit + 1, s->name, s->client.entry);
+}
+
 static bool mail_accept(struct session *s, struct slice argument)
 {
 	unsigned flags = ADDRESS_NULL | (s->settings->keywords & EHLO_SMTPUTF8 ? ADDRESS_UTF8 : 0);
@@ -180,8 +187,7 @@ static bool mail_accept(struct session *s, struct slice argument)
 	}
 	if (session_over_rate(s, RATE_MESSAGE)) {
 		reply(s, "450 4.7.1 Error: too much mail from %s", s->client.address);
-		log_warning("Message delivery request rate limit exceeded: from %s for service %s",
-			s->name, s->client.entry);
+		log_rate(s, "Message delivery request", s->settings->message_rate);
 		return false;
 	}
 	return s->settings->delay_reject || restrictions_allow(s, STAGE_SENDER);
@@ -256,8 +262,7 @@ static bool rcpt_accept(struct session *s, struct slice argument, bool *counts)
 		return false;
 	if (session_over_rate(s, RATE_RECIPIENT)) {
 		reply(s, "450 4.7.1 Error: too many recipients from %s", s->client.address);
-		log_warning("Recipient address rate limit exceeded: from %s for service %s",
-			s->name, s->client.entry);
+		log_rate(s, "Recipient address", s->settings->recipient_rate);
 		return false;
 	}
 	if (!restrictions_allow_recipient(s, &recipient))

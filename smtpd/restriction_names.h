@@ -26,6 +26,7 @@ enum { RESTRICTION_SLEEP_MOST = 60 /* seconds */ };
 	R(reject_unauth_destination, ARGUMENT_NONE, unauth_destination, ABOUT_RECIPIENT) \
 	R(defer_unauth_destination, ARGUMENT_NONE, unauth_destination, ABOUT_RECIPIENT) \
 	R(reject_unlisted_recipient, ARGUMENT_NONE, reject_unlisted_recipient, ABOUT_RECIPIENT) \
+	R(reject_unlisted_sender, ARGUMENT_NONE, reject_unlisted_sender, ABOUT_SENDER) \
 	R(check_recipient_maps, ARGUMENT_NONE, reject_unlisted_recipient, ABOUT_RECIPIENT) \
 	R(reject_non_fqdn_sender, ARGUMENT_NONE, reject_non_fqdn_address, ABOUT_SENDER) \
 	R(reject_non_fqdn_recipient, ARGUMENT_NONE, reject_non_fqdn_address, ABOUT_RECIPIENT) \

@@ -75,11 +75,15 @@ enum check_result check_refuse(struct check *check, enum check_result result, co
 	return result;
 }
 
-static enum check_result refuse_subject(
-	struct check *check, const char *code, enum subject subject, const char *reason)
+enum check_result check_refuse_coded(struct check *check, enum reply_code which, const char *detail,
+	enum subject subject, struct slice reason)
 {
-	return check_refuse(check, CHECK_REJECT, code, subject, "%s rejected: %s",
-		SUBJECT_NAMES[subject], reason);
+	unsigned code = (unsigned)check->session->settings->codes[which];
+	char codes[32];
+
+	snprintf(codes, sizeof(codes), "%u %u.%s", code, code / 100, detail);
+	return check_refuse(check, CHECK_REJECT, codes, subject, "%s rejected: %.*s",
+		SUBJECT_NAMES[subject], SLICE_ARG(reason));
 }
 
 /* ---- The simple ones ------------------------------------------------------------------------------------------------- */
@@ -95,12 +99,14 @@ RESTRICTION(permit)
 
 RESTRICTION(reject)
 {
-	return refuse_subject(check, "554 5.7.1", STAGE_SUBJECTS[check->stage], "Access denied");
+	return check_refuse_coded(
+		check, CODE_REJECT, "7.1", STAGE_SUBJECTS[check->stage], SLICE("Access denied"));
 }
 
 RESTRICTION(defer)
 {
-	return refuse_subject(check, "450 4.7.1", STAGE_SUBJECTS[check->stage], "Try again later");
+	return check_refuse_coded(
+		check, CODE_DEFER, "7.1", STAGE_SUBJECTS[check->stage], SLICE("Try again later"));
 }
 
 RESTRICTION(permit_mynetworks)
@@ -126,21 +132,19 @@ RESTRICTION(permit_sasl_authenticated)
 
 RESTRICTION(reject_plaintext_session)
 {
-	return refuse_subject(
-		check, "450 4.7.1", STAGE_SUBJECTS[check->stage], "Session encryption is required");
+	return check_refuse_coded(check, CODE_PLAINTEXT, "7.1", STAGE_SUBJECTS[check->stage],
+		SLICE("Session encryption is required"));
 }
 
-/* Such a client sends on before it has read our answer; what it sends may be meant for somebody else. */
+/* Such a client sends on before it has read our answer; what it sends may be meant for somebody else. Once is enough. */
 RESTRICTION(reject_unauth_pipelining)
 {
-	const struct session *s = check->session;
-	bool may = s->esmtp && (check->stage != STAGE_DATA && check->stage != STAGE_HELO &&
-				       check->stage != STAGE_CLIENT);
+	enum subject subject = STAGE_SUBJECTS[check->stage];
 
-	if (!input_pending(s) || may)
+	if (!check->session->pipelined)
 		return CHECK_DUNNO;
-	return refuse_subject(check, "503 5.5.0", STAGE_SUBJECTS[check->stage],
-		"Improper use of SMTP command pipelining");
+	return check_refuse(check, CHECK_REJECT, "503 5.5.0", subject,
+		"%s rejected: Improper use of SMTP command pipelining", SUBJECT_NAMES[subject]);
 }
 
 RESTRICTION(reject_multi_recipient_bounce)
@@ -151,8 +155,8 @@ RESTRICTION(reject_multi_recipient_bounce)
 
 	if (!t->active || t->sender[0] || !many)
 		return CHECK_DUNNO;
-	return refuse_subject(
-		check, "550 5.5.3", STAGE_SUBJECTS[check->stage], "Multi-recipient bounce");
+	return check_refuse_coded(check, CODE_MULTI_RECIPIENT_BOUNCE, "5.3",
+		STAGE_SUBJECTS[check->stage], SLICE("Multi-recipient bounce"));
 }
 
 RESTRICTION(wait_a_little)
@@ -182,7 +186,8 @@ RESTRICTION(reject_invalid_helo)
 {
 	if (valid_host(check, check_subject(check, ABOUT_HELO)))
 		return CHECK_DUNNO;
-	return refuse_subject(check, "501 5.5.2", ABOUT_HELO, "Invalid name");
+	return check_refuse_coded(
+		check, CODE_INVALID_HELO, "5.2", ABOUT_HELO, SLICE("Invalid name"));
 }
 
 static bool is_qualified(struct slice domain)
@@ -196,7 +201,8 @@ RESTRICTION(reject_non_fqdn_helo)
 
 	if (valid_host(check, helo) && is_qualified(helo))
 		return CHECK_DUNNO;
-	return refuse_subject(check, "504 5.5.2", ABOUT_HELO, "need fully-qualified hostname");
+	return check_refuse_coded(
+		check, CODE_NON_FQDN, "5.2", ABOUT_HELO, SLICE("need fully-qualified hostname"));
 }
 
 RESTRICTION(reject_non_fqdn_address)
@@ -214,8 +220,8 @@ RESTRICTION(reject_non_fqdn_address)
 	if (!sender && !has_domain && at >= 0 &&
 		slice_equal_nocase(slice_head(address, (size_t)at), SLICE("postmaster")))
 		return CHECK_DUNNO;
-	return refuse_subject(
-		check, "504 5.5.2", restriction->subject, "need fully-qualified address");
+	return check_refuse_coded(check, CODE_NON_FQDN, "5.2", restriction->subject,
+		SLICE("need fully-qualified address"));
 }
 
 /* ---- What directoryd knows ------------------------------------------------------------------------------------------ */
@@ -255,14 +261,20 @@ static bool is_ours(const struct recipient *recipient)
 RESTRICTION(unauth_destination)
 {
 	bool defers = restriction->name[0] == 'd';
+	char codes[32];
 
 	check_ask(check);
 	if (check->recipient->status == DIRECTORY_BAD)
 		return check_refuse(check, CHECK_REJECT, "501 5.1.3", ABOUT_RECIPIENT,
 			"Bad recipient address syntax");
-	if (check->recipient->status == DIRECTORY_NOT_OURS)
-		return check_refuse(check, CHECK_REJECT, defers ? "454 4.7.1" : "554 5.7.1",
-			ABOUT_RECIPIENT, "Relay access denied");
+	if (check->recipient->status == DIRECTORY_NOT_OURS) {
+		unsigned code =
+			defers ? 454 : (unsigned)check->session->settings->codes[CODE_RELAY];
+
+		snprintf(codes, sizeof(codes), "%u %u.7.1", code, code / 100);
+		return check_refuse(
+			check, CHECK_REJECT, codes, ABOUT_RECIPIENT, "Relay access denied");
+	}
 	return is_ours(check->recipient) ? CHECK_DUNNO : lookup_failed(check);
 }
 
@@ -275,16 +287,32 @@ RESTRICTION(permit_auth_destination)
 	return is_ours(check->recipient) ? CHECK_OK : lookup_failed(check);
 }
 
-RESTRICTION(reject_unlisted_recipient)
+/* An address of ours that nobody has. RFC 3463: X.1.0 is said of senders, X.1.1 of recipients. */
+static enum check_result refuse_unlisted(
+	struct check *check, enum domain_class class, enum subject subject)
 {
 	static const char *const TABLES[DOMAIN_OTHER + 1] = { [DOMAIN_LOCAL] =
 								      " in local recipient table",
 		[DOMAIN_VIRTUAL_ALIAS] = " in virtual alias table",
 		[DOMAIN_VIRTUAL_MAILBOX] = " in virtual mailbox table",
 		[DOMAIN_RELAY] = " in relay recipient table" };
+	const char *table;
+	unsigned code;
+	char codes[32];
+
+	if (class > DOMAIN_OTHER)
+		class = DOMAIN_UNKNOWN;
+	table = TABLES[class] ? TABLES[class] : "";
+	code = (unsigned)check->session->settings->unknown_code[class];
+	snprintf(codes, sizeof(codes), "%u %u.1.%c", code, code / 100,
+		subject == ABOUT_SENDER ? '0' : '1');
+	return check_refuse(check, CHECK_REJECT, codes, subject, "%s rejected: User unknown%s",
+		SUBJECT_NAMES[subject], table);
+}
+
+RESTRICTION(reject_unlisted_recipient)
+{
 	const struct recipient *recipient = check->recipient;
-	unsigned class;
-	char code[32];
 
 	check_ask(check);
 	if (recipient->status == DIRECTORY_FOUND || recipient->status == DIRECTORY_NOT_OURS)
@@ -294,12 +322,41 @@ RESTRICTION(reject_unlisted_recipient)
 			"Bad recipient address syntax");
 	if (recipient->status != DIRECTORY_NOT_FOUND)
 		return lookup_failed(check);
-	class = recipient->class <= DOMAIN_OTHER ? recipient->class : DOMAIN_UNKNOWN;
-	snprintf(code, sizeof(code), "%u %c.1.1",
-		(unsigned)check->session->settings->unknown_code[class],
-		check->session->settings->unknown_code[class] < 500 ? '4' : '5');
-	return check_refuse(check, CHECK_REJECT, code, ABOUT_RECIPIENT,
-		"Recipient address rejected: User unknown%s", TABLES[class] ? TABLES[class] : "");
+	return refuse_unlisted(check, recipient->class, ABOUT_RECIPIENT);
+}
+
+/* Asked once in a transaction, however many recipients there are. */
+static void ask_sender(struct session *s)
+{
+	struct message question = { .type = MESSAGE_DIRECTORY_RECIPIENT }, answer;
+	struct transaction *t = &s->transaction;
+
+	if (t->sender_asked)
+		return;
+	question.directory_recipient.serial = ++s->serial;
+	question.directory_recipient.recipient = slice_from(t->sender);
+	t->sender_status = DIRECTORY_TEMPORARY;
+	if (!session_ask(s, TO_DIRECTORY, &question, s->serial, MESSAGE_DIRECTORY_RECIPIENT_ANSWER,
+		    &answer))
+		return;
+	t->sender_asked = true;
+	t->sender_status = answer.directory_recipient_answer.status;
+	t->sender_class = answer.directory_recipient_answer.domain_class;
+}
+
+RESTRICTION(reject_unlisted_sender)
+{
+	struct session *s = check->session;
+
+	if (!s->transaction.sender[0])
+		return CHECK_DUNNO;
+	ask_sender(s);
+	if (s->transaction.sender_status == DIRECTORY_TEMPORARY)
+		return check_refuse(check, CHECK_TEMPORARY, "451 4.3.0", ABOUT_SENDER,
+			"Temporary lookup failure");
+	return s->transaction.sender_status == DIRECTORY_NOT_FOUND
+		       ? refuse_unlisted(check, s->transaction.sender_class, ABOUT_SENDER)
+		       : CHECK_DUNNO;
 }
 
 /* ---- Those that change what others say ------------------------------------------------------------------------------ */
@@ -438,6 +495,10 @@ static bool allow_list(struct check *check, enum stage stage)
 	check->stage = stage;
 	check->warn_only = false;
 	result = check_list(check, slice_from(check->session->settings->restrictions[stage]));
+	/* Whatever the list says, as Postfix has it. VRFY has no sender. */
+	if (stage == STAGE_SENDER && check->session->settings->reject_unlisted_sender &&
+		(result == CHECK_OK || result == CHECK_DUNNO) && subject_known(check, ABOUT_SENDER))
+		result = reject_unlisted_sender(check, NULL, (struct slice){ 0 });
 	return result == CHECK_OK || result == CHECK_DUNNO || say_no(check, result);
 }
 

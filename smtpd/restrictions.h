@@ -67,6 +67,9 @@ struct restriction {
 /* Compose "554 5.7.1 <subject>: Sender address rejected: text". */
 enum check_result check_refuse(struct check *check, enum check_result result, const char *code,
 	enum subject subject, const char *format, ...) PRINTF_LIKE(5, 6);
+/* Likewise "Sender address rejected: reason" with the code of a parameter; `detail` is the enhanced code behind its class, "7.1". */
+enum check_result check_refuse_coded(struct check *check, enum reply_code code, const char *detail,
+	enum subject subject, struct slice reason);
 /* "Sender address": how replies and the log call it. */
 const char *check_subject_name(enum subject subject);
 /* The subject, domains in A-labels, for lookups. Empty: there is none. */

@@ -60,7 +60,8 @@ static bool is_loopback(const char *address)
 static void forget_client(struct session *s)
 {
 	s->input_start = s->input_end = s->input_scanned = s->output_length = 0;
-	s->esmtp = s->denied = s->closing = false;
+	s->esmtp = s->denied = s->closing = s->pipelined = false;
+	s->lost_content = -1;
 	s->ask_again = 0;
 	s->loss = LOSS_NONE;
 	s->helo[0] = s->denial[0] = '\0';

@@ -66,6 +66,20 @@ enum ehlo_keyword {
 	EHLO_CHUNKING = 32
 };
 
+/* Reply codes that are parameters. */
+enum reply_code {
+	CODE_ACCESS_DEFER,
+	CODE_ACCESS_REJECT,
+	CODE_DEFER,
+	CODE_REJECT,
+	CODE_INVALID_HELO,
+	CODE_NON_FQDN,
+	CODE_MULTI_RECIPIENT_BOUNCE,
+	CODE_PLAINTEXT,
+	CODE_RELAY,
+	CODES
+};
+
 /* The parameters, read once for all sessions of a spawner. */
 struct session_settings {
 	const char *host, *banner, *origin, *networks, *rewrite_clients, *restriction_classes;
@@ -80,9 +94,10 @@ struct session_settings {
 	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
 	int64_t message_rate, recipient_rate;
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
+	int64_t codes[CODES]; /* by enum reply_code */
 	unsigned keywords; /* offered: enum ehlo_keyword */
-	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, strict_envelopes,
-		normalize_newlines, parents_match;
+	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, reject_unlisted_sender,
+		strict_envelopes, normalize_newlines, parents_match, forbid_pipelining;
 	bool open_relay; /* no list refuses foreign destinations: nobody is served */
 };
 /* `host` is the name to use when myhostname is not set. */
@@ -137,6 +152,10 @@ struct transaction {
 	char sender_given[MAX_ADDRESS +
 			  1]; /* the domain as the client wrote it: what is kept and logged */
 	int64_t size; /* SIZE=, 0 unknown */
+	/* What directoryd says of the sender as a recipient, asked at most once. */
+	bool sender_asked;
+	enum directory_status sender_status;
+	enum domain_class sender_class;
 	struct slice *recipients;
 	uint32_t recipient_count, recipient_room;
 	unsigned refused; /* recipients that were not accepted */
@@ -191,6 +210,8 @@ struct session {
 	struct buffer text; /* an address being written */
 
 	bool esmtp, denied, closing, peer_lost;
+	bool pipelined; /* sent ahead once where it must not: RFC 2920 3.1 */
+	int64_t lost_content; /* bytes of content that had come when the client went, -1 none was coming */
 	unsigned
 		ask_again; /* bits 1 << enum stage: asked before MAIL, and once more for the message */
 	bool in_error; /* ends otherwise than by QUIT: there may be input that nobody read */
@@ -235,6 +256,7 @@ struct command {
 enum command_flag {
 	COMMAND_JUNK = 1, /* does no work: many of them count as errors */
 	COMMAND_NO_ARGUMENT = 2,
+	COMMAND_LAST = 8, /* the client must wait for the reply (RFC 2920 3.1) */
 	COMMAND_SWALLOW = 4 /* BDAT: checks its state itself, for content follows in any case */
 };
 const struct command *command_find(struct slice name);

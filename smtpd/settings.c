@@ -66,8 +66,22 @@ static void load_limits(struct session_settings *s, const struct config *c)
 	s->recipient_rate = config_int(c, PARAM_smtpd_client_recipient_rate_limit);
 }
 
+static const enum parameter CODE_PARAMETERS[CODES] = {
+	[CODE_ACCESS_DEFER] = PARAM_access_map_defer_code,
+	[CODE_ACCESS_REJECT] = PARAM_access_map_reject_code,
+	[CODE_DEFER] = PARAM_defer_code,
+	[CODE_REJECT] = PARAM_reject_code,
+	[CODE_INVALID_HELO] = PARAM_invalid_hostname_reject_code,
+	[CODE_NON_FQDN] = PARAM_non_fqdn_reject_code,
+	[CODE_MULTI_RECIPIENT_BOUNCE] = PARAM_multi_recipient_bounce_reject_code,
+	[CODE_PLAINTEXT] = PARAM_plaintext_reject_code,
+	[CODE_RELAY] = PARAM_relay_domains_reject_code,
+};
+
 static void load_codes(struct session_settings *s, const struct config *c)
 {
+	for (unsigned i = 0; i < CODES; i++)
+		s->codes[i] = config_int(c, CODE_PARAMETERS[i]);
 	for (unsigned class = 0; class <= DOMAIN_OTHER; class ++)
 		s->unknown_code[class] = 550;
 	s->unknown_code[DOMAIN_LOCAL] = config_int(c, PARAM_unknown_local_recipient_reject_code);
@@ -75,6 +89,7 @@ static void load_codes(struct session_settings *s, const struct config *c)
 		config_int(c, PARAM_unknown_virtual_mailbox_reject_code);
 	s->unknown_code[DOMAIN_VIRTUAL_ALIAS] =
 		config_int(c, PARAM_unknown_virtual_alias_reject_code);
+	s->unknown_code[DOMAIN_RELAY] = config_int(c, PARAM_unknown_relay_recipient_reject_code);
 }
 
 void session_settings_load(struct session_settings *s, const struct config *c, const char *host)
@@ -103,6 +118,8 @@ void session_settings_load(struct session_settings *s, const struct config *c, c
 		.delay_reject = config_bool(c, PARAM_smtpd_delay_reject),
 		.disable_vrfy = config_bool(c, PARAM_disable_vrfy_command),
 		.reject_unlisted = config_bool(c, PARAM_smtpd_reject_unlisted_recipient),
+		.reject_unlisted_sender = config_bool(c, PARAM_smtpd_reject_unlisted_sender),
+		.forbid_pipelining = config_bool(c, PARAM_smtpd_forbid_unauth_pipelining),
 		.strict_envelopes = config_bool(c, PARAM_strict_rfc821_envelopes),
 		.parents_match = list_has(config_text(c, PARAM_parent_domain_matches_subdomains),
 			"smtpd_access_maps") };

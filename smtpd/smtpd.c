@@ -17,10 +17,13 @@
 
 enum { SESSIONS_DEFAULT = 1000 /* when maxproc is 0 */ };
 
+enum { FRONT_REFUSALS = FRONT_TOO_FAST + 1 };
+
 struct smtpd {
 	struct service *service;
 	struct front *front;
 	struct pool *pool;
+	unsigned limits[FRONT_REFUSALS]; /* what a client or all were over, by enum front_refusal */
 	char host[256];
 };
 
@@ -45,8 +48,11 @@ static void accepted(
 		pool_serve(smtpd->pool, fd, client);
 		return;
 	}
-	log_warning("%s: from %s for service %s", REFUSALS[refusal].log, client->address,
-		service_entry(smtpd->service));
+	log_warning("%s: %u from %s[%s] for service %s", REFUSALS[refusal].log,
+		smtpd->limits[refusal] + 1,
+		client->local || network_match("127.0.0.0/8 [::1]", client->address) ? "localhost"
+										     : "unknown",
+		client->address, service_entry(smtpd->service));
 	snprintf(text, sizeof(text), REFUSALS[refusal].reply, smtpd->host, client->address);
 	pool_refuse(fd, text);
 }
@@ -87,6 +93,9 @@ static bool open_all(struct smtpd *smtpd, const struct config *config)
 		.unit = config_time(config, PARAM_anvil_rate_time_unit),
 		.exempt = config_text(config, PARAM_smtpd_client_event_limit_exceptions) };
 
+	smtpd->limits[FRONT_TOO_MANY] = limits.connections;
+	smtpd->limits[FRONT_TOO_MANY_FROM_CLIENT] = limits.connections_per_client;
+	smtpd->limits[FRONT_TOO_FAST] = limits.rate_per_client;
 	smtpd->pool = pool_open(smtpd->service, &pool, drained, smtpd);
 	if (!smtpd->pool)
 		return false;

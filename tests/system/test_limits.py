@@ -38,7 +38,7 @@ def test_messages_of_one_client_are_limited_over_its_connections(make_instance):
         client.ehlo()
         assert client.mail("a@elsewhere.test") == (450, b"4.7.1 Error: too much mail from 127.0.0.1")
         client.quit()
-    instance.wait_log(r"Message delivery request rate limit exceeded: from localhost\[127\.0\.0\.1\]")
+    instance.wait_log(r"Message delivery request rate limit exceeded: 4 from localhost\[127\.0\.0\.1\]")
     wait_for(lambda: len(instance.delivered_files()) == 3, "three messages")
 
 
@@ -49,7 +49,7 @@ def test_recipients_of_one_client_are_limited_over_its_connections(make_instance
         assert client.rcpt(f"{name}@{DOMAIN}")[0] == 250
     assert second.rcpt(f"two@{DOMAIN}") == (450, b"4.7.1 Error: too many recipients from 127.0.0.1")
     assert second.data(MESSAGE)[0] == 250
-    instance.wait_log(r"Recipient address rate limit exceeded: from localhost\[127\.0\.0\.1\]")
+    instance.wait_log(r"Recipient address rate limit exceeded: 4 from localhost\[127\.0\.0\.1\]")
     wait_for(lambda: instance.delivered_files("one"), "the message for the recipient that was taken")
 
 

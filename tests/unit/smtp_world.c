@@ -286,6 +286,15 @@ void world_open(struct world *w)
 		.recipient_overshoot = 1000,
 		.keywords = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
 			    EHLO_SMTPUTF8 | EHLO_CHUNKING,
+		.codes = { [CODE_ACCESS_DEFER] = 450,
+			[CODE_ACCESS_REJECT] = 554,
+			[CODE_DEFER] = 450,
+			[CODE_REJECT] = 554,
+			[CODE_INVALID_HELO] = 501,
+			[CODE_NON_FQDN] = 504,
+			[CODE_MULTI_RECIPIENT_BOUNCE] = 550,
+			[CODE_PLAINTEXT] = 450,
+			[CODE_RELAY] = 554 },
 		.delay_reject = true,
 		.reject_unlisted = true };
 	for (unsigned i = 0; i <= DOMAIN_OTHER; i++)

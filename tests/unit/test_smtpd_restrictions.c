@@ -226,7 +226,8 @@ static void data_restrictions(void **state)
 	w->settings.restrictions[STAGE_DATA] =
 		"reject_unauth_pipelining, reject_multi_recipient_bounce";
 	world_connect(w, "192.0.2.1");
-	world_say(w, "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\nRCPT "
+	world_say(w, "EHLO x\r\n");
+	world_say(w, "MAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\nRCPT "
 		     "TO:<two@example.test>\r\n");
 	assert_string_equal(world_say(w, "DATA\r\n"),
 		"550 5.5.3 <DATA>: Data command rejected: Multi-recipient bounce\r\n");
@@ -247,6 +248,91 @@ static void data_restrictions(void **state)
 	assert_int_equal(world_code(w), 554);
 	assert_int_equal(w->begins, 0);
 	assert_int_equal(session_state(&w->session), STATE_HELO);
+}
+
+static void a_client_that_sent_ahead_once_is_refused_at_any_time(void **state)
+{
+	struct world *w = *state;
+
+	world_connect(w, "192.0.2.1");
+	world_say(w, "EHLO x\r\nNOOP\r\n");
+	assert_string_equal(rcpt(w, "reject_unauth_pipelining", "a@b.example", "one@example.test"),
+		"503 5.5.0 <one@example.test>: Recipient address rejected: Improper use of SMTP "
+		"command pipelining\r\n");
+}
+
+static void senders_of_ours_that_nobody_has_are_refused(void **state)
+{
+	static const char REPLY[] =
+		"550 5.1.0 <nobody@example.test>: Sender address rejected: User "
+		"unknown in virtual mailbox table\r\n";
+	struct world *w = *state;
+	uint32_t before;
+
+	w->settings.unknown_code[DOMAIN_VIRTUAL_MAILBOX] = 550;
+	assert_string_equal(
+		rcpt(w, "reject_unlisted_sender", "nobody@example.test", "one@example.test"),
+		REPLY);
+	assert_string_equal(
+		rcpt(w, "reject_unlisted_sender", "later@example.test", "one@example.test"),
+		"451 4.3.0 <later@example.test>: Temporary lookup failure\r\n");
+	assert_string_equal(
+		rcpt(w, "reject_unlisted_sender", "two@example.test", "one@example.test"), OK);
+	assert_string_equal(
+		rcpt(w, "reject_unlisted_sender", "x@elsewhere.test", "one@example.test"), OK);
+	assert_string_equal(rcpt(w, "reject_unlisted_sender", "", "one@example.test"), OK);
+	assert_string_equal(rcpt(w, "", "nobody@example.test", "one@example.test"), OK);
+	w->settings.reject_unlisted_sender = true;
+	w->settings.restrictions[STAGE_SENDER] = "permit";
+	assert_string_equal(rcpt(w, "", "nobody@example.test", "one@example.test"), REPLY);
+	/* One question for the sender of many recipients. */
+	assert_string_equal(rcpt(w, "", "two@example.test", "one@example.test"), OK);
+	before = w->session.serial;
+	world_say(w, "RCPT TO:<two@example.test>\r\nRCPT TO:<postmaster@example.test>\r\n");
+	assert_int_equal(w->session.serial, before + 2);
+	/* Without delay it is said at MAIL. */
+	w->settings.delay_reject = false;
+	world_say(w, "RSET\r\n");
+	assert_string_equal(world_say(w, "MAIL FROM:<nobody@example.test>\r\n"), REPLY);
+}
+
+static void reply_codes_are_parameters(void **state)
+{
+	static const struct {
+		enum reply_code code;
+		const char *list, *reply;
+	} CASES[] = {
+		{ CODE_REJECT, "reject",
+			"470 4.7.1 <one@example.test>: Recipient address rejected: Access "
+			"denied\r\n" },
+		{ CODE_DEFER, "defer",
+			"470 4.7.1 <one@example.test>: Recipient address rejected: Try again "
+			"later\r\n" },
+		{ CODE_NON_FQDN, "reject_non_fqdn_sender",
+			"470 4.5.2 <a@host>: Sender address rejected: need fully-qualified "
+			"address\r\n" },
+		{ CODE_PLAINTEXT, "reject_plaintext_session",
+			"470 4.7.1 <one@example.test>: Recipient address rejected: Session "
+			"encryption is required\r\n" },
+		{ CODE_ACCESS_REJECT, "check_recipient_access hash:/etc/x",
+			"470 4.7.1 <one@example.test>: Recipient address rejected: not him\r\n" },
+	};
+	static const struct world_entry entries[] = { { "one@example.test", "REJECT not him" },
+		{ NULL, NULL } };
+	struct world *w = *state;
+
+	w->entries = entries;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		int64_t before = w->settings.codes[CASES[i].code];
+
+		w->settings.codes[CASES[i].code] = 470;
+		assert_string_equal(
+			rcpt(w, CASES[i].list, "a@host", "one@example.test"), CASES[i].reply);
+		w->settings.codes[CASES[i].code] = before;
+	}
+	w->settings.codes[CODE_RELAY] = 550;
+	assert_string_equal(rcpt(w, "", "a@host.example", "x@elsewhere.test"),
+		"550 5.7.1 <x@elsewhere.test>: Relay access denied\r\n");
 }
 
 static const struct world_entry ENTRIES[] = { { "ok@b.example", "OK" },
@@ -602,6 +688,9 @@ int main(void)
 		T(helo_names_are_judged),
 		T(early_refusals_without_delay),
 		T(data_restrictions),
+		T(a_client_that_sent_ahead_once_is_refused_at_any_time),
+		T(senders_of_ours_that_nobody_has_are_refused),
+		T(reply_codes_are_parameters),
 		T(access_of_senders),
 		T(access_of_parents_by_parameter),
 		T(access_of_clients_helo_and_recipients),

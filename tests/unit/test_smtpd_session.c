@@ -472,7 +472,41 @@ static void client_gone_in_content_fails_the_message(void **state)
 	assert_int_equal(w->delivered, 0);
 	session_finish(&w->session);
 	assert_int_equal(w->failed, 1);
-	assert_logged(": lost connection after DATA from unknown[192.0.2.1]\n");
+	assert_logged(": lost connection after DATA (199994 bytes) from unknown[192.0.2.1]\n");
+}
+
+/* RFC 2920 3.1: what the reply of a command must be waited for. Logged once, as fail2ban's filters have it. */
+static void sending_ahead_is_noticed_once_and_may_end_the_session(void **state)
+{
+	struct world *w = connected(state);
+
+	world_say(w, "EHLO client.example\r\nNOOP\r\n");
+	assert_int_equal(world_code(w), 250);
+	assert_logged(": improper command pipelining after EHLO from unknown[192.0.2.1]: NOOP??\n");
+	assert_true(w->session.pipelined);
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.2");
+	assert_false(w->session.pipelined);
+	world_say(w, "EHLO client.example\r\n");
+	world_say(w, "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\nDATA\r\n");
+	assert_int_equal(world_code(w), 354);
+	assert_false(w->session.pipelined);
+	session_finish(&w->session);
+	w->settings.forbid_pipelining = true;
+	world_connect(w, "192.0.2.3");
+	world_say(w, "EHLO client.example\r\n");
+	world_say(
+		w, "MAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\nDATA\r\nSubject: x\r\n\r\n.\r\n");
+	assert_int_equal(world_code(w), 554);
+	assert_true(w->session.closing);
+	assert_int_equal(w->begins, 0);
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.4");
+	world_say(w, "HELO client.example\r\n");
+	world_say(w, "MAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\n");
+	assert_int_equal(world_code(w), 554);
+	assert_logged(": improper command pipelining after MAIL from unknown[192.0.2.4]: RCPT "
+		      "TO:<one@example.test>??\n");
 }
 
 static void quit_in_the_middle_leaves_nothing(void **state)
@@ -822,6 +856,7 @@ int main(void)
 		T(random_sessions_stay_with_the_model),
 		T(nul_at_every_position_of_every_command),
 		T(client_gone_in_content_fails_the_message),
+		T(sending_ahead_is_noticed_once_and_may_end_the_session),
 		T(quit_in_the_middle_leaves_nothing),
 		T(silent_client_is_let_go),
 		T(drip_does_not_stretch_the_deadline_of_a_line),
