@@ -3,6 +3,7 @@
  * What postmap and postalias do: a Berkeley DB file from a text file, and changes of single entries. The new file is made
  * beside the old one and renamed over it when it is whole and on disk, so that no reader ever sees half a table.
  */
+#include <db.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 #include "os/os.h"
-#include "table/table_db.h"
+#include "table/table_impl.h"
 
 struct build {
 	struct table_build_report *report;
@@ -31,6 +32,27 @@ static bool is_database_type(const char *type, bool *hash)
 {
 	*hash = strcmp(type, "hash") == 0;
 	return *hash || strcmp(type, "btree") == 0;
+}
+
+/* Berkeley DB is used to make files only: it does not survive bad ones, which is why table_db.c reads them itself. */
+static DB *open_handle(const char *path, bool hash, unsigned flags, int mode, int *error)
+{
+	enum { CACHE = 256 * 1024 };
+	DB *db = NULL;
+
+	*error = db_create(&db, NULL, 0);
+	if (*error)
+		return NULL;
+	/* Its complaints are returned; the library must not print them as well. */
+	db->set_errfile(db, NULL);
+	db->set_errcall(db, NULL);
+	(void)db->set_cachesize(db, 0, CACHE, 1);
+	*error = db->open(db, NULL, path, NULL, hash ? DB_HASH : DB_BTREE, flags, mode);
+	if (*error) {
+		(void)db->close(db, DB_NOSYNC);
+		return NULL;
+	}
+	return db;
 }
 
 /* Key and value with a NUL behind each, as Postfix writes them. */
@@ -121,7 +143,7 @@ static bool build_into(
 	int error, closed;
 	bool done;
 
-	build->db = table_db_handle(path, hash, DB_CREATE | DB_TRUNCATE, 0600, &error);
+	build->db = open_handle(path, hash, DB_CREATE | DB_TRUNCATE, 0600, &error);
 	if (!build->db) {
 		snprintf(build->report->error, sizeof(build->report->error), "%.300s: %s", path,
 			db_strerror(error));
@@ -214,7 +236,7 @@ bool table_edit(const char *type, const char *name, struct slice key, const stru
 			error, error_size, "%s:%s: tables of this type are not edited", type, name);
 		return false;
 	}
-	db = table_db_handle(path, hash, value ? DB_CREATE : 0, 0644, &result);
+	db = open_handle(path, hash, value ? DB_CREATE : 0, 0644, &result);
 	if (!db) {
 		snprintf(error, error_size, "%.300s: %s", path, db_strerror(result));
 		return false;

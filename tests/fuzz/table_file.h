@@ -22,7 +22,12 @@ static inline int table_file(
 	return fd;
 }
 
-/* Open, ask for some keys and for the first words of the input itself, close. */
+static inline bool table_seen(void *context, struct slice key, struct slice value)
+{
+	return ++*(unsigned *)context < 10000;
+}
+
+/* Open, ask for some keys and for the first words of the input itself, walk through all, close. */
 static inline void table_try(const char *spec, const uint8_t *data, size_t size)
 {
 	static const char *const KEYS[] = { "user+ext@example.org", "192.0.2.1", "2001:db8::1", "a",
@@ -31,6 +36,7 @@ static inline void table_try(const char *spec, const uint8_t *data, size_t size)
 	struct table *table = table_open(spec, NULL, TABLE_FOLD, error, sizeof(error));
 	struct buffer value = { 0 };
 	struct slice rest = slice_of(data, size), word;
+	unsigned seen = 0;
 
 	if (!table)
 		return;
@@ -38,6 +44,7 @@ static inline void table_try(const char *spec, const uint8_t *data, size_t size)
 		(void)!table_lookup(table, slice_from(KEYS[i]), &value);
 	for (int i = 0; i < 4 && slice_word(&rest, " \t\r\n/", &word); i++)
 		(void)!table_lookup(table, word, &value);
+	(void)!table_each(table, table_seen, &seen);
 	buffer_free(&value);
 	table_close(&table);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 /* Lookup tables: each type, the partial keys of addresses, and what changes. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -322,6 +323,117 @@ static void built_tables_are_read_back(void **state)
 	assert_int_not_equal(access(in_folder("m.db"), F_OK), 0);
 }
 
+struct counted {
+	unsigned entries;
+	bool sorted;
+	char last[4096];
+};
+
+static bool count_sorted(void *context, struct slice key, struct slice text)
+{
+	struct counted *counted = context;
+
+	counted->entries++;
+	if (strncmp(counted->last, key.data, key.length) > 0)
+		counted->sorted = false;
+	snprintf(counted->last, sizeof(counted->last), "%.*s", SLICE_ARG(key));
+	return true;
+}
+
+/* So many that trees have levels and buckets are split, with some keys and values that do not fit on a page. */
+static void big_tables_with_long_keys_and_values_are_read(void **state)
+{
+	enum { MANY = 5000, LONG_EACH = 50, LONG_KEY = 1500, LONG_VALUE = 9000 };
+	const char *const types[] = { "hash", "btree" };
+	struct table_build_report report;
+	static char key[LONG_KEY + 32], expected[LONG_VALUE + 32];
+	struct buffer text = { 0 }, found = { 0 };
+
+	for (int n = 0; n < MANY; n++)
+		buffer_printf(&text, "%0*d@example.org %0*d\n", n % LONG_EACH ? 8 : LONG_KEY, n,
+			n % LONG_EACH == 1 ? LONG_VALUE : 1, n);
+	for (int i = 0; i < 2; i++) {
+		struct counted counted = { .sorted = true };
+		struct table *table;
+
+		write_file("m", buffer_text(&text));
+		assert_true(table_build(types[i], in_folder("m"), false, true, &report));
+		snprintf(key, sizeof(key), "%s:m", types[i]);
+		table = open_table(key);
+		for (int n = 0; n < MANY; n++) {
+			snprintf(key, sizeof(key), "%0*d@example.org", n % LONG_EACH ? 8 : LONG_KEY,
+				n);
+			snprintf(expected, sizeof(expected), "%0*d",
+				n % LONG_EACH == 1 ? LONG_VALUE : 1, n);
+			assert_int_equal(table_lookup(table, slice_from(key), &found), TABLE_FOUND);
+			assert_string_equal(buffer_text(&found), expected);
+			key[0] = 'x';
+			assert_int_equal(
+				table_lookup(table, slice_from(key), &found), TABLE_NOT_FOUND);
+		}
+		assert_true(table_each(table, count_sorted, &counted));
+		assert_int_equal(counted.entries, MANY);
+		assert_int_equal(counted.sorted, i == 1);
+		table_close(&table);
+		unlink(in_folder("m.db"));
+	}
+	buffer_free(&text);
+	buffer_free(&found);
+}
+
+/* Some bytes that make libdb divide by zero, or a walk go in circles. */
+static void damaged_files_give_an_error_and_an_end(void **state)
+{
+	static const struct {
+		const char *type;
+		unsigned page, at; /* where a byte is changed */
+		unsigned char to;
+		bool opens;
+	} DAMAGES[] = {
+		{ "hash", 0, 21, 0, false }, /* page size 0 */
+		{ "hash", 0, 75, 0x7f, false }, /* 2^31 buckets */
+		{ "hash", 0, 92, 1, false }, /* another hash function */
+		{ "btree", 0, 21, 0, false },
+		{ "btree", 0, 88, 0xff, false }, /* root behind the end */
+		{ "btree", 0, 26, 1, false }, /* checksums */
+		{ "btree", 1, 25, 3, true }, /* a leaf that says it is none */
+		{ "btree", 1, 16, 1, true }, /* followed by itself */
+		{ "btree", 1, 21, 0xff, true }, /* more entries than a page holds */
+		{ "btree", 1, 27, 0xff, true }, /* an entry behind the end */
+		{ "hash", 1, 16, 1, true },
+		{ "hash", 2, 16, 2, true },
+		{ "hash", 1, 21, 0xff, true },
+	};
+	struct table_build_report report;
+	struct counted counted = { 0 };
+	struct buffer found = { 0 };
+
+	for (size_t i = 0; i < sizeof(DAMAGES) / sizeof(DAMAGES[0]); i++) {
+		char spec[32];
+		int fd;
+
+		write_file("m", "a 1\nb 2\nc 3\n");
+		assert_true(table_build(DAMAGES[i].type, in_folder("m"), false, true, &report));
+		fd = open(in_folder("m.db"), O_WRONLY | O_CLOEXEC);
+		assert_int_equal(
+			pwrite(fd, &DAMAGES[i].to, 1, DAMAGES[i].page * 4096 + DAMAGES[i].at), 1);
+		close(fd);
+		snprintf(spec, sizeof(spec), "%s:m", DAMAGES[i].type);
+		if (DAMAGES[i].opens) {
+			struct table *table = open_table(spec);
+
+			for (char key[] = "a"; key[0] <= 'd'; key[0]++)
+				(void)!table_lookup(table, slice_from(key), &found);
+			assert_false(table_each(table, count_sorted, &counted));
+			table_close(&table);
+		} else {
+			refuse(spec, "m.db: not a ");
+		}
+		unlink(in_folder("m.db"));
+	}
+	buffer_free(&found);
+}
+
 static void alias_file_is_built(void **state)
 {
 	struct table_build_report report;
@@ -566,6 +678,8 @@ int main(void)
 		TEST(sqlite_expands_its_query),
 		TEST(sqlite_refuses_what_it_should),
 		TEST(built_tables_are_read_back),
+		TEST(big_tables_with_long_keys_and_values_are_read),
+		TEST(damaged_files_give_an_error_and_an_end),
 		TEST(alias_file_is_built),
 		TEST(entries_are_edited_in_place),
 		TEST(tables_of_postfix_are_read),
