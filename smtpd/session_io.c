@@ -3,8 +3,10 @@
 #include "smtpd/session_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +16,8 @@
 enum {
 	LINGER_TIME =
 		200, /* ms a client gets to read the last reply of a session that ends in an error */
-	LINGER_BYTES = 256 * 1024 /* of its input that are read and dropped meanwhile */
+	LINGER_BYTES = 256 * 1024, /* of its input that are read and dropped meanwhile */
+	WAIT_STEP = 10 /* seconds that one read of the client's socket waits, at most */
 };
 
 static bool wait_until(int fd, short events, int64_t deadline)
@@ -37,17 +40,30 @@ static bool wait_until(int fd, short events, int64_t deadline)
 	}
 }
 
-/* Poll first: a session reads when it has answered, so there is nearly never anything yet. */
+void session_sockets_take_client(struct session_sockets *sockets, int fd)
+{
+	const struct timeval step = { .tv_sec = WAIT_STEP };
+
+	sockets->client = fd;
+	sockets->waits = fcntl(fd, F_SETFL, 0) == 0 &&
+			 setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof(step)) == 0;
+}
+
+/*
+ * A session reads when it has answered, so there is nearly never anything yet: it waits in the read itself, one call instead of two
+ * for each line. Only the last seconds before the deadline need a wait of an exact length.
+ */
 static ssize_t socket_read(void *context, void *data, size_t size, int64_t deadline)
 {
 	const struct session_sockets *sockets = context;
 
 	for (;;) {
+		bool wait = sockets->waits && deadline - loop_monotonic() > WAIT_STEP * 1000;
 		ssize_t n;
 
-		if (!wait_until(sockets->client, POLLIN, deadline))
+		if (!wait && !wait_until(sockets->client, POLLIN, deadline))
 			return -1;
-		n = read(sockets->client, data, size);
+		n = recv(sockets->client, data, size, wait ? 0 : MSG_DONTWAIT);
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			return n;
 	}

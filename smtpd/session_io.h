@@ -12,6 +12,7 @@ enum {
 
 struct session_sockets {
 	int client;
+	bool waits; /* reads of it wait, for a bounded time */
 	int spawner; /* to ask for another connection to a peer */
 	int peers[TO_FRONT + 1];
 	struct buffer space[TO_FRONT + 1]; /* the packet last received of each */
@@ -24,6 +25,8 @@ struct session_sockets {
 /* Context: a struct session_sockets. Time is loop_monotonic. */
 extern const struct session_io SESSION_SOCKETS;
 
+/* `fd` becomes the client's socket; released with session_sockets_close_client. */
+void session_sockets_take_client(struct session_sockets *sockets, int fd);
 /* Close the client's socket so that what was written last still reaches it, though it may have sent what nobody read. */
 void session_sockets_close_client(struct session_sockets *sockets, bool in_error);
 

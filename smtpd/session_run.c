@@ -45,7 +45,7 @@ static bool next_client(
 		message_close_fds(&message);
 		return false;
 	}
-	sockets->client = message_take_fd(&message, 0);
+	session_sockets_take_client(sockets, message_take_fd(&message, 0));
 	*serial = message.session_client.serial;
 	return true;
 }
