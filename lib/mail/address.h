@@ -61,6 +61,7 @@ struct header_address {
 		name; /* display name, unquoted, encoded-words left as they are; data NULL when there is none */
 	struct slice route; /* source route; data NULL when none */
 	struct slice local; /* data NULL in group entries */
+	bool quoted_local; /* it is a quoted string, and so is there although it may be empty */
 	struct slice domain; /* data NULL when there is none */
 	int group; /* 0 address, 1 group start (name is its name), 2 group end */
 };

@@ -17,6 +17,9 @@ struct list {
 	char *spec, *spec_end;
 	char *at; /* in spec: the first "@" outside of quotes */
 	char *stop; /* in spec: a gap or another "@", where a domain ends */
+	char *last_spec; /* in spec: the word behind the last gap before "@"; NULL without one */
+	char *last_name; /* and what in name stands before it ends here */
+	bool quoted; /* spec holds a quoted string: it may be empty and still be there */
 	bool gap; /* white space since the last word */
 	bool any; /* something was there */
 	bool angle; /* behind "<": the name is complete */
@@ -117,6 +120,7 @@ static bool ends_with(const char *start, const char *end, char a, char b)
 static void add_word(struct list *list, struct slice word, bool plain)
 {
 	bool dot = plain && word.length == 1 && (word.data[0] == '.' || word.data[0] == '@');
+	char *before = list->name_end;
 
 	if (!list->angle) {
 		if (list->gap && list->name_end > list->name)
@@ -132,6 +136,10 @@ static void add_word(struct list *list, struct slice word, bool plain)
 		if (!list->stop)
 			list->stop = list->spec_end;
 		*list->spec_end++ = ' ';
+		if (!list->at && !list->angle) {
+			list->last_spec = list->spec_end;
+			list->last_name = before;
+		}
 	}
 	if (dot && word.data[0] == '@') {
 		if (list->at && !list->stop)
@@ -151,6 +159,7 @@ static void take_quoted(struct list *list)
 	while (list->p < list->end && *list->p != '"')
 		list->p += *list->p == '\\' && list->p + 1 < list->end ? 2 : 1;
 	add_word(list, slice_of(start, (size_t)(list->p - start)), false);
+	list->quoted = true;
 	if (list->p < list->end)
 		list->p++;
 }
@@ -212,8 +221,8 @@ static void begin(struct list *list, char *room)
 	list->room = room;
 	list->name = list->name_end = room;
 	list->spec = list->spec_end = room + half;
-	list->at = list->stop = NULL;
-	list->gap = list->any = list->angle = list->closed = false;
+	list->at = list->stop = list->last_spec = list->last_name = NULL;
+	list->gap = list->any = list->angle = list->closed = list->quoted = false;
 	list->comment = list->route = (struct slice){ 0 };
 }
 
@@ -225,7 +234,10 @@ static bool give(struct list *list, const struct header_address *address)
 	return list->each(list->context, address);
 }
 
-/* Cut the address at "@". Words without it and without "<" are a name that lacks its address. */
+/*
+ * Cut the address at "@". Words without it and without "<" are a name that lacks its address; of words before an address that
+ * lacks its "<" the last is the mailbox, the others are the name.
+ */
 static void split_spec(struct list *list, struct header_address *address)
 {
 	const char *at = list->at ? list->at : list->spec_end;
@@ -237,6 +249,11 @@ static void split_spec(struct list *list, struct header_address *address)
 		return;
 	}
 	address->local = slice_of(list->spec, (size_t)(at - list->spec));
+	if (list->at && !list->angle && list->last_spec) {
+		address->name = text_or_none(list->name, list->last_name);
+		address->local = slice_of(list->last_spec, (size_t)(at - list->last_spec));
+	}
+	address->quoted_local = list->quoted;
 	address->domain =
 		text_or_none(domain, list->at && list->stop ? list->stop : list->spec_end);
 }
@@ -308,8 +325,33 @@ static void open_angle(struct list *list)
 	list->angle = true;
 	list->spec_end = list->spec;
 	list->at = list->stop = NULL;
-	list->gap = false;
+	list->gap = list->quoted = false;
 	take_route(list);
+}
+
+/*
+ * A colon ends the name of a group. One inside of a group begins another, which RFC 5322 does not know: its name is dropped and its
+ * addresses are those of the outer one. Behind an address it ends the domain. "<mailto:...>" is meant as what follows.
+ */
+static bool take_colon(struct list *list, struct slice colon)
+{
+	if (list->at) {
+		if (!list->stop)
+			list->stop = list->spec_end;
+		return true;
+	}
+	if (!list->angle) {
+		if (!list->in_group)
+			return begin_group(list);
+		begin(list, list->room);
+		return true;
+	}
+	if (slice_equal_nocase(
+		    slice_of(list->spec, (size_t)(list->spec_end - list->spec)), SLICE("mailto")))
+		list->spec_end = list->spec;
+	else
+		add_word(list, colon, true);
+	return true;
 }
 
 /* A special character that stands where a word could begin. */
@@ -339,9 +381,7 @@ static bool take_special(struct list *list)
 		return true;
 	case ':':
 		list->p++;
-		if (!list->in_group && !list->angle && !list->at)
-			return begin_group(list);
-		return true;
+		return take_colon(list, slice_of(p, 1));
 	default: /* "\", ")", "]": noise */
 		list->p++;
 		return true;

@@ -41,7 +41,7 @@ struct mime_part {
 struct mime_part *mime_parse(struct slice message, struct arena *arena);
 /* Section numbers of RFC 3501 6.4.5: "1.2.3". NULL when there is no such part. */
 struct mime_part *mime_find(struct mime_part *top, const uint32_t *numbers, unsigned count);
-/* Content-Type's parameter by name, case ignored; data NULL when absent. RFC 2231 continuations are not put together. */
+/* Content-Type's parameter by name, case ignored; data NULL when absent. */
 struct slice mime_parameter(const struct mime_part *part, const char *name);
 /* The parenthesised forms of FETCH (RFC 3501 7.4.2): BODY without, BODYSTRUCTURE with extension data. */
 bool mime_write_structure(

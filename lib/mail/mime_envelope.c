@@ -92,7 +92,7 @@ static bool write_address(void *context, const struct header_address *address)
 	buffer_add_byte(out, ' ');
 	mime_write_nstring(address->route, out);
 	buffer_add_byte(out, ' ');
-	write_or(address->local, "MISSING_MAILBOX", out);
+	write_or(address->local, address->quoted_local ? "" : "MISSING_MAILBOX", out);
 	buffer_add_byte(out, ' ');
 	write_or(address->domain, "MISSING_DOMAIN", out);
 	return buffer_add_byte(out, ')');

@@ -139,6 +139,118 @@ static bool take_parameter(struct scan *scan, struct arena *arena, struct mime_p
 	return true;
 }
 
+/* ---- Continuations (RFC 2231 3): name*0=, name*1*= ... become name= or, where a piece is encoded, name*= --------------- */
+
+struct piece {
+	struct slice name; /* without "*0*" */
+	uint64_t number;
+	bool encoded;
+};
+
+/* False when the parameter is whole. */
+static bool read_piece(struct slice name, struct piece *piece)
+{
+	ptrdiff_t star;
+
+	piece->encoded = name.length && name.data[name.length - 1] == '*';
+	name.length -= piece->encoded;
+	star = slice_find_last(name, '*');
+	if (star <= 0)
+		return false;
+	piece->name = slice_head(name, (size_t)star);
+	return slice_to_u64(
+		slice_tail(name, (size_t)star + 1), MIME_MAX_PARAMETERS, &piece->number);
+}
+
+static struct mime_parameter *find_piece(struct mime_parameter *found, unsigned count,
+	const struct piece *first, unsigned number, bool *encoded)
+{
+	struct piece piece;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (found[i].name.data && read_piece(found[i].name, &piece) &&
+			piece.number == number && slice_equal_nocase(piece.name, first->name)) {
+			*encoded = piece.encoded;
+			return &found[i];
+		}
+	}
+	return NULL;
+}
+
+/* attribute-char of RFC 2231 7, and what an encoded piece may hold besides. */
+static bool needs_no_encoding(char c)
+{
+	return is_token_byte(c) && (unsigned char)c < 128 && c != '*' && c != '\'' && c != '%';
+}
+
+/* At most three bytes for one. */
+static char *add_piece(char *to, struct slice value, bool encode)
+{
+	static const char HEX[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < value.length; i++) {
+		unsigned char c = (unsigned char)value.data[i];
+
+		if (!encode || needs_no_encoding((char)c)) {
+			*to++ = (char)c;
+			continue;
+		}
+		*to++ = '%';
+		*to++ = HEX[c >> 4];
+		*to++ = HEX[c & 15];
+	}
+	return to;
+}
+
+/* Everything that continues found[at], in its place; the pieces lose their names. */
+static bool join_at(struct mime_parameter *found, unsigned count, unsigned at,
+	const struct piece *first, struct arena *arena)
+{
+	struct mime_parameter *part;
+	size_t room = first->name.length + 1;
+	bool encoded, any_encoded = false;
+	unsigned pieces = 0;
+	char *name, *value, *end;
+
+	while ((part = find_piece(found, count, first, pieces, &encoded))) {
+		any_encoded = any_encoded || encoded;
+		room += 3 * part->value.length;
+		pieces++;
+	}
+	name = arena_alloc(arena, room);
+	if (!name)
+		return false;
+	memcpy(name, first->name.data, first->name.length);
+	name[first->name.length] = '*';
+	end = value = name + first->name.length + 1;
+	for (unsigned i = 0; i < pieces; i++) {
+		part = find_piece(found, count, first, i, &encoded);
+		end = add_piece(end, part->value, any_encoded && !encoded);
+		part->name = (struct slice){ 0 };
+	}
+	found[at].name = slice_of(name, first->name.length + any_encoded);
+	found[at].value = slice_of(value, (size_t)(end - value));
+	return true;
+}
+
+static bool join_pieces(struct mime_parameter *found, unsigned *count, struct arena *arena)
+{
+	struct piece piece;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < *count; i++) {
+		if (found[i].name.data && read_piece(found[i].name, &piece) && piece.number == 0 &&
+			!join_at(found, *count, i, &piece, arena))
+			return false;
+	}
+	for (unsigned i = 0; i < *count; i++) {
+		if (found[i].name.data)
+			found[kept++] = found[i];
+	}
+	*count = kept;
+	return true;
+}
+
 static bool take_parameters(
 	struct scan *scan, struct arena *arena, struct mime_parameter **parameters, unsigned *count)
 {
@@ -155,6 +267,8 @@ static bool take_parameters(
 	}
 	if (n == 0)
 		return true;
+	if (!join_pieces(found, &n, arena))
+		return false;
 	*parameters = arena_array(arena, n, sizeof(found[0]));
 	if (!*parameters)
 		return false;

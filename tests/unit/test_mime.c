@@ -259,9 +259,32 @@ static void parameters_are_read_forgivingly(void **state)
 	assert_int_equal(part->parameter_count, 4);
 	assert_true(slice_equal(mime_parameter(part, "a"), SLICE("b")));
 	assert_true(slice_equal(mime_parameter(part, "f"), SLICE("g h\"")));
-	assert_true(slice_equal(mime_parameter(part, "x*0"), SLICE("y")));
+	assert_true(slice_equal(mime_parameter(part, "x"), SLICE("y")));
 	assert_true(slice_equal(mime_parameter(part, "i"), SLICE("open")));
 	assert_null(mime_parameter(part, "none").data);
+}
+
+static void parameters_in_pieces_are_put_together(void **state)
+{
+	struct mime_part *part;
+
+	assert_parts("Content-Type: multipart/mixed; boundary*1=\"ou\"; charset=x;\r\n"
+		     " BOUNDARY*0=\"b\"; boundary*2=nd\r\n\r\n--bound\r\n\r\nx\r\n--bound--\r\n",
+		"0+94 94+25/4 (103+2 105+1/0)");
+	part = mime_parse(
+		exact("Content-Type: text/plain; name*0*=utf-8''a%20; name*1=\"b c%\"; "
+		      "name*2*=%41; name*4=lost; x*=utf-8''whole; y*1=no; z**0=n; *0=n\r\n\r\n"),
+		&arena);
+	assert_true(slice_equal(mime_parameter(part, "name*"), SLICE("utf-8''a%20b%20c%25%41")));
+	assert_true(slice_equal(mime_parameter(part, "name*4"), SLICE("lost")));
+	assert_true(slice_equal(mime_parameter(part, "x*"), SLICE("utf-8''whole")));
+	assert_true(slice_equal(mime_parameter(part, "y*1"), SLICE("no")));
+	assert_structure(
+		"Content-Type: a/b; n*0=x; n*1=y; m=z\r\n"
+		"Content-Disposition: attachment; filename*0*=us-ascii''q; filename*1=r\r\n\r\n",
+		true,
+		"(\"a\" \"b\" (\"n\" \"xy\" \"m\" \"z\") NIL NIL \"7bit\" 0 NIL "
+		"(\"attachment\" (\"filename*\" \"us-ascii''qr\")) NIL NIL)");
 }
 
 static void unreadable_type_is_plain_text_and_the_first_field_counts(void **state)
@@ -538,6 +561,7 @@ int main(void)
 		cmocka_unit_test(lf_line_ends_are_understood),
 		cmocka_unit_test(sections_are_found_by_number),
 		cmocka_unit_test(parameters_are_read_forgivingly),
+		cmocka_unit_test(parameters_in_pieces_are_put_together),
 		cmocka_unit_test(unreadable_type_is_plain_text_and_the_first_field_counts),
 		cmocka_unit_test(nesting_and_parts_are_bounded),
 		cmocka_unit_test(hostile_shapes_take_linear_time),
