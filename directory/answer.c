@@ -297,12 +297,14 @@ void answer_lookup(
 
 	if (tables)
 		(void)config_each(tables, lookup_item, &lookup);
+	/* A list of restrictions that is cut off might say yes where the whole says no. */
+	if (lookup.status == TABLE_FOUND && d->value.length > MAX_REASON)
+		lookup.status = TABLE_ERROR;
 	answer.directory_lookup_answer.serial = question->directory_lookup.serial;
 	answer.directory_lookup_answer.status =
 		tables ? status_of_table(lookup.status) : DIRECTORY_TEMPORARY;
 	if (lookup.status == TABLE_FOUND)
-		answer.directory_lookup_answer.value =
-			slice_head(buffer_slice(&d->value), MAX_REASON);
+		answer.directory_lookup_answer.value = buffer_slice(&d->value);
 	send(context, &answer);
 }
 

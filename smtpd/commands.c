@@ -185,18 +185,28 @@ static void count(struct session *s, enum command_id id, enum command_result res
 		s->errors++;
 }
 
-/* A browser or a TLS client at the wrong port: nothing it says can be mail. */
-static bool is_other_protocol(struct slice line, struct slice name)
+static void count_junk(struct session *s)
 {
-	static const char *const NAMES[] = { "CONNECT", "GET", "POST" };
+	if (s->junk++ >= s->settings->junk_commands)
+		s->errors++;
+}
 
-	if (line.length && !ascii_alpha(line.data[0]) && line.data[0] != ' ')
-		return true;
-	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
-		if (slice_equal_nocase(name, slice_from(NAMES[i])))
+static bool in_list(const char *list, struct slice name)
+{
+	struct slice rest = slice_from(list), word;
+
+	while (slice_word(&rest, ", \t\r\n", &word)) {
+		if (slice_equal_nocase(word, name))
 			return true;
 	}
 	return false;
+}
+
+/* A browser or a TLS client at the wrong port: nothing it says can be mail. */
+static bool is_other_protocol(const struct session *s, struct slice line, struct slice name)
+{
+	return (line.length && !ascii_alpha(line.data[0]) && line.data[0] != ' ') ||
+	       in_list(s->settings->forbidden_commands, name);
 }
 
 static enum command_result unknown(struct session *s, struct slice line, struct slice name)
@@ -204,12 +214,17 @@ static enum command_result unknown(struct session *s, struct slice line, struct 
 	char text[128];
 
 	s->where = "UNKNOWN";
-	if (is_other_protocol(line, name)) {
+	if (is_other_protocol(s, line, name)) {
 		printable_copy(line, text, sizeof(text));
 		log_warning("non-SMTP command from %s: %s", s->name, text);
 		reply(s, "221 2.7.0 Error: I can break rules, too. Goodbye.");
 		s->closing = true;
 		return COMMAND_ERROR;
+	}
+	if (in_list(s->settings->noop_commands, name)) {
+		count_junk(s);
+		reply(s, "250 2.0.0 Ok");
+		return COMMAND_GOOD;
 	}
 	reply(s, "502 5.5.2 Error: command not recognized");
 	return COMMAND_ERROR;
@@ -295,8 +310,8 @@ static void dispatch(struct session *s, struct slice line)
 		count(s, COMMAND_UNKNOWN, unknown(s, line, name));
 		return;
 	}
-	if ((command->flags & COMMAND_JUNK) && s->junk++ >= s->settings->junk_commands)
-		s->errors++;
+	if (command->flags & COMMAND_JUNK)
+		count_junk(s);
 	result = in_step(s, command) ? run(s, command, slice_trim(rest)) : COMMAND_ERROR;
 	count(s, command->id, result);
 }

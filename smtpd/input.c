@@ -33,6 +33,19 @@ static void clean(char *text, bool utf8)
 	}
 }
 
+void reply_line(struct session *s, char *text)
+{
+	size_t length;
+
+	clean(text, s->transaction.utf8);
+	length = strlen(text);
+	if (s->output_length + length + 2 > SESSION_OUTPUT)
+		output_flush(s);
+	memcpy(s->output + s->output_length, text, length);
+	memcpy(s->output + s->output_length + length, "\r\n", 2);
+	s->output_length += length + 2;
+}
+
 void reply(struct session *s, const char *format, ...)
 {
 	char text[SESSION_TEXT];
@@ -47,15 +60,14 @@ void reply(struct session *s, const char *format, ...)
 	va_start(args, format);
 	length = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (length < 0)
+	if (length < 4)
 		return;
+	/* A line break in it would be one of ours otherwise. */
 	clean(text, s->transaction.utf8);
-	length = (int)strlen(text);
-	if (s->output_length + (size_t)length + 2 > SESSION_OUTPUT)
-		output_flush(s);
-	memcpy(s->output + s->output_length, text, (size_t)length);
-	memcpy(s->output + s->output_length + length, "\r\n", 2);
-	s->output_length += (size_t)length + 2;
+	if (s->settings->reject_footer[0] && (text[0] == '4' || text[0] == '5'))
+		footer_reply(s, text);
+	else
+		reply_line(s, text);
 }
 
 /* Read more behind what there is. There is room: callers consume lines, and no line is longer than its limit. */

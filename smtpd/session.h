@@ -82,6 +82,8 @@ enum reply_code {
 
 /* The parameters, read once for all sessions of a spawner. */
 struct session_settings {
+	const char *reject_footer; /* smtpd_reject_footer, empty: none */
+	const char *forbidden_commands, *noop_commands; /* lists of names */
 	const char *host, *banner, *origin, *networks, *rewrite_clients, *restriction_classes;
 	const char *restrictions[STAGES];
 	/* The value of a user-defined parameter (restriction classes), NULL when there is none. */
@@ -275,6 +277,10 @@ static inline bool input_pending(const struct session *session)
 }
 /* Queue a reply, "250 2.0.0 Ok"; what cannot stand in a reply line comes out as "?". */
 void reply(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+/* One line of a reply, with its code; cleaned as above. */
+void reply_line(struct session *session, char *text);
+/* A 4xx or 5xx reply with smtpd_reject_footer (footer.c). */
+void footer_reply(struct session *session, const char *text);
 void output_flush(struct session *session);
 /* Text from the client as it may stand in a log line or a header. */
 void printable_copy(struct slice from, char *to, size_t size);

@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "mail/date.h"
 #include "os/os.h"
 #include "service/figures.h"
 #include "service/log.h"
@@ -391,6 +392,8 @@ int main(int argc, char **argv)
 	pool.cleanup = (struct stock){ .pool = &pool, .service = SERVICE_CLEANUP };
 	pool.retry = (struct timer){ .fire = pool_retry, .context = &pool };
 	pool.work = (struct deferred){ .run = pool_work, .context = &pool };
+	/* For $localtime: the time zone is read now, while it may be. */
+	date_local_zone(os_now() / 1000000);
 	service_enter(service, &CELL_SMTPD_SESSION);
 	pool.spawner = spawner_open(service, pool.limit, session_said, session_ended, &pool);
 	if (!pool.spawner)

@@ -98,6 +98,9 @@ void session_settings_load(struct session_settings *s, const struct config *c, c
 
 	*s = (struct session_settings){ .host = config_text(c, PARAM_myhostname),
 		.banner = config_text(c, PARAM_smtpd_banner),
+		.reject_footer = config_text(c, PARAM_smtpd_reject_footer),
+		.forbidden_commands = config_text(c, PARAM_smtpd_forbidden_commands),
+		.noop_commands = config_text(c, PARAM_smtpd_noop_commands),
 		.origin = config_text(c, PARAM_myorigin),
 		.networks = config_text(c, PARAM_mynetworks),
 		.rewrite_clients = config_text(c, PARAM_local_header_rewrite_clients),

@@ -35,7 +35,8 @@ bool name_is_automatic(const char *name)
 
 bool parameter_is_raw(enum parameter p)
 {
-	return p == PARAM_mailbox_command || p == PARAM_luser_relay;
+	return p == PARAM_mailbox_command || p == PARAM_luser_relay ||
+	       p == PARAM_smtpd_reject_footer;
 }
 
 /* A name without a domain gets Postfix's. */

@@ -5,6 +5,7 @@ import imaplib
 import json
 import os
 import poplib
+import re
 import signal
 import smtplib
 import socket
@@ -263,6 +264,19 @@ def test_access_tables_of_restrictions_are_asked(make_instance):
     code, text = rcpt(instance, f"one@{DOMAIN}", "spammer@good.example")
     assert code == 554 and b"pattern $" in text
     assert rcpt(instance, f"one@{DOMAIN}", "nice@good.example")[0] == 250
+
+
+def test_refusals_end_with_the_footer_of_the_entry(make_instance):
+    instance = make_instance(settings={"smtpd_reject_footer": r"\c. Ask $server_name about $client_address\nat $localtime",
+                                       "smtpd_reject_unlisted_sender": "yes", "myhostname": "mx.example.test"})
+    instance.start()
+    code, text = rcpt(instance, f"one@{DOMAIN}", f"nobody@{DOMAIN}")
+    assert code == 550
+    first, second = text.decode().split("\n")
+    assert first == (f"5.1.0 <nobody@{DOMAIN}>: Sender address rejected: User unknown in virtual mailbox table. "
+                     "Ask mx.example.test about 127.0.0.1")
+    assert re.fullmatch(r"5\.1\.0 at [A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d", second)
+    assert rcpt(instance, f"one@{DOMAIN}", f"two@{DOMAIN}")[0] == 250
 
 
 def test_access_tables_of_overrides_in_master_cf_are_asked_too(make_instance):

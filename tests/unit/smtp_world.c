@@ -264,6 +264,9 @@ void world_open(struct world *w)
 	*w = (struct world){ .cleanup_code = 250 };
 	w->settings = (struct session_settings){ .host = "mail.example.test",
 		.banner = "mail.example.test ESMTP Postern",
+		.reject_footer = "",
+		.forbidden_commands = "CONNECT GET POST",
+		.noop_commands = "",
 		.origin = "example.test",
 		.networks = "127.0.0.0/8 [::1]",
 		.rewrite_clients = "permit_inet_interfaces",

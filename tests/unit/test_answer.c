@@ -258,6 +258,22 @@ static void domains_are_the_same_in_u_labels_and_a_labels(void **state)
 	assert_string_equal(got.mailbox, "xn--gre-6ka8i.example/a");
 }
 
+static void value_that_is_too_long_is_never_cut(void **state)
+{
+	char tables[1200], fill[1001];
+
+	memset(fill, 'x', sizeof(fill));
+	fill[MAX_REASON] = '\0';
+	snprintf(tables, sizeof(tables), "static:%s", fill);
+	settings.lookup_tables = tables;
+	reopen();
+	assert_int_equal(lookup(tables, "k", false), DIRECTORY_FOUND);
+	snprintf(tables, sizeof(tables), "static:%sreject", fill);
+	reopen();
+	assert_int_equal(lookup(tables, "k", false), DIRECTORY_TEMPORARY);
+	settings.lookup_tables = "";
+}
+
 static void unknown_recipients_have_the_reason_of_their_class(void **state)
 {
 	assert_int_equal(recipient("nobody@example.org"), DIRECTORY_NOT_FOUND);
@@ -569,6 +585,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(domains_fall_into_classes),
 		TEST(domains_are_the_same_in_u_labels_and_a_labels),
+		TEST(value_that_is_too_long_is_never_cut),
 		TEST(unknown_recipients_have_the_reason_of_their_class),
 		TEST(extension_is_passed_over),
 		TEST(text_that_is_no_address_is_bad),

@@ -509,6 +509,45 @@ static void sending_ahead_is_noticed_once_and_may_end_the_session(void **state)
 		      "TO:<one@example.test>??\n");
 }
 
+static void refusals_have_their_footer(void **state)
+{
+	struct world *w = connected(state);
+
+	world_say(w, "EHLO client.example\r\n");
+	w->settings.reject_footer = "\\c. Call ${server_name}.";
+	assert_string_equal(world_say(w, "FOO\r\n"),
+		"502 5.5.2 Error: command not recognized. Call mail.example.test.\r\n");
+	assert_string_equal(world_say(w, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
+	w->settings.reject_footer = "You are $client_address\\nwith $sender";
+	assert_string_equal(world_say(w, "RCPT TO:<a@b>\r\n"),
+		"503-5.5.1 Error: need MAIL command\r\n"
+		"503-5.5.1 You are 192.0.2.1\r\n"
+		"503 5.5.1 with $sender\r\n");
+	assert_string_equal(world_say(w, "EHLO\r\n"),
+		"501-Syntax: EHLO hostname\r\n501-You are 192.0.2.1\r\n501 with $sender\r\n");
+	w->settings.reject_footer = "$localtime";
+	world_say(w, "FOO\r\n");
+	assert_int_equal(w->out.length, 41 + 10 + 15 + 2);
+}
+
+static void commands_of_other_protocols_and_of_none_are_parameters(void **state)
+{
+	struct world *w = connected(state);
+
+	w->settings.noop_commands = "XYZZY, plugh";
+	w->settings.junk_commands = 1;
+	assert_string_equal(world_say(w, "xyzzy now\r\n"), "250 2.0.0 Ok\r\n");
+	assert_string_equal(world_say(w, "plugh\r\n"), "250 2.0.0 Ok\r\n");
+	assert_int_equal(w->session.errors, 1);
+	w->settings.forbidden_commands = "";
+	world_say(w, "GET / HTTP/1.1\r\n");
+	assert_int_equal(world_code(w), 502);
+	w->settings.forbidden_commands = "OPTIONS get";
+	world_say(w, "GET / HTTP/1.1\r\n");
+	assert_int_equal(world_code(w), 221);
+	assert_logged("non-SMTP command from unknown[192.0.2.1]: GET / HTTP/1.1");
+}
+
 static void quit_in_the_middle_leaves_nothing(void **state)
 {
 	struct world *w = connected(state);
@@ -857,6 +896,8 @@ int main(void)
 		T(nul_at_every_position_of_every_command),
 		T(client_gone_in_content_fails_the_message),
 		T(sending_ahead_is_noticed_once_and_may_end_the_session),
+		T(refusals_have_their_footer),
+		T(commands_of_other_protocols_and_of_none_are_parameters),
 		T(quit_in_the_middle_leaves_nothing),
 		T(silent_client_is_let_go),
 		T(drip_does_not_stretch_the_deadline_of_a_line),
