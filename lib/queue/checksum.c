@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: ISC
-/* CRC-32C (Castagnoli), eight bytes a step from tables, so that it costs the same on every machine. See format.h. */
+/*
+ * CRC-32C (Castagnoli): with the processor's own instruction where it has one (x86-64 with SSE 4.2: ten times as fast), else eight
+ * bytes a step from tables. See format.h.
+ */
 #include "queue/format.h"
 
 enum { CRC_POLYNOMIAL = (int)0x82f63b78 }; /* reflected */
@@ -25,7 +28,7 @@ __attribute__((constructor)) static void fill_tables(void)
 	}
 }
 
-uint32_t queue_crc(uint32_t crc, const void *data, size_t length)
+uint32_t queue_crc_tables(uint32_t crc, const void *data, size_t length)
 {
 	const unsigned char *p = data;
 	uint32_t c = ~crc;
@@ -41,3 +44,28 @@ uint32_t queue_crc(uint32_t crc, const void *data, size_t length)
 		c = c >> 8 ^ tables[0][(c ^ *p) & 0xff];
 	return ~c;
 }
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(
+	uint32_t crc, const unsigned char *p, size_t length)
+{
+	uint64_t c = ~crc;
+
+	for (; length >= 8; length -= 8, p += 8)
+		c = __builtin_ia32_crc32di(c, load_u64(p));
+	for (; length; length--, p++)
+		c = __builtin_ia32_crc32qi((uint32_t)c, *p);
+	return ~(uint32_t)c;
+}
+
+uint32_t queue_crc(uint32_t crc, const void *data, size_t length)
+{
+	return __builtin_cpu_supports("sse4.2") ? by_instruction(crc, data, length)
+						: queue_crc_tables(crc, data, length);
+}
+#else
+uint32_t queue_crc(uint32_t crc, const void *data, size_t length)
+{
+	return queue_crc_tables(crc, data, length);
+}
+#endif

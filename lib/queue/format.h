@@ -35,6 +35,8 @@ struct queue_block {
 MUST_CHECK bool queue_lock(int fd);
 /* CRC-32C of `data`, going on from `crc` (0 at the start). */
 uint32_t queue_crc(uint32_t crc, const void *data, size_t length);
+/* The same on any processor. */
+uint32_t queue_crc_tables(uint32_t crc, const void *data, size_t length);
 /* Fills QUEUE_BLOCK_SIZE bytes. */
 void queue_block_encode(const struct queue_block *block, unsigned char *bytes);
 /* False when the magic, the version, the checksum or any bound is wrong. */

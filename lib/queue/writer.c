@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mail/crlf.h"
 #include "os/os.h"
 
 enum {
@@ -89,20 +90,11 @@ static bool flush(struct queue_writer *w)
 	return note(w, write_pending(w));
 }
 
-static int64_t count_lines(struct slice content)
-{
-	int64_t lines = 0;
-
-	for (size_t i = 0; i < content.length; i++)
-		lines += content.data[i] == '\n';
-	return lines;
-}
-
 bool queue_write_content(struct queue_writer *w, struct slice content)
 {
 	w->block.content_crc = queue_crc(w->block.content_crc, content.data, content.length);
 	w->block.info.content_size += (int64_t)content.length;
-	w->block.info.content_lines += count_lines(content);
+	w->block.info.content_lines += (int64_t)crlf_lines(content);
 	while (content.length) {
 		size_t room = WRITER_BUFFER - w->pending.length;
 		struct slice part = slice_head(content, room);

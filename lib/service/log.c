@@ -146,6 +146,21 @@ static void compose_json(struct buffer *line, const struct writer *by, const cha
 	buffer_add_byte(line, '}');
 }
 
+/* "Nov 22 10:00:00 host postern/smtpd[123]: ", piece by piece: each message has seven lines, and formatting them shows. */
+static void add_head(struct buffer *line, const struct writer *by, bool host)
+{
+	buffer_add_text(line, log_state.stamp);
+	buffer_add_byte(line, ' ');
+	if (host) {
+		buffer_add_text(line, log_state.host);
+		buffer_add_byte(line, ' ');
+	}
+	buffer_add_text(line, by->name);
+	buffer_add_byte(line, '[');
+	buffer_add_u64(line, (uint64_t)by->pid);
+	buffer_add_text(line, "]: ");
+}
+
 static void compose(struct buffer *line, const struct writer *by, enum log_level level,
 	const char *text, size_t length)
 {
@@ -156,11 +171,9 @@ static void compose(struct buffer *line, const struct writer *by, enum log_level
 
 	take_stamps(time(NULL));
 	if (syslog)
-		buffer_printf(line, "<%d>%s %s[%d]: ", log_state.facility * 8 + SEVERITIES[level],
-			log_state.stamp, by->name, (int)by->pid);
-	else if (!log_state.json)
-		buffer_printf(line, "%s %s %s[%d]: ", log_state.stamp, log_state.host, by->name,
-			(int)by->pid);
+		buffer_printf(line, "<%d>", log_state.facility * 8 + SEVERITIES[level]);
+	if (syslog || !log_state.json)
+		add_head(line, by, !syslog);
 	if (log_state.json) {
 		compose_json(line, by, NAMES[level], text, length);
 	} else {

@@ -134,6 +134,9 @@ static void assert_sample(const struct queue_envelope *e, size_t size)
 	}
 }
 
+static const char CHECKSUM_TEXT[] =
+	"From: one@example.test\nSubject: a checksum\n\n\xff\x80 body\n";
+
 static void checksum_is_the_castagnoli_one(void **state)
 {
 	/* RFC 3720 B.4 and the well-known check value. */
@@ -142,6 +145,9 @@ static void checksum_is_the_castagnoli_one(void **state)
 	assert_int_equal(queue_crc(0, "123456789", 9), 0xe3069283);
 	assert_int_equal(queue_crc(0, zeros, sizeof(zeros)), 0x8a9136aa);
 	assert_int_equal(queue_crc(queue_crc(0, "1234", 4), "56789", 5), 0xe3069283);
+	for (size_t i = 0; i < sizeof(CHECKSUM_TEXT); i++)
+		assert_int_equal(queue_crc(7, CHECKSUM_TEXT + i, sizeof(CHECKSUM_TEXT) - i),
+			queue_crc_tables(7, CHECKSUM_TEXT + i, sizeof(CHECKSUM_TEXT) - i));
 }
 
 static void what_is_committed_is_read_back(void **state)
