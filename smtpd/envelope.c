@@ -70,6 +70,16 @@ static bool take_address(struct session *s, struct slice *argument, unsigned fla
 
 /* ---- MAIL ----------------------------------------------------------------------------------------------------------- */
 
+/* Logged as Postfix does, for the sender will ask why. */
+static bool refuse_size(struct session *s)
+{
+	static const char TEXT[] = "552 5.3.4 Message size exceeds fixed limit";
+
+	log_refusal(s, "reject", TEXT, NULL);
+	reply(s, "%s", TEXT);
+	return false;
+}
+
 static bool mail_size(struct session *s, struct slice value)
 {
 	uint64_t size;
@@ -80,15 +90,12 @@ static bool mail_size(struct session *s, struct slice value)
 		for (size_t i = 0; i < value.length; i++)
 			digits = digits && ascii_digit(value.data[i]);
 		if (digits)
-			reply(s, "552 5.3.4 Message size exceeds fixed limit");
-		else
-			reply(s, "501 5.5.4 Bad message size syntax");
+			return refuse_size(s);
+		reply(s, "501 5.5.4 Bad message size syntax");
 		return false;
 	}
-	if (s->settings->size_limit && size > (uint64_t)s->settings->size_limit) {
-		reply(s, "552 5.3.4 Message size exceeds fixed limit");
-		return false;
-	}
+	if (s->settings->size_limit && size > (uint64_t)s->settings->size_limit)
+		return refuse_size(s);
 	s->transaction.size = (int64_t)size;
 	return true;
 }

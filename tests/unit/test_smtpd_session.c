@@ -174,6 +174,9 @@ static void bad_commands_get_their_reply(void **state)
 		assert_int_equal(w.session.errors, 1);
 		world_close(&w);
 	}
+	assert_logged(
+		"NOQUEUE: reject: MAIL from unknown[192.0.2.1]: 552 5.3.4 Message size exceeds "
+		"fixed limit; from=<a@b.example> proto=ESMTP helo=<x>\n");
 }
 
 static void recipients_are_judged(void **state)
