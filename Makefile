@@ -39,7 +39,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION=\"$(VERSION)\" -I. -Ilib -MMD -MP \
 	$(WARN) $(HARDEN) $(HOOKS) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_HARDEN) $(HARDEN) -Wl,--as-needed $(LDFLAGS)
-LIBS := -lsqlite3 -ldb -lpcre2-8 -lseccomp -lidn2 -lcrypt -lpthread -lm
+LIBS := -lsqlite3 -ldb -lpcre2-8 -lseccomp -lidn2 -lcrypt -lcrypto -lpthread -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))

@@ -314,6 +314,7 @@ int main(int argc, char **argv)
 	umask(077);
 	master.root = geteuid() == 0;
 	master.sockets = vector_of(sizeof(struct listen_socket *), 0);
+	os_random(master.seal_key, sizeof(master.seal_key));
 	find_daemons(&master);
 	raise_limits();
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

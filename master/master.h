@@ -126,6 +126,7 @@ struct master {
 	bool stopping, ended;
 	unsigned stop_phase;
 	struct timer stop_timer;
+	unsigned char seal_key[32]; /* of this master's life: facts and tickets outlive a reload */
 	unsigned reloads;
 	bool reload_open; /* somebody may wait for the present generation to be in force */
 };

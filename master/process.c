@@ -123,6 +123,8 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 	start->max_sessions = entry->config->maxproc;
 	start->build = message_build();
 	start->listeners = buffer_slice(&names);
+	if (entry->id == SERVICE_TLSD || entry->id == SERVICE_AUTH)
+		start->seal_key = slice_of(master->seal_key, sizeof(master->seal_key));
 	message.fds[0] = entry->snapshot;
 	message.fds[1] = master->figures_fd;
 	message.fds[2] = log_fd;

@@ -30,6 +30,8 @@ struct service {
 	int snapshot_fd;
 	uid_t uid;
 	gid_t gid;
+	unsigned char seal_key[32];
+	bool has_seal_key;
 	bool best_effort, draining, ended, control_open;
 	int status;
 	unsigned max_sessions, figures_slot;

@@ -104,6 +104,9 @@ static void take_start(struct service *service, struct message *message)
 	service->gid = start->gid;
 	service->best_effort = start->best_effort;
 	service->max_sessions = start->max_sessions;
+	service->has_seal_key = start->seal_key.length == sizeof(service->seal_key);
+	if (service->has_seal_key)
+		memcpy(service->seal_key, start->seal_key.data, sizeof(service->seal_key));
 	log_fd = fcntl(message->fds[2], F_DUPFD_CLOEXEC, 3);
 	if (!slice_to_string(start->log_name, name, sizeof(name)) ||
 		!slice_to_string(start->host, host, sizeof(host)))
@@ -372,6 +375,11 @@ const char *service_entry(const struct service *service)
 unsigned service_max_sessions(const struct service *service)
 {
 	return service->max_sessions;
+}
+
+const unsigned char *service_seal_key(const struct service *service)
+{
+	return service->has_seal_key ? service->seal_key : NULL;
 }
 
 bool service_draining(const struct service *service)

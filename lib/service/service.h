@@ -54,6 +54,8 @@ const char *service_path(const struct service *service, enum cell_base base);
 void service_set_path(struct service *service, enum cell_base base, const char *path);
 const char *service_entry(const struct service *service);
 unsigned service_max_sessions(const struct service *service);
+/* What facts about TLS connections are sealed with (TLS_SEAL_KEY bytes, lib/service/tls_seal.h); NULL but for tlsd and authd. */
+const unsigned char *service_seal_key(const struct service *service);
 bool service_draining(const struct service *service);
 
 /* The listeners of this entry: descriptor and "inet:10025" or "unix:public/pickup". Public UNIX ones are accepted by service_run
