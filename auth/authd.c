@@ -47,7 +47,7 @@ struct authd {
 	struct config *config;
 	struct credentials *connections[WORKERS_MOST];
 	unsigned worker_count;
-	struct credentials_memory *memory;
+	struct cache *cache; /* or NULL */
 	struct workers *workers;
 	struct tickets *tickets;
 	unsigned attempts, peers;
@@ -129,9 +129,11 @@ static void log_end(const struct attempt *attempt, enum auth_status status)
 		[AUTH_FAILED] = "failed",
 		[AUTH_NO_MECHANISM] = "no such mechanism",
 		[AUTH_BAD] = "malformed" };
+	bool app = status == AUTH_OK && exchange_app(exchange)[0];
 
-	log_info("auth: user=<%s> service=%s mech=%s rip=%s %s", exchange_login(exchange),
+	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s", exchange_login(exchange),
 		exchange_service(exchange), exchange_mechanism(exchange), exchange_client(exchange),
+		app ? " app=<" : "", app ? exchange_app(exchange) : "", app ? ">" : "",
 		WORDS[status]);
 }
 
@@ -433,8 +435,8 @@ static bool open_credentials(struct authd *authd)
 				"crypt(3) does not do password_hash_cost = %d", cost);
 			done = false;
 		}
-		if (done && authd->memory)
-			credentials_remember(authd->connections[i], authd->memory);
+		if (done)
+			credentials_remember(authd->connections[i], authd->cache);
 	}
 	if (!done)
 		log_error("cannot open the password database: %s", error);
@@ -459,8 +461,8 @@ static bool open_all(struct authd *authd)
 	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));
 	lifetime = config_time(authd->config, PARAM_auth_cache_lifetime);
 	if (lifetime > 0)
-		authd->memory = credentials_memory_new(lifetime);
-	if (!authd->tickets || (lifetime > 0 && !authd->memory)) {
+		authd->cache = cache_new(lifetime);
+	if (!authd->tickets || (lifetime > 0 && !authd->cache)) {
 		log_error("out of memory");
 		return false;
 	}

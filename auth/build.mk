@@ -1,5 +1,6 @@
 # authd.
-AUTH := auth/exchange.c auth/tickets.c auth/workers.c auth/credentials.c
+CREDENTIALS := auth/credentials.c auth/app_passwords.c auth/cache.c
+AUTH := auth/exchange.c auth/tickets.c auth/workers.c $(CREDENTIALS)
 test_exchange_SOURCES := $(AUTH)
 test_exchange_LIBS := -lsasl2
 PROGRAMS += authd

@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: ISC
 /* credentials.db. See credentials.h. */
-#include "auth/credentials.h"
+#include "auth/credentials_internal.h"
 
-#include <crypt.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/loop.h"
-#include "base/map.h"
-#include "os/database.h"
 #include "os/os.h"
 
-enum {
-	CREDENTIALS_BUSY = 5000, /* ms to wait for a lock */
-	MEMORY_ENTRIES = 10000,
-	SALT_BYTES = 32
-};
-
-enum credentials_query { QUERY_GET, QUERY_SET, QUERY_ENABLE, QUERY_DELETE, QUERY_COUNT };
-
-struct credentials {
-	sqlite3 *db;
-	sqlite3_stmt *query[QUERY_COUNT];
-	struct credentials_memory *memory; /* or NULL */
-	struct crypt_data *crypt; /* 32 KB: not for a thread's stack */
-	char dummy[CREDENTIALS_MAX_HASH];
-};
+enum { CREDENTIALS_BUSY = 5000 /* ms to wait for a lock */, SALT_BYTES = 32, VERSION = 2 };
 
 static const char SCHEMA[] =
 	"CREATE TABLE IF NOT EXISTS credentials (login TEXT PRIMARY KEY, hash TEXT NOT NULL,"
 	" enabled INTEGER NOT NULL DEFAULT 1, changed INTEGER NOT NULL) STRICT;"
-	"PRAGMA user_version = 1;";
+	/* The selector is the part of the password that finds the row; the hash is of all of it. */
+	"CREATE TABLE IF NOT EXISTS app_passwords (login TEXT NOT NULL, name TEXT NOT NULL,"
+	" selector TEXT NOT NULL, hash TEXT NOT NULL, services TEXT NOT NULL,"
+	" created INTEGER NOT NULL, PRIMARY KEY (login, name), UNIQUE (login, selector)) STRICT;"
+	"PRAGMA user_version = 2;";
 
 static const char *const QUERIES[QUERY_COUNT] = {
 	[QUERY_GET] = "SELECT hash FROM credentials WHERE login = ?1 AND enabled",
@@ -40,117 +26,33 @@ static const char *const QUERIES[QUERY_COUNT] = {
 		      " ON CONFLICT (login) DO UPDATE SET hash = ?2, changed = ?3",
 	[QUERY_ENABLE] = "UPDATE credentials SET enabled = ?2, changed = ?3 WHERE login = ?1",
 	[QUERY_DELETE] = "DELETE FROM credentials WHERE login = ?1",
+	[QUERY_APP_ADD] = "INSERT INTO app_passwords (login, name, selector, hash, services,"
+			  " created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[QUERY_APP_DELETE] = "DELETE FROM app_passwords WHERE login = ?1 AND name = ?2",
+	[QUERY_APP_DELETE_ALL] = "DELETE FROM app_passwords WHERE login = ?1",
+	[QUERY_APP_LIST] = "SELECT name, services, created FROM app_passwords WHERE login = ?1"
+			   " ORDER BY name",
+	[QUERY_APP_FIND] = "SELECT name, services, hash FROM app_passwords WHERE login = ?1 AND"
+			   " selector = ?2 AND NOT EXISTS (SELECT 1 FROM credentials WHERE"
+			   " login = ?1 AND NOT enabled)",
+	[QUERY_APP_COUNT] = "SELECT count(*) FROM app_passwords WHERE login = ?1",
 };
-
-/* --- the memory of good passwords --- */
-
-struct credentials_memory {
-	pthread_mutex_t lock;
-	struct map good; /* digest -> struct memory_entry */
-	int64_t lifetime;
-};
-
-struct memory_entry {
-	int64_t until;
-};
-
-struct memory_key {
-	uint64_t halves[2];
-};
-
-struct credentials_memory *credentials_memory_new(int64_t lifetime_ms)
-{
-	struct credentials_memory *memory = calloc(1, sizeof(*memory));
-
-	if (memory) {
-		pthread_mutex_init(&memory->lock, NULL);
-		memory->lifetime = lifetime_ms;
-		memory->good.limit = MEMORY_ENTRIES;
-	}
-	return memory;
-}
-
-static bool memory_drop(void *context, struct slice key, void *value)
-{
-	struct credentials_memory *memory = context;
-
-	map_remove(&memory->good, key);
-	free(value);
-	return true;
-}
-
-void credentials_memory_free(struct credentials_memory **memory)
-{
-	if (!*memory)
-		return;
-	map_each(&(*memory)->good, memory_drop, *memory);
-	map_free(&(*memory)->good);
-	pthread_mutex_destroy(&(*memory)->lock);
-	free(*memory);
-	*memory = NULL;
-}
-
-void credentials_remember(struct credentials *credentials, struct credentials_memory *memory)
-{
-	credentials->memory = memory;
-}
-
-/* 128 bits under the process's random key, of hash and password with both lengths. */
-static bool memory_digest(struct slice hash, struct slice password, struct memory_key *key)
-{
-	unsigned char text[1 + 8 + CREDENTIALS_MAX_HASH + CREDENTIALS_MAX_PASSWORD];
-	size_t length = 9 + hash.length + password.length;
-	uint64_t hash_length = hash.length;
-
-	if (hash.length > CREDENTIALS_MAX_HASH || password.length > CREDENTIALS_MAX_PASSWORD)
-		return false;
-	memcpy(text + 1, &hash_length, 8);
-	memcpy(text + 9, hash.data, hash.length);
-	memcpy(text + 9 + hash.length, password.data, password.length);
-	for (unsigned char i = 0; i < 2; i++) {
-		text[0] = i;
-		key->halves[i] = hash_keyed(slice_of(text, length));
-	}
-	explicit_bzero(text, sizeof(text));
-	return true;
-}
-
-static bool memory_knows(struct credentials_memory *memory, const struct memory_key *key)
-{
-	struct memory_entry *entry;
-	bool known;
-
-	pthread_mutex_lock(&memory->lock);
-	entry = map_get(&memory->good, slice_of(key, sizeof(*key)));
-	known = entry && entry->until > loop_monotonic();
-	if (entry && !known)
-		free(map_remove(&memory->good, slice_of(key, sizeof(*key))));
-	pthread_mutex_unlock(&memory->lock);
-	return known;
-}
-
-static void memory_keep(struct credentials_memory *memory, const struct memory_key *key)
-{
-	struct slice name = slice_of(key, sizeof(*key));
-	struct memory_entry *entry;
-
-	pthread_mutex_lock(&memory->lock);
-	if (memory->good.count >= MEMORY_ENTRIES)
-		map_each(&memory->good, memory_drop, memory);
-	entry = map_get(&memory->good, name);
-	if (!entry) {
-		entry = calloc(1, sizeof(*entry));
-		if (entry && !map_put(&memory->good, name, entry)) {
-			free(entry);
-			entry = NULL;
-		}
-	}
-	if (entry)
-		entry->until = loop_monotonic() + memory->lifetime;
-	pthread_mutex_unlock(&memory->lock);
-}
 
 /* --- the database --- */
+
+/* Tables that are not there yet are made: the file may be new, or of an earlier version. */
+static bool bring_up_to_date(sqlite3 *db, char *error, size_t error_size)
+{
+	sqlite3_stmt *statement = database_prepare(db, "PRAGMA user_version", error, error_size);
+	bool current;
+
+	if (!statement)
+		return false;
+	current = sqlite3_step(statement) == SQLITE_ROW &&
+		  sqlite3_column_int(statement, 0) >= VERSION;
+	sqlite3_finalize(statement);
+	return current || database_run(db, SCHEMA, error, error_size);
+}
 
 bool credentials_open(
 	const char *path, bool create, struct credentials **result, char *error, size_t error_size)
@@ -164,8 +66,7 @@ bool credentials_open(
 	}
 	credentials->db = database_open(
 		path, create ? DATABASE_CREATE : 0, CREDENTIALS_BUSY, error, error_size);
-	if (!credentials->db ||
-		(create && !database_run(credentials->db, SCHEMA, error, error_size)))
+	if (!credentials->db || !bring_up_to_date(credentials->db, error, error_size))
 		goto failed;
 	for (int i = 0; i < QUERY_COUNT; i++) {
 		credentials->query[i] =
@@ -192,8 +93,7 @@ void credentials_close(struct credentials **credentials)
 	*credentials = NULL;
 }
 
-/* Lower case; false when it is no login name: empty, too long, or with bytes that would disturb a log line. */
-static bool fold_login(struct slice login, char text[CREDENTIALS_MAX_LOGIN + 1])
+bool credentials_fold(struct slice login, char text[CREDENTIALS_MAX_LOGIN + 1])
 {
 	if (login.length == 0 || login.length > CREDENTIALS_MAX_LOGIN)
 		return false;
@@ -213,7 +113,7 @@ static bool run_change(struct credentials *credentials, enum credentials_query q
 	char name[CREDENTIALS_MAX_LOGIN + 1];
 	int result;
 
-	if (!fold_login(slice_from(login), name)) {
+	if (!credentials_fold(slice_from(login), name)) {
 		snprintf(error, error_size, "not a login name: %.100s", login);
 		return false;
 	}
@@ -222,7 +122,7 @@ static bool run_change(struct credentials *credentials, enum credentials_query q
 		database_bind(statement, 2, slice_from(hash));
 	else if (query == QUERY_ENABLE)
 		sqlite3_bind_int(statement, 2, enabled);
-	if (query != QUERY_DELETE)
+	if (query == QUERY_SET || query == QUERY_ENABLE)
 		sqlite3_bind_int64(statement, 3, os_now() / 1000000);
 	result = sqlite3_step(statement);
 	database_reset(statement);
@@ -252,7 +152,7 @@ static bool hash_password(struct credentials *credentials, struct slice password
 	return result != NULL;
 }
 
-static bool new_hash(struct credentials *credentials, struct slice password, int cost,
+bool credentials_hash(struct credentials *credentials, struct slice password, int cost,
 	char hash[CREDENTIALS_MAX_HASH])
 {
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE], random[SALT_BYTES];
@@ -275,7 +175,7 @@ bool credentials_set(struct credentials *credentials, const char *login, struct 
 			CREDENTIALS_MAX_PASSWORD - 1);
 		return false;
 	}
-	if (!new_hash(credentials, password, cost, hash)) {
+	if (!credentials_hash(credentials, password, cost, hash)) {
 		snprintf(error, error_size, "the password cannot be hashed with cost %d: %s", cost,
 			strerror(errno));
 		return false;
@@ -304,10 +204,23 @@ bool credentials_enable(struct credentials *credentials, const char *login, bool
 	return run_change(credentials, QUERY_ENABLE, login, NULL, enabled, error, error_size);
 }
 
+/* Whoever gets the name after this one must not find a door that is open to his predecessor. */
 bool credentials_delete(
 	struct credentials *credentials, const char *login, char *error, size_t error_size)
 {
-	return run_change(credentials, QUERY_DELETE, login, NULL, false, error, error_size);
+	char ignored[200];
+	bool had_apps;
+
+	if (!database_run(credentials->db, "BEGIN IMMEDIATE", error, error_size))
+		return false;
+	had_apps = run_change(
+		credentials, QUERY_APP_DELETE_ALL, login, NULL, false, ignored, sizeof(ignored));
+	if ((run_change(credentials, QUERY_DELETE, login, NULL, false, error, error_size) ||
+		    had_apps) &&
+		database_run(credentials->db, "COMMIT", error, error_size))
+		return true;
+	(void)!database_run(credentials->db, "ROLLBACK", ignored, sizeof(ignored));
+	return false;
 }
 
 /* The hash of an enabled login; CREDENTIALS_BAD when there is none. */
@@ -319,7 +232,7 @@ static enum credentials_status read_hash(
 	char name[CREDENTIALS_MAX_LOGIN + 1];
 	int result;
 
-	if (!fold_login(login, name))
+	if (!credentials_fold(login, name))
 		return CREDENTIALS_BAD;
 	if (!database_bind(statement, 1, slice_from(name)))
 		return CREDENTIALS_ERROR;
@@ -353,35 +266,58 @@ static bool equal_in_constant_time(const char *a, const char *b)
 	return difference == 0;
 }
 
-enum credentials_status credentials_verify(
-	struct credentials *credentials, struct slice login, struct slice password)
+enum credentials_status credentials_fits(
+	struct credentials *credentials, struct slice password, const char *hash)
+{
+	char computed[CREDENTIALS_MAX_HASH];
+
+	if (!hash_password(credentials, password, hash, computed))
+		return errno == ENOMEM ? CREDENTIALS_ERROR : CREDENTIALS_BAD;
+	return equal_in_constant_time(hash, computed) ? CREDENTIALS_GOOD : CREDENTIALS_BAD;
+}
+
+static enum credentials_status verify_own(
+	struct credentials *credentials, const struct credentials_question *question)
 {
 	char hash[CREDENTIALS_MAX_HASH] = "", computed[CREDENTIALS_MAX_HASH];
-	struct credentials_memory *memory = credentials->memory;
-	enum credentials_status status = read_hash(credentials, login, hash);
-	struct memory_key key;
+	enum credentials_status status = read_hash(credentials, question->login, hash);
+	struct cache_question cached = { question->login, question->service, question->mechanism,
+		question->password, slice_from(hash), question->secured };
+	int64_t now = loop_monotonic();
 
 	if (status == CREDENTIALS_ERROR)
 		return status;
 	if (status == CREDENTIALS_BAD) {
 		if (credentials->dummy[0])
-			(void)!hash_password(credentials, password, credentials->dummy, computed);
+			(void)!hash_password(
+				credentials, question->password, credentials->dummy, computed);
 		return status;
 	}
-	if (memory && !memory_digest(slice_from(hash), password, &key))
-		memory = NULL;
-	if (memory && memory_knows(memory, &key))
+	if (credentials->cache && cache_knows(credentials->cache, now, &cached))
 		return CREDENTIALS_GOOD;
-	if (!hash_password(credentials, password, hash, computed))
-		return errno == ENOMEM ? CREDENTIALS_ERROR : CREDENTIALS_BAD;
-	if (!equal_in_constant_time(hash, computed))
-		return CREDENTIALS_BAD;
-	if (memory)
-		memory_keep(memory, &key);
-	return CREDENTIALS_GOOD;
+	status = credentials_fits(credentials, question->password, hash);
+	if (status == CREDENTIALS_GOOD && credentials->cache)
+		cache_keep(credentials->cache, now, &cached);
+	return status;
+}
+
+enum credentials_status credentials_verify(struct credentials *credentials,
+	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1])
+{
+	enum credentials_status status = credentials_app_verify(credentials, question, app);
+
+	if (status != CREDENTIALS_BAD)
+		return status;
+	app[0] = '\0';
+	return verify_own(credentials, question);
+}
+
+void credentials_remember(struct credentials *credentials, struct cache *cache)
+{
+	credentials->cache = cache;
 }
 
 bool credentials_set_dummy_cost(struct credentials *credentials, int cost)
 {
-	return new_hash(credentials, SLICE("no password"), cost, credentials->dummy);
+	return credentials_hash(credentials, SLICE("no password"), cost, credentials->dummy);
 }

@@ -9,12 +9,15 @@
 #ifndef AUTH_CREDENTIALS_H
 #define AUTH_CREDENTIALS_H
 
-#include "base/slice.h"
+#include "auth/cache.h"
 
 enum {
 	CREDENTIALS_MAX_LOGIN = 320,
 	CREDENTIALS_MAX_PASSWORD = 512, /* bytes, crypt(3)'s bound */
-	CREDENTIALS_MAX_HASH = 384
+	CREDENTIALS_MAX_HASH = 384,
+	CREDENTIALS_MAX_APP = 64, /* bytes of an application password's name */
+	CREDENTIALS_APPS = 100, /* application passwords of one login */
+	CREDENTIALS_APP_PASSWORD = 24 /* characters of one: "abcd-efgh-jkmn-pqrs-tuvw" */
 };
 
 enum credentials_status {
@@ -41,28 +44,49 @@ MUST_CHECK bool credentials_set_hash(struct credentials *credentials, const char
 	const char *hash, char *error, size_t error_size);
 MUST_CHECK bool credentials_enable(struct credentials *credentials, const char *login, bool enabled,
 	char *error, size_t error_size);
+/* With its application passwords. */
 MUST_CHECK bool credentials_delete(
 	struct credentials *credentials, const char *login, char *error, size_t error_size);
 /* Is there a password for this login? CREDENTIALS_GOOD or CREDENTIALS_BAD. */
 MUST_CHECK enum credentials_status credentials_exists(
 	struct credentials *credentials, const char *login);
 
+/* What is asked of a password, and all that the answer depends on. */
+struct credentials_question {
+	struct slice login, password;
+	struct slice service; /* "imap" */
+	struct slice mechanism; /* "PLAIN" */
+	bool secured;
+};
 /*
- * Does the password fit? An unknown login costs as much time as a known one: a hash that fits nothing is computed with
- * the cost of `credentials_set_dummy_cost`.
+ * Does the password fit? The login's own is good for every service, an application password for its own ones; then `app` gets
+ * its name, else "". An unknown login costs as much time as a known one: a hash that fits nothing is computed
+ * with the cost of `credentials_set_dummy_cost`.
  */
-MUST_CHECK enum credentials_status credentials_verify(
-	struct credentials *credentials, struct slice login, struct slice password);
+MUST_CHECK enum credentials_status credentials_verify(struct credentials *credentials,
+	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1]);
 MUST_CHECK bool credentials_set_dummy_cost(struct credentials *credentials, int cost);
+/* Spare the hashing of what `cache` knows; it stays the caller's, and may be the cache of several connections. */
+void credentials_remember(struct credentials *credentials, struct cache *cache);
 
 /*
- * A memory of passwords that were good, to spare the hashing when a client logs in every few seconds. The key holds all
- * that the answer depended on: the password and the very hash in the database, which is read afresh each time, so
- * that a changed or disabled password counts at once. Shared by the connections of several threads.
+ * Application passwords: made here, of 100 random bits, for one program each. They are named, can be revoked one by one, may be
+ * limited to services, and outlive a change of the login's own password. A disabled login has none that is good. SCRAM
+ * proves the login's own password only: the server would have to know which one is meant before it is shown.
  */
-struct credentials_memory;
-struct credentials_memory *credentials_memory_new(int64_t lifetime_ms);
-void credentials_memory_free(struct credentials_memory **memory);
-void credentials_remember(struct credentials *credentials, struct credentials_memory *memory);
+struct credentials_app {
+	struct slice name, services; /* "imap,smtp"; empty: all */
+	int64_t created; /* seconds since 1970 */
+};
+/* Make one; `password` is told this once. `services` as above. Durable when true is returned; false with `error` filled. */
+MUST_CHECK bool credentials_app_add(struct credentials *credentials, const char *login,
+	const char *name, const char *services, char password[CREDENTIALS_APP_PASSWORD + 1],
+	char *error, size_t error_size);
+MUST_CHECK bool credentials_app_delete(struct credentials *credentials, const char *login,
+	const char *name, char *error, size_t error_size);
+/* In the order of their names; false with `error` filled. */
+MUST_CHECK bool credentials_app_each(struct credentials *credentials, const char *login,
+	void (*each)(void *context, const struct credentials_app *app), void *context, char *error,
+	size_t error_size);
 
 #endif

@@ -24,7 +24,7 @@ enum { MECHANISM_COUNT = sizeof(MECHANISMS) / sizeof(MECHANISMS[0]) };
 struct exchange {
 	const struct mechanism *mechanism;
 	char service[17], client[65], local[65];
-	char login[CREDENTIALS_MAX_LOGIN + 1];
+	char login[CREDENTIALS_MAX_LOGIN + 1], app[CREDENTIALS_MAX_APP + 1];
 	bool secured, begun, has_input;
 	unsigned steps;
 	struct buffer input, output;
@@ -150,7 +150,12 @@ static int check_password(sasl_conn_t *connection, void *context, const char *us
 
 	/* For nobody, too, the time of a hash passes. */
 	exchange->verdict = credentials_verify(exchange->credentials,
-		slice_from(exchange->nobody ? "" : user), slice_of(password, password_length));
+		&(struct credentials_question){ .login = slice_from(exchange->nobody ? "" : user),
+			.password = slice_of(password, password_length),
+			.service = slice_from(exchange->service),
+			.mechanism = slice_from(exchange->mechanism->name),
+			.secured = exchange->secured },
+		exchange->app);
 	exchange->checked = true;
 	return exchange->verdict == CREDENTIALS_GOOD  ? SASL_OK
 	       : exchange->verdict == CREDENTIALS_BAD ? SASL_BADAUTH
@@ -377,6 +382,11 @@ struct slice exchange_output(const struct exchange *exchange)
 const char *exchange_login(const struct exchange *exchange)
 {
 	return exchange->login;
+}
+
+const char *exchange_app(const struct exchange *exchange)
+{
+	return exchange->app;
 }
 
 const char *exchange_service(const struct exchange *exchange)

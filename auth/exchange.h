@@ -41,6 +41,8 @@ enum auth_status exchange_status(const struct exchange *exchange);
 struct slice exchange_output(const struct exchange *exchange);
 /* The canonical login name; what the client claimed to be when it failed; "" when that never came. */
 const char *exchange_login(const struct exchange *exchange);
+/* The name of the application password that was good; "" when it was the login's own. */
+const char *exchange_app(const struct exchange *exchange);
 const char *exchange_service(const struct exchange *exchange);
 const char *exchange_mechanism(const struct exchange *exchange);
 const char *exchange_client(const struct exchange *exchange);

@@ -151,6 +151,8 @@ static bool take_option(struct account_command *command, int argc, char **argv, 
 		command->quota = argv[++*i];
 	else if (strcmp(option, "--hash") == 0)
 		command->hash = argv[++*i];
+	else if (strcmp(option, "--services") == 0)
+		command->services = argv[++*i];
 	else
 		return false;
 	return true;

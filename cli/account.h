@@ -15,7 +15,7 @@ struct account_command {
 	struct credentials *credentials; /* NULL unless asked for */
 	int hash_cost;
 	bool json;
-	const char *quota, *hash; /* --quota, --hash */
+	const char *quota, *hash, *services; /* --quota, --hash, --services */
 	bool no_password;
 	char *words[16]; /* what is not an option; words[0] is the action */
 	int word_count;

@@ -4,6 +4,7 @@
 
 #include "cli/account.h"
 #include "cli/json.h"
+#include "cli/user_app.h"
 
 static const char USAGE[] =
 	"usage: postern user add ADDRESS [--quota SIZE] [--hash HASH | --no-password]\n"
@@ -13,6 +14,9 @@ static const char USAGE[] =
 	"       postern user disable|enable ADDRESS\n"
 	"       postern user quota ADDRESS SIZE\n"
 	"       postern user delete ADDRESS\n"
+	"       postern user app add ADDRESS NAME [--services imap,pop3,sieve,smtp]\n"
+	"       postern user app list ADDRESS [--json]\n"
+	"       postern user app delete ADDRESS NAME\n"
 	"A password is asked for on the terminal, or read from standard input: its first line.\n"
 	"HASH is one of crypt(3), as other mail systems keep it. SIZE is bytes, 500M or 2G; 0: the "
 	"default.\n";
@@ -193,6 +197,7 @@ int user_main(int argc, char **argv)
 		{ "enable", 1, 1, true, enable },
 		{ "quota", 2, 2, false, quota },
 		{ "delete", 1, 1, true, delete },
+		{ "app", 2, 3, true, user_app },
 		{ NULL, 0, 0, false, NULL },
 	};
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: ISC
+/* What the files of credentials.db share: the connection and its statements, names, hashes. For auth/ alone. */
+#ifndef AUTH_CREDENTIALS_INTERNAL_H
+#define AUTH_CREDENTIALS_INTERNAL_H
+
+#include <crypt.h>
+
+#include "auth/credentials.h"
+#include "os/database.h"
+
+enum credentials_query {
+	QUERY_GET,
+	QUERY_SET,
+	QUERY_ENABLE,
+	QUERY_DELETE,
+	QUERY_APP_ADD,
+	QUERY_APP_DELETE,
+	QUERY_APP_DELETE_ALL,
+	QUERY_APP_LIST,
+	QUERY_APP_FIND,
+	QUERY_APP_COUNT,
+	QUERY_COUNT
+};
+
+struct credentials {
+	sqlite3 *db;
+	sqlite3_stmt *query[QUERY_COUNT];
+	struct cache *cache; /* or NULL */
+	struct crypt_data *crypt; /* 32 KB: not for a thread's stack */
+	char dummy[CREDENTIALS_MAX_HASH];
+};
+
+/* Lower case; false when it is no login name: empty, too long, or with bytes that would disturb a log line. */
+MUST_CHECK bool credentials_fold(struct slice login, char text[CREDENTIALS_MAX_LOGIN + 1]);
+/* A new yescrypt hash. False with errno. */
+MUST_CHECK bool credentials_hash(struct credentials *credentials, struct slice password, int cost,
+	char hash[CREDENTIALS_MAX_HASH]);
+/* Does it fit? CREDENTIALS_ERROR when memory was out. */
+MUST_CHECK enum credentials_status credentials_fits(
+	struct credentials *credentials, struct slice password, const char *hash);
+/* Is it a good application password for this service? `app` gets its name. CREDENTIALS_BAD: it is none, go on. */
+MUST_CHECK enum credentials_status credentials_app_verify(struct credentials *credentials,
+	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1]);
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: ISC
+/* postern user app - application passwords, for one program of a user each. */
+#include "cli/user_app.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "cli/json.h"
+
+static int add(struct account_command *command, const char *login)
+{
+	char password[CREDENTIALS_APP_PASSWORD + 1], error[300];
+
+	if (!credentials_app_add(command->credentials, login, command->words[3],
+		    command->services ? command->services : "", password, error, sizeof(error)))
+		return account_refuse(command, error);
+	puts(password);
+	explicit_bzero(password, sizeof(password));
+	return EX_OK;
+}
+
+static void print(void *context, const struct credentials_app *app)
+{
+	const struct account_command *command = context;
+	struct buffer line = { 0 };
+	time_t created = (time_t)app->created;
+	char name[CREDENTIALS_MAX_APP + 1], services[64], day[32] = "";
+	struct tm tm;
+
+	if (!slice_to_string(app->name, name, sizeof(name)) ||
+		!slice_to_string(app->services, services, sizeof(services)))
+		return;
+	if (gmtime_r(&created, &tm))
+		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (command->json) {
+		buffer_add_text(&line, "{");
+		json_member(&line, "", "name", name);
+		json_member(&line, ", ", "services", services);
+		json_member(&line, ", ", "created", day);
+		buffer_add_text(&line, "}");
+	} else {
+		buffer_printf(
+			&line, "%-24s %-20s made %s", name, services[0] ? services : "all", day);
+	}
+	if (buffer_text(&line))
+		puts(buffer_text(&line));
+	buffer_free(&line);
+}
+
+static int list(struct account_command *command, const char *login)
+{
+	char error[300];
+
+	return credentials_app_each(
+		       command->credentials, login, print, command, error, sizeof(error))
+		       ? EX_OK
+		       : account_refuse(command, error);
+}
+
+static int delete (struct account_command *command, const char *login)
+{
+	char error[300];
+
+	return credentials_app_delete(
+		       command->credentials, login, command->words[3], error, sizeof(error))
+		       ? EX_OK
+		       : account_refuse(command, error);
+}
+
+int user_app(struct account_command *command)
+{
+	static const struct {
+		const char *word;
+		int words;
+		int (*run)(struct account_command *command, const char *login);
+	} ACTIONS[] = { { "add", 4, add }, { "list", 3, list }, { "delete", 4, delete } };
+	char login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
+	struct accounts_mailbox mailbox;
+
+	for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(ACTIONS[0]); i++) {
+		if (strcmp(ACTIONS[i].word, command->words[1]) != 0 ||
+			ACTIONS[i].words != command->word_count)
+			continue;
+		if (!accounts_check_address(command->words[2], false, login, error, sizeof(error)))
+			return account_refuse(command, error);
+		if (accounts_mailbox(command->accounts, slice_from(login), &mailbox) ==
+			ACCOUNTS_FOUND)
+			return ACTIONS[i].run(command, login);
+		cli_complain(command->name, "no such mailbox: %s", login);
+		return EX_DATAERR;
+	}
+	fputs("usage: postern user app add ADDRESS NAME [--services imap,pop3,sieve,smtp]\n"
+	      "       postern user app list ADDRESS [--json]\n"
+	      "       postern user app delete ADDRESS NAME\n",
+		stderr);
+	return EX_USAGE;
+}
