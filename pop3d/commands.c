@@ -224,8 +224,11 @@ static void tell_others(struct pop3_session *session)
 
 static void command_quit(struct pop3_session *session, struct slice arguments)
 {
+	bool done = update(session);
+
 	session->quit = true;
-	if (!update(session)) {
+	store_pop3_unlock(session->store);
+	if (!done) {
 		log_error("removing messages: %s", store_error(session->store));
 		pop3_reply(session, "-ERR [SYS/TEMP] Messages were not removed%s",
 			store_no_room(session->store) ? ": the server's disk is full" : "");

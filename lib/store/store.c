@@ -272,3 +272,8 @@ enum store_status store_pop3_lock(struct store *store)
 	os_close(&fd);
 	return STORE_LOCKED;
 }
+
+void store_pop3_unlock(struct store *store)
+{
+	os_close(&store->pop3_lock);
+}

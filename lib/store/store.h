@@ -197,7 +197,9 @@ struct store_delivery {
  * sync of its folder; one that fails harms no other. At most STORE_DELIVERIES. */
 void store_deliver(int mail_dir, struct store_delivery *deliveries, unsigned count);
 
-/* POP3's exclusive session lock on a user's INBOX; held until store_close. STORE_LOCKED when somebody else has it. */
+/* POP3's exclusive session lock on a user's INBOX; held until store_pop3_unlock or store_close. STORE_LOCKED when somebody else has it. */
 enum store_status store_pop3_lock(struct store *store);
+/* Before the client is told that its session is over: it may be back before the store is closed. */
+void store_pop3_unlock(struct store *store);
 
 #endif

@@ -212,3 +212,9 @@ def test_folders_subscriptions_and_special_use(shared_instance):
     assert b"Sent" in b"\n".join(imap.lsub()[1]), "a subscription outlives its mailbox"
     assert imap.create('"../escape"')[0] == "NO"
     imap.logout()
+
+
+def test_a_pop3_client_may_be_back_at_once(instance):
+    for _ in range(20):
+        session = instance.pop3()
+        assert session.quit().startswith(b"+OK")

@@ -87,7 +87,7 @@ static uint32_t count_of(struct mailbox *m)
 /* \Deleted on all, and out; each as a command of its own. */
 static void delete_all(struct mailbox *m)
 {
-	uint32_t indexes[MESSAGES + 1], count = count_of(m);
+	uint32_t indexes[MESSAGES + 2], count = count_of(m);
 
 	for (uint32_t i = 0; i < count; i++)
 		indexes[i] = i;
