@@ -309,6 +309,38 @@ bool accounts_delete_alias(struct accounts *accounts, const char *text, const ch
 
 /* --- questions --- */
 
+/* sqlite3_step, and a note when the file itself is at fault. */
+static int step(struct accounts *accounts, sqlite3_stmt *statement)
+{
+	int result = sqlite3_step(statement), kind = result & 0xff;
+
+	if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_IOERR ||
+		kind == SQLITE_CANTOPEN)
+		accounts->fault = sqlite3_errstr(result);
+	return result;
+}
+
+const char *accounts_fault(const struct accounts *accounts)
+{
+	return accounts->fault;
+}
+
+bool accounts_check(struct accounts *accounts, char *error, size_t error_size)
+{
+	sqlite3_stmt *check =
+		database_prepare(accounts->db, "PRAGMA quick_check(1)", error, error_size);
+	bool good;
+
+	if (!check)
+		return false;
+	good = sqlite3_step(check) == SQLITE_ROW &&
+	       slice_equal(database_column(check, 0), SLICE("ok"));
+	if (!good)
+		snprintf(error, error_size, "%s", sqlite3_errstr(SQLITE_CORRUPT));
+	sqlite3_finalize(check);
+	return good;
+}
+
 /* A row, no row, or an error, as a status. */
 static enum accounts_status status_of(int result)
 {
@@ -319,11 +351,13 @@ static enum accounts_status status_of(int result)
 
 enum accounts_status accounts_domain(struct accounts *accounts, struct slice domain)
 {
-	sqlite3_stmt *statement = accounts->query[QUERY_DOMAIN];
+	sqlite3_stmt *statement = accounts ? accounts->query[QUERY_DOMAIN] : NULL;
 	enum accounts_status status = ACCOUNTS_ERROR;
 
+	if (!accounts)
+		return ACCOUNTS_ERROR;
 	if (database_bind(statement, 1, domain))
-		status = status_of(sqlite3_step(statement));
+		status = status_of(step(accounts, statement));
 	database_reset(statement);
 	return status;
 }
@@ -340,23 +374,26 @@ bool accounts_read_mailbox(sqlite3_stmt *row, struct accounts_mailbox *mailbox)
 enum accounts_status accounts_mailbox(
 	struct accounts *accounts, struct slice address, struct accounts_mailbox *mailbox)
 {
-	sqlite3_stmt *statement = accounts->query[QUERY_MAILBOX];
+	sqlite3_stmt *statement = accounts ? accounts->query[QUERY_MAILBOX] : NULL;
 	enum accounts_status status = ACCOUNTS_ERROR;
 
+	if (!accounts)
+		return ACCOUNTS_ERROR;
 	if (database_bind(statement, 1, address))
-		status = status_of(sqlite3_step(statement));
+		status = status_of(step(accounts, statement));
 	if (status == ACCOUNTS_FOUND && !accounts_read_mailbox(statement, mailbox))
 		status = ACCOUNTS_ERROR;
 	database_reset(statement);
 	return status;
 }
 
-static enum accounts_status read_list(sqlite3_stmt *statement, struct buffer *list)
+static enum accounts_status read_list(
+	struct accounts *accounts, sqlite3_stmt *statement, struct buffer *list)
 {
 	int result;
 
 	buffer_clear(list);
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+	while ((result = step(accounts, statement)) == SQLITE_ROW) {
 		if (list->length)
 			buffer_add_text(list, ", ");
 		buffer_add(list, database_column(statement, 0));
@@ -370,27 +407,31 @@ static enum accounts_status read_list(sqlite3_stmt *statement, struct buffer *li
 enum accounts_status accounts_alias(
 	struct accounts *accounts, struct slice address, struct buffer *destinations)
 {
-	sqlite3_stmt *statement = accounts->query[QUERY_ALIAS];
-
-	return database_bind(statement, 1, address) ? read_list(statement, destinations)
-						    : ACCOUNTS_ERROR;
+	if (!accounts || !database_bind(accounts->query[QUERY_ALIAS], 1, address))
+		return ACCOUNTS_ERROR;
+	return read_list(accounts, accounts->query[QUERY_ALIAS], destinations);
 }
 
 enum accounts_status accounts_postmaster(struct accounts *accounts, struct buffer *destinations)
 {
-	enum accounts_status status =
-		read_list(accounts->query[QUERY_ANY_POSTMASTER], destinations);
+	enum accounts_status status;
 
+	if (!accounts)
+		return ACCOUNTS_ERROR;
+	status = read_list(accounts, accounts->query[QUERY_ANY_POSTMASTER], destinations);
 	if (status == ACCOUNTS_NOT_FOUND)
-		status = read_list(accounts->query[QUERY_FIRST_MAILBOX], destinations);
+		status = read_list(accounts, accounts->query[QUERY_FIRST_MAILBOX], destinations);
 	return status;
 }
 
 bool accounts_version(struct accounts *accounts, int64_t *version)
 {
-	sqlite3_stmt *statement = accounts->query[QUERY_VERSION];
-	bool done = sqlite3_step(statement) == SQLITE_ROW;
+	sqlite3_stmt *statement = accounts ? accounts->query[QUERY_VERSION] : NULL;
+	bool done;
 
+	if (!accounts)
+		return false;
+	done = step(accounts, statement) == SQLITE_ROW;
 	if (done)
 		*version = sqlite3_column_int64(statement, 0);
 	database_reset(statement);

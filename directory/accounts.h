@@ -63,7 +63,10 @@ MUST_CHECK bool accounts_add_alias(struct accounts *accounts, const char *addres
 MUST_CHECK bool accounts_delete_alias(struct accounts *accounts, const char *address,
 	const char *destination, char *error, size_t error_size);
 
-/* Questions; keys in lower case. Any failure of the database is ACCOUNTS_ERROR. */
+/*
+ * Questions; keys in lower case. Any failure of the database is ACCOUNTS_ERROR, and so is every answer when `accounts` is NULL:
+ * there is no database just now.
+ */
 MUST_CHECK enum accounts_status accounts_domain(struct accounts *accounts, struct slice domain);
 MUST_CHECK enum accounts_status accounts_mailbox(
 	struct accounts *accounts, struct slice address, struct accounts_mailbox *mailbox);
@@ -75,6 +78,10 @@ MUST_CHECK enum accounts_status accounts_postmaster(
 	struct accounts *accounts, struct buffer *destinations);
 /* A number that changes when another connection changed the database. */
 MUST_CHECK bool accounts_version(struct accounts *accounts, int64_t *version);
+/* What is wrong with the file, once a question found it damaged or unreadable; NULL: nothing. */
+const char *accounts_fault(const struct accounts *accounts);
+/* Read through the file once: is it whole? False with `error` filled. */
+MUST_CHECK bool accounts_check(struct accounts *accounts, char *error, size_t error_size);
 /* What the last ACCOUNTS_ERROR was. */
 const char *accounts_error(struct accounts *accounts);
 

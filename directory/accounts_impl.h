@@ -28,6 +28,7 @@ enum accounts_query {
 struct accounts {
 	sqlite3 *db;
 	sqlite3_stmt *query[QUERY_COUNT];
+	const char *fault; /* what the file had when it could not be read; NULL: nothing */
 };
 
 /* Columns address, path, quota, enabled. */

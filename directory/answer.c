@@ -10,7 +10,6 @@
 
 enum {
 	DIRECTORY_ARENA = 16 << 20, /* memory for one question */
-	DIRECTORY_PATIENCE = 200, /* ms to wait for a lock of accounts.db */
 	REMEMBERED_MOST = 10000, /* answers */
 	REMEMBERED_BYTES = 64 * 1024, /* of one question's answers */
 	REMEMBERED_TIME = 1000 /* ms */
@@ -109,9 +108,8 @@ struct directory *directory_open(
 	d->settings = *settings;
 	d->answer_order = vector_of(sizeof(void *), REMEMBERED_MOST);
 	arena_init(&d->arena, DIRECTORY_ARENA);
-	if (accounts_open(settings->accounts, true, &d->accounts, error, error_size) &&
-		open_lists(d, error, error_size) && open_maps(d, error, error_size)) {
-		accounts_set_patience(d->accounts, DIRECTORY_PATIENCE);
+	directory_check_accounts(d);
+	if (open_lists(d, error, error_size) && open_maps(d, error, error_size)) {
 		(void)config_each(settings->lookup_tables, open_lookup, &lookups);
 		if (!error[0])
 			return d;

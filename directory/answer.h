@@ -31,7 +31,7 @@ struct directory_settings {
 	bool append_at_myorigin;
 };
 
-/* Opens everything. NULL with `error` filled. */
+/* Opens everything; accounts.db may be away, see directory_check_accounts. NULL with `error` filled. */
 struct directory *directory_open(
 	const struct directory_settings *settings, char *error, size_t error_size);
 void directory_close(struct directory **directory);
@@ -43,6 +43,11 @@ bool directory_answer(struct directory *directory, const struct message *questio
 	void (*send)(void *context, const struct message *answer), void *context);
 /* The parameter a table of which was replaced or changed since it was opened; NULL when there is none. */
 const char *directory_changed(struct directory *directory);
+/*
+ * From time to time: notice that accounts.db is away, was replaced or is damaged, and open it (again) when it can be read. Without it
+ * all answers about addresses are temporary failures. Logs both.
+ */
+void directory_check_accounts(struct directory *directory);
 /* Remembered answers used so far, for the figures and tests. */
 uint64_t directory_hits(const struct directory *directory);
 

@@ -3,6 +3,8 @@
 #ifndef DIRECTORY_ANSWER_IMPL_H
 #define DIRECTORY_ANSWER_IMPL_H
 
+#include <sys/stat.h>
+
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/vector.h"
@@ -28,7 +30,9 @@ enum directory_maps {
 
 struct directory {
 	struct directory_settings settings;
-	struct accounts *accounts;
+	struct accounts *accounts; /* NULL: away, see away.c */
+	struct stat accounts_file; /* what was opened */
+	bool accounts_told; /* the log knows that it is away */
 	struct names *lists[LIST_COUNT];
 	struct table_list *maps[MAPS_COUNT];
 	struct map lookups; /* spec -> struct table_list *, for DIRECTORY_LOOKUP */

@@ -225,6 +225,7 @@ static void check_tables(struct timer *timer)
 	struct directoryd *daemon = timer->context;
 	const char *changed = directory_changed(daemon->directory);
 
+	directory_check_accounts(daemon->directory);
 	if (!changed) {
 		loop_timer_start(service_loop(daemon->service), timer, CHECK_TABLES);
 		return;
@@ -238,6 +239,7 @@ int main(int argc, char **argv)
 {
 	static const struct service_hooks hooks = { .peer = take_peer };
 	static struct directoryd daemon;
+	int status;
 
 	daemon.service = service_start("directoryd", argc, argv);
 	daemon.config = config_open(service_snapshot(daemon.service));
@@ -252,5 +254,8 @@ int main(int argc, char **argv)
 	daemon.turn_end = (struct deferred){ .run = end_turn, .context = &daemon };
 	daemon.check = (struct timer){ .fire = check_tables, .context = &daemon };
 	loop_timer_start(service_loop(daemon.service), &daemon.check, CHECK_TABLES);
-	return service_run(daemon.service, &hooks, &daemon);
+	status = service_run(daemon.service, &hooks, &daemon);
+	/* A log left behind would be taken for that of a backup which somebody puts in the file's place. */
+	directory_close(&daemon.directory);
+	return status;
 }
