@@ -215,6 +215,16 @@ static bool read_page(struct db_table *t, uint32_t page, unsigned type, unsigned
 	       PAGE_HEAD + 2 * entries_of(t) <= t->page_size;
 }
 
+/* A page of a bucket. Those of buckets that never had an entry are made in advance, as nothing but zeros. */
+static bool read_bucket_page(struct db_table *t, uint32_t page)
+{
+	static const unsigned char UNUSED[PAGE_HEAD];
+
+	return read_page(t, page, TYPE_HASH, TYPE_HASH_UNSORTED) ||
+	       (read_at(t, page, 0, t->page, t->page_size) &&
+		       memcmp(t->page, UNUSED, sizeof(UNUSED)) == 0);
+}
+
 /* Where entry i begins; 0 when there is no room for `least` bytes behind. */
 static uint32_t place_of(const struct db_table *t, unsigned i, uint32_t least)
 {
@@ -458,7 +468,7 @@ static enum table_status find_in_bucket(struct db_table *t, struct slice key, st
 		bucket &= t->low_mask;
 	page = page_of_bucket(t, bucket);
 	for (int i = 0; i < CHAIN_MOST; i++) {
-		if (!read_page(t, page, TYPE_HASH, TYPE_HASH_UNSORTED))
+		if (!read_bucket_page(t, page))
 			return TABLE_ERROR;
 		status = find_in_page(t, key, value);
 		page = get32(t->page + PAGE_NEXT);
@@ -521,14 +531,15 @@ static bool walk_page(struct walk *w)
 /* From a page on to the end of its chain: all leaves of a tree, or a bucket. No page comes twice in a good file. */
 static bool walk_chain(struct walk *w, uint32_t page)
 {
-	unsigned type = w->t->hash ? TYPE_HASH : TYPE_LEAF,
-		 other = w->t->hash ? TYPE_HASH_UNSORTED : TYPE_LEAF;
+	struct db_table *t = w->t;
 
 	while (page && !w->ended) {
-		if (w->pages++ >= w->t->pages || !read_page(w->t, page, type, other) ||
+		if (w->pages++ >= t->pages ||
+			!(t->hash ? read_bucket_page(t, page)
+				  : read_page(t, page, TYPE_LEAF, TYPE_LEAF)) ||
 			!walk_page(w))
 			return false;
-		page = get32(w->t->page + PAGE_NEXT);
+		page = get32(t->page + PAGE_NEXT);
 	}
 	return true;
 }

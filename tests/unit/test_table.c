@@ -381,6 +381,41 @@ static void big_tables_with_long_keys_and_values_are_read(void **state)
 	buffer_free(&found);
 }
 
+/* Their buckets are mostly empty, and some were never written to. */
+static void small_tables_know_what_they_do_not_have(void **state)
+{
+	const char *const types[] = { "hash", "btree" };
+	struct table_build_report report;
+	struct buffer text = { 0 }, found = { 0 };
+	char spec[32], key[32];
+
+	for (int entries = 0; entries < 40; entries++) {
+		buffer_clear(&text);
+		for (int n = 0; n < entries; n++)
+			buffer_printf(&text, "key%d value%d\n", n, n);
+		write_file("m", entries ? buffer_text(&text) : "# nothing\n");
+		for (int i = 0; i < 2; i++) {
+			struct counted counted = { 0 };
+			struct table *table;
+
+			assert_true(table_build(types[i], in_folder("m"), false, true, &report));
+			snprintf(spec, sizeof(spec), "%s:m", types[i]);
+			table = open_table(spec);
+			for (int n = 0; n < 100; n++) {
+				snprintf(key, sizeof(key), "key%d", n);
+				assert_int_equal(table_lookup(table, slice_from(key), &found),
+					n < entries ? TABLE_FOUND : TABLE_NOT_FOUND);
+			}
+			assert_true(table_each(table, count_sorted, &counted));
+			assert_int_equal(counted.entries, entries);
+			table_close(&table);
+		}
+	}
+	unlink(in_folder("m.db"));
+	buffer_free(&text);
+	buffer_free(&found);
+}
+
 /* Some bytes that make libdb divide by zero, or a walk go in circles. */
 static void damaged_files_give_an_error_and_an_end(void **state)
 {
@@ -679,6 +714,7 @@ int main(void)
 		TEST(sqlite_refuses_what_it_should),
 		TEST(built_tables_are_read_back),
 		TEST(big_tables_with_long_keys_and_values_are_read),
+		TEST(small_tables_know_what_they_do_not_have),
 		TEST(damaged_files_give_an_error_and_an_end),
 		TEST(alias_file_is_built),
 		TEST(entries_are_edited_in_place),
