@@ -104,7 +104,7 @@ static bool insert(struct credentials *credentials, struct slice login, const ch
 	char hash[CREDENTIALS_MAX_HASH];
 	int result;
 
-	if (!credentials_hash(credentials, slice_from(plain), APP_COST, hash)) {
+	if (!schemes_hash(credentials->schemes, slice_from(plain), APP_COST, hash)) {
 		snprintf(error, error_size, "the password cannot be hashed");
 		return false;
 	}

@@ -418,7 +418,10 @@ static void drain(struct service *service, void *context, bool fast)
 
 static bool open_credentials(struct authd *authd)
 {
-	int cost = (int)config_int(authd->config, PARAM_password_hash_cost);
+	struct scheme_settings settings = { .cost = (int)config_int(
+						    authd->config, PARAM_password_hash_cost),
+		.iterations = (unsigned)config_int(authd->config, PARAM_auth_scram_iterations),
+		.plain = config_bool(authd->config, PARAM_auth_allow_plain_scheme) };
 	struct buffer path = { 0 };
 	char error[400] = "no memory";
 	bool done;
@@ -430,9 +433,12 @@ static bool open_credentials(struct authd *authd)
 	for (unsigned i = 0; done && i < authd->worker_count; i++) {
 		done = credentials_open(
 			buffer_text(&path), true, &authd->connections[i], error, sizeof(error));
-		if (done && !credentials_set_dummy_cost(authd->connections[i], cost)) {
+		if (done)
+			credentials_settings(authd->connections[i], &settings);
+		if (done &&
+			!schemes_waste(credentials_schemes(authd->connections[i]), SLICE("x"))) {
 			snprintf(error, sizeof(error),
-				"crypt(3) does not do password_hash_cost = %d", cost);
+				"crypt(3) does not do password_hash_cost = %d", settings.cost);
 			done = false;
 		}
 		if (done)

@@ -1,10 +1,15 @@
 # authd.
-CREDENTIALS := auth/credentials.c auth/app_passwords.c auth/cache.c
+# What is stored of passwords; the commands need it, too.
+SCHEMES := $(wildcard auth/scheme*.c)
+CREDENTIALS := auth/credentials.c auth/app_passwords.c auth/cache.c $(SCHEMES)
+CREDENTIALS_LIBS := -lcrypto -largon2
+test_scheme_SOURCES := $(SCHEMES)
+test_scheme_LIBS := $(CREDENTIALS_LIBS)
 AUTH := auth/exchange.c auth/tickets.c auth/workers.c $(CREDENTIALS)
 test_exchange_SOURCES := $(AUTH)
-test_exchange_LIBS := -lsasl2
+test_exchange_LIBS := -lsasl2 $(CREDENTIALS_LIBS)
 PROGRAMS += authd
 authd_SOURCES := auth/authd.c $(AUTH)
-authd_LIBS := -lsasl2
+authd_LIBS := -lsasl2 $(CREDENTIALS_LIBS)
 fuzz_sasl_SOURCES := $(AUTH)
-fuzz_sasl_LIBS := -lsasl2
+fuzz_sasl_LIBS := -lsasl2 $(CREDENTIALS_LIBS)

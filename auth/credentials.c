@@ -2,14 +2,13 @@
 /* credentials.db. See credentials.h. */
 #include "auth/credentials_internal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/loop.h"
 #include "os/os.h"
 
-enum { CREDENTIALS_BUSY = 5000 /* ms to wait for a lock */, SALT_BYTES = 32, VERSION = 2 };
+enum { CREDENTIALS_BUSY = 5000 /* ms to wait for a lock */, VERSION = 2 };
 
 static const char SCHEMA[] =
 	"CREATE TABLE IF NOT EXISTS credentials (login TEXT PRIMARY KEY, hash TEXT NOT NULL,"
@@ -21,11 +20,14 @@ static const char SCHEMA[] =
 	"PRAGMA user_version = 2;";
 
 static const char *const QUERIES[QUERY_COUNT] = {
-	[QUERY_GET] = "SELECT hash FROM credentials WHERE login = ?1 AND enabled",
+	[QUERY_GET] = "SELECT hash, enabled FROM credentials WHERE login = ?1",
 	[QUERY_SET] = "INSERT INTO credentials (login, hash, changed) VALUES (?1, ?2, ?3)"
 		      " ON CONFLICT (login) DO UPDATE SET hash = ?2, changed = ?3",
 	[QUERY_ENABLE] = "UPDATE credentials SET enabled = ?2, changed = ?3 WHERE login = ?1",
 	[QUERY_DELETE] = "DELETE FROM credentials WHERE login = ?1",
+	/* Not over what was set meanwhile. */
+	[QUERY_UPGRADE] =
+		"UPDATE credentials SET hash = ?2, changed = ?3 WHERE login = ?1 AND hash = ?4",
 	[QUERY_APP_ADD] = "INSERT INTO app_passwords (login, name, selector, hash, services,"
 			  " created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[QUERY_APP_DELETE] = "DELETE FROM app_passwords WHERE login = ?1 AND name = ?2",
@@ -59,7 +61,7 @@ bool credentials_open(
 {
 	struct credentials *credentials = calloc(1, sizeof(*credentials));
 
-	if (!credentials || !(credentials->crypt = calloc(1, sizeof(*credentials->crypt)))) {
+	if (!credentials || !(credentials->schemes = schemes_new(&credentials->settings))) {
 		snprintf(error, error_size, "%s: no memory", path);
 		free(credentials);
 		return false;
@@ -88,7 +90,7 @@ void credentials_close(struct credentials **credentials)
 	for (int i = 0; i < QUERY_COUNT; i++)
 		sqlite3_finalize((*credentials)->query[i]);
 	sqlite3_close((*credentials)->db);
-	free((*credentials)->crypt);
+	schemes_free(&(*credentials)->schemes);
 	free(*credentials);
 	*credentials = NULL;
 }
@@ -135,33 +137,15 @@ static bool run_change(struct credentials *credentials, enum credentials_query q
 	return false;
 }
 
-/* crypt(3) takes a C string: a password with NUL, or a longer one, fits nothing. */
-static bool hash_password(struct credentials *credentials, struct slice password,
-	const char *setting, char hash[CREDENTIALS_MAX_HASH])
+void credentials_settings(struct credentials *credentials, const struct scheme_settings *settings)
 {
-	char text[CREDENTIALS_MAX_PASSWORD + 1];
-	const char *result = NULL;
-
-	if (slice_to_string(password, text, sizeof(text)))
-		result = crypt_rn(
-			text, setting, credentials->crypt, (int)sizeof(*credentials->crypt));
-	if (result && (result[0] == '*' ||
-			      !slice_to_string(slice_from(result), hash, CREDENTIALS_MAX_HASH)))
-		result = NULL;
-	explicit_bzero(text, sizeof(text));
-	return result != NULL;
+	credentials->settings = *settings;
+	schemes_set(credentials->schemes, settings);
 }
 
-bool credentials_hash(struct credentials *credentials, struct slice password, int cost,
-	char hash[CREDENTIALS_MAX_HASH])
+struct schemes *credentials_schemes(struct credentials *credentials)
 {
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE], random[SALT_BYTES];
-
-	os_random(random, sizeof(random));
-	return cost >= 1 && cost <= 11 &&
-	       crypt_gensalt_rn("$y$", (unsigned long)cost, random, sizeof(random), setting,
-		       sizeof(setting)) &&
-	       hash_password(credentials, password, setting, hash);
+	return credentials->schemes;
 }
 
 bool credentials_set(struct credentials *credentials, const char *login, struct slice password,
@@ -175,9 +159,12 @@ bool credentials_set(struct credentials *credentials, const char *login, struct 
 			CREDENTIALS_MAX_PASSWORD - 1);
 		return false;
 	}
-	if (!credentials_hash(credentials, password, cost, hash)) {
-		snprintf(error, error_size, "the password cannot be hashed with cost %d: %s", cost,
-			strerror(errno));
+	if (cost != credentials->settings.cost) {
+		credentials->settings.cost = cost;
+		schemes_set(credentials->schemes, &credentials->settings);
+	}
+	if (!schemes_make(credentials->schemes, password, hash)) {
+		snprintf(error, error_size, "the password cannot be hashed with cost %d", cost);
 		return false;
 	}
 	return run_change(credentials, QUERY_SET, login, hash, true, error, error_size);
@@ -186,15 +173,14 @@ bool credentials_set(struct credentials *credentials, const char *login, struct 
 bool credentials_set_hash(struct credentials *credentials, const char *login, const char *hash,
 	char *error, size_t error_size)
 {
-	char computed[CREDENTIALS_MAX_HASH];
-
 	if (slice_starts_nocase(slice_from(hash), SLICE("{CRYPT}")))
 		hash += strlen("{CRYPT}");
-	if (!hash_password(credentials, SLICE("x"), hash, computed) ||
-		strlen(computed) != strlen(hash)) {
-		snprintf(error, error_size, "not a hash that crypt(3) of this system knows");
+	if (strlen(hash) >= CREDENTIALS_MAX_HASH) {
+		snprintf(error, error_size, "the hash is too long");
 		return false;
 	}
+	if (!schemes_known(credentials->schemes, slice_from(hash), error, error_size))
+		return false;
 	return run_change(credentials, QUERY_SET, login, hash, true, error, error_size);
 }
 
@@ -223,8 +209,7 @@ bool credentials_delete(
 	return false;
 }
 
-/* The hash of an enabled login; CREDENTIALS_BAD when there is none. */
-static enum credentials_status read_hash(
+enum credentials_status credentials_read(
 	struct credentials *credentials, struct slice login, char hash[CREDENTIALS_MAX_HASH])
 {
 	sqlite3_stmt *statement = credentials->query[QUERY_GET];
@@ -233,11 +218,13 @@ static enum credentials_status read_hash(
 	int result;
 
 	if (!credentials_fold(login, name))
-		return CREDENTIALS_BAD;
+		return CREDENTIALS_UNKNOWN;
 	if (!database_bind(statement, 1, slice_from(name)))
 		return CREDENTIALS_ERROR;
 	result = sqlite3_step(statement);
 	if (result == SQLITE_DONE)
+		status = CREDENTIALS_UNKNOWN;
+	else if (result == SQLITE_ROW && !sqlite3_column_int(statement, 1))
 		status = CREDENTIALS_BAD;
 	else if (result == SQLITE_ROW &&
 		 slice_to_string(database_column(statement, 0), hash, CREDENTIALS_MAX_HASH))
@@ -249,50 +236,40 @@ static enum credentials_status read_hash(
 enum credentials_status credentials_exists(struct credentials *credentials, const char *login)
 {
 	char hash[CREDENTIALS_MAX_HASH];
+	enum credentials_status status = credentials_read(credentials, slice_from(login), hash);
 
-	return read_hash(credentials, slice_from(login), hash);
-}
-
-/* No early end at the first difference. */
-static bool equal_in_constant_time(const char *a, const char *b)
-{
-	size_t length = strlen(a);
-	unsigned char difference = 0;
-
-	if (strlen(b) != length)
-		return false;
-	for (size_t i = 0; i < length; i++)
-		difference |= (unsigned char)(a[i] ^ b[i]);
-	return difference == 0;
+	return status == CREDENTIALS_UNKNOWN ? CREDENTIALS_BAD : status;
 }
 
 enum credentials_status credentials_fits(
 	struct credentials *credentials, struct slice password, const char *hash)
 {
-	char computed[CREDENTIALS_MAX_HASH];
-
-	if (!hash_password(credentials, password, hash, computed))
-		return errno == ENOMEM ? CREDENTIALS_ERROR : CREDENTIALS_BAD;
-	return equal_in_constant_time(hash, computed) ? CREDENTIALS_GOOD : CREDENTIALS_BAD;
+	switch (schemes_verify(credentials->schemes, slice_from(hash), password)) {
+	case SCHEME_FITS:
+		return CREDENTIALS_GOOD;
+	case SCHEME_ERROR:
+		return CREDENTIALS_ERROR;
+	case SCHEME_SILENT:
+		schemes_waste(credentials->schemes, password);
+		return CREDENTIALS_BAD;
+	default:
+		return CREDENTIALS_BAD;
+	}
 }
 
 static enum credentials_status verify_own(
 	struct credentials *credentials, const struct credentials_question *question)
 {
-	char hash[CREDENTIALS_MAX_HASH] = "", computed[CREDENTIALS_MAX_HASH];
-	enum credentials_status status = read_hash(credentials, question->login, hash);
+	char hash[CREDENTIALS_MAX_HASH] = "";
+	enum credentials_status status = credentials_read(credentials, question->login, hash);
 	struct cache_question cached = { question->login, question->service, question->mechanism,
 		question->password, slice_from(hash), question->secured };
 	int64_t now = loop_monotonic();
 
-	if (status == CREDENTIALS_ERROR)
+	if (status == CREDENTIALS_BAD)
+		schemes_waste(credentials->schemes, question->password);
+	if (status != CREDENTIALS_GOOD)
 		return status;
-	if (status == CREDENTIALS_BAD) {
-		if (credentials->dummy[0])
-			(void)!hash_password(
-				credentials, question->password, credentials->dummy, computed);
-		return status;
-	}
 	if (credentials->cache && cache_knows(credentials->cache, now, &cached))
 		return CREDENTIALS_GOOD;
 	status = credentials_fits(credentials, question->password, hash);
@@ -317,7 +294,24 @@ void credentials_remember(struct credentials *credentials, struct cache *cache)
 	credentials->cache = cache;
 }
 
-bool credentials_set_dummy_cost(struct credentials *credentials, int cost)
+bool credentials_upgrade(struct credentials *credentials, struct slice login, struct slice password)
 {
-	return credentials_hash(credentials, SLICE("no password"), cost, credentials->dummy);
+	char hash[CREDENTIALS_MAX_HASH], made[CREDENTIALS_MAX_HASH],
+		name[CREDENTIALS_MAX_LOGIN + 1];
+	sqlite3_stmt *statement = credentials->query[QUERY_UPGRADE];
+	bool done;
+
+	if (credentials_read(credentials, login, hash) != CREDENTIALS_GOOD ||
+		schemes_current(slice_from(hash)) || !credentials_fold(login, name) ||
+		/* What fitted may have been an application password. */
+		schemes_verify(credentials->schemes, slice_from(hash), password) != SCHEME_FITS ||
+		!schemes_make(credentials->schemes, password, made))
+		return false;
+	database_bind(statement, 1, slice_from(name));
+	database_bind(statement, 2, slice_from(made));
+	sqlite3_bind_int64(statement, 3, os_now() / 1000000);
+	database_bind(statement, 4, slice_from(hash));
+	done = sqlite3_step(statement) == SQLITE_DONE && sqlite3_changes(credentials->db) > 0;
+	database_reset(statement);
+	return done;
 }

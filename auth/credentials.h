@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: ISC
 /*
- * credentials.db: login names and password hashes (crypt(3)), in SQLite. It belongs to authd; `postern user` and `postern
- * init` write it, with effect at once.
+ * credentials.db: login names and what is stored of their passwords (scheme.h), in SQLite. It belongs to authd; `postern user`
+ * and `postern init` write it, with effect at once.
  *
- * Login names are compared in lower case. New hashes are yescrypt; any hash that the system's crypt(3) knows is verified, so
- * that hashes of other systems can be brought over.
+ * Login names are compared in lower case. New passwords are stored as yescrypt and as SCRAM keys; hashes of other systems can be
+ * brought over.
  */
 #ifndef AUTH_CREDENTIALS_H
 #define AUTH_CREDENTIALS_H
 
 #include "auth/cache.h"
+#include "auth/scheme.h"
 
 enum {
 	CREDENTIALS_MAX_LOGIN = 320,
-	CREDENTIALS_MAX_PASSWORD = 512, /* bytes, crypt(3)'s bound */
-	CREDENTIALS_MAX_HASH = 384,
+	CREDENTIALS_MAX_PASSWORD = SCHEME_MAX_PASSWORD,
+	CREDENTIALS_MAX_HASH = SCHEME_MAX_STORED,
 	CREDENTIALS_MAX_APP = 64, /* bytes of an application password's name */
 	CREDENTIALS_APPS = 100, /* application passwords of one login */
 	CREDENTIALS_APP_PASSWORD = 24 /* characters of one: "abcd-efgh-jkmn-pqrs-tuvw" */
@@ -23,7 +24,8 @@ enum {
 enum credentials_status {
 	CREDENTIALS_ERROR = 0, /* it could not be found out: try later */
 	CREDENTIALS_GOOD,
-	CREDENTIALS_BAD /* wrong password, no such login, or disabled: the caller does not learn which */
+	CREDENTIALS_BAD, /* wrong password, or disabled */
+	CREDENTIALS_UNKNOWN /* no such login; no time was spent on the password (schemes_waste) */
 };
 
 struct credentials; /* a connection; for one thread at a time */
@@ -39,7 +41,7 @@ void credentials_close(struct credentials **credentials);
  */
 MUST_CHECK bool credentials_set(struct credentials *credentials, const char *login,
 	struct slice password, int cost, char *error, size_t error_size);
-/* A hash made elsewhere, as it stands in /etc/shadow; a "{CRYPT}" prefix is dropped. */
+/* A hash made elsewhere, as it stands in /etc/shadow or with Dovecot's {SCHEME}; a "{CRYPT}" prefix is dropped. */
 MUST_CHECK bool credentials_set_hash(struct credentials *credentials, const char *login,
 	const char *hash, char *error, size_t error_size);
 MUST_CHECK bool credentials_enable(struct credentials *credentials, const char *login, bool enabled,
@@ -60,12 +62,19 @@ struct credentials_question {
 };
 /*
  * Does the password fit? The login's own is good for every service, an application password for its own ones; then `app` gets
- * its name, else "". An unknown login costs as much time as a known one: a hash that fits nothing is computed
- * with the cost of `credentials_set_dummy_cost`.
+ * its name, else "". A disabled login costs as much time as an enabled one.
  */
 MUST_CHECK enum credentials_status credentials_verify(struct credentials *credentials,
 	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1]);
-MUST_CHECK bool credentials_set_dummy_cost(struct credentials *credentials, int cost);
+/* What is stored, for an enabled login (CREDENTIALS_GOOD). */
+MUST_CHECK enum credentials_status credentials_read(
+	struct credentials *credentials, struct slice login, char hash[CREDENTIALS_MAX_HASH]);
+/* Costs, and which schemes count. Without it: no plain text, and nothing that schemes_waste could compute. */
+void credentials_settings(struct credentials *credentials, const struct scheme_settings *settings);
+struct schemes *credentials_schemes(struct credentials *credentials);
+/* A password that has just fitted is stored as a new one would be, if it is not. False when nothing was changed. */
+bool credentials_upgrade(
+	struct credentials *credentials, struct slice login, struct slice password);
 /* Spare the hashing of what `cache` knows; it stays the caller's, and may be the cache of several connections. */
 void credentials_remember(struct credentials *credentials, struct cache *cache);
 

@@ -3,8 +3,6 @@
 #ifndef AUTH_CREDENTIALS_INTERNAL_H
 #define AUTH_CREDENTIALS_INTERNAL_H
 
-#include <crypt.h>
-
 #include "auth/credentials.h"
 #include "os/database.h"
 
@@ -13,6 +11,7 @@ enum credentials_query {
 	QUERY_SET,
 	QUERY_ENABLE,
 	QUERY_DELETE,
+	QUERY_UPGRADE,
 	QUERY_APP_ADD,
 	QUERY_APP_DELETE,
 	QUERY_APP_DELETE_ALL,
@@ -26,15 +25,12 @@ struct credentials {
 	sqlite3 *db;
 	sqlite3_stmt *query[QUERY_COUNT];
 	struct cache *cache; /* or NULL */
-	struct crypt_data *crypt; /* 32 KB: not for a thread's stack */
-	char dummy[CREDENTIALS_MAX_HASH];
+	struct schemes *schemes;
+	struct scheme_settings settings;
 };
 
 /* Lower case; false when it is no login name: empty, too long, or with bytes that would disturb a log line. */
 MUST_CHECK bool credentials_fold(struct slice login, char text[CREDENTIALS_MAX_LOGIN + 1]);
-/* A new yescrypt hash. False with errno. */
-MUST_CHECK bool credentials_hash(struct credentials *credentials, struct slice password, int cost,
-	char hash[CREDENTIALS_MAX_HASH]);
 /* Does it fit? CREDENTIALS_ERROR when memory was out. */
 MUST_CHECK enum credentials_status credentials_fits(
 	struct credentials *credentials, struct slice password, const char *hash);

@@ -156,6 +156,11 @@ static int check_password(sasl_conn_t *connection, void *context, const char *us
 			.mechanism = slice_from(exchange->mechanism->name),
 			.secured = exchange->secured },
 		exchange->app);
+	if (exchange->verdict == CREDENTIALS_UNKNOWN) {
+		schemes_waste(credentials_schemes(exchange->credentials),
+			slice_of(password, password_length));
+		exchange->verdict = CREDENTIALS_BAD;
+	}
 	exchange->checked = true;
 	return exchange->verdict == CREDENTIALS_GOOD  ? SASL_OK
 	       : exchange->verdict == CREDENTIALS_BAD ? SASL_BADAUTH

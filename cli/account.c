@@ -91,6 +91,10 @@ static bool open_files(
 	struct account_command *command, const struct config *config, bool credentials)
 {
 	const char *data = config_text(config, PARAM_data_directory);
+	const struct scheme_settings settings = { .cost = (int)config_int(
+							  config, PARAM_password_hash_cost),
+		.iterations = (unsigned)config_int(config, PARAM_auth_scram_iterations),
+		.plain = config_bool(config, PARAM_auth_allow_plain_scheme) };
 	char path[PATH_MAX], error[400];
 
 	if (snprintf(path, sizeof(path), "%s/directory/accounts.db", data) >= (int)sizeof(path)) {
@@ -108,6 +112,8 @@ static bool open_files(
 		cli_complain(command->name, "%s", error);
 		return false;
 	}
+	if (credentials)
+		credentials_settings(command->credentials, &settings);
 	return true;
 }
 

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: ISC
+/* Stored credentials and their verifiers. See scheme.h. */
+#include "auth/scheme.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/scheme_impl.h"
+#include "base/base64.h"
+
+enum { SCHEME_NAME_MOST = 32 };
+
+static enum scheme_result verify_plain(
+	struct schemes *schemes, const struct verifier *verifier, struct slice password)
+{
+	struct slice stored = verifier->value;
+
+	return stored.length == password.length &&
+			       scheme_equal(stored.data, password.data, stored.length)
+		       ? SCHEME_FITS
+		       : SCHEME_WRONG;
+}
+
+static const struct scheme SCHEMES[] = {
+	{ "CRYPT", scheme_crypt, NULL, 0, false },
+	{ "BLF-CRYPT", scheme_crypt, NULL, 0, false },
+	{ "SHA256-CRYPT", scheme_crypt, NULL, 0, false },
+	{ "SHA512-CRYPT", scheme_crypt, NULL, 0, false },
+	{ "MD5-CRYPT", scheme_crypt, NULL, 0, false },
+	{ "DES-CRYPT", scheme_crypt, NULL, 0, false },
+	{ "ARGON2ID", scheme_argon2, NULL, 0, false },
+	{ "ARGON2I", scheme_argon2, NULL, 0, false },
+	{ "PBKDF2", scheme_pbkdf2, NULL, 0, false },
+	{ "SSHA", scheme_digest, "SHA1", 1, false },
+	{ "SSHA256", scheme_digest, "SHA256", 1, false },
+	{ "SSHA512", scheme_digest, "SHA512", 1, false },
+	{ "SHA", scheme_digest, "SHA1", 0, false },
+	{ "SHA1", scheme_digest, "SHA1", 0, false },
+	{ "SHA256", scheme_digest, "SHA256", 0, false },
+	{ "SHA512", scheme_digest, "SHA512", 0, false },
+	{ "SCRAM-SHA-1", scheme_scram, "SHA1", 0, false },
+	{ "SCRAM-SHA-256", scheme_scram, "SHA256", 0, false },
+	{ "PLAIN", verify_plain, NULL, 0, true },
+	{ "CLEARTEXT", verify_plain, NULL, 0, true },
+	{ "CRAM-MD5", NULL, NULL, 0, true },
+	{ "DIGEST-MD5", NULL, NULL, 0, true },
+};
+enum { SCHEME_COUNT = sizeof(SCHEMES) / sizeof(SCHEMES[0]) };
+
+/* --- helpers of all schemes --- */
+
+bool scheme_equal(const void *a, const void *b, size_t length)
+{
+	const unsigned char *x = a, *y = b;
+	unsigned char difference = 0;
+
+	for (size_t i = 0; i < length; i++)
+		difference |= x[i] ^ y[i];
+	return difference == 0;
+}
+
+static int nibble(char c)
+{
+	c = ascii_lower(c);
+	if (ascii_digit(c))
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static ptrdiff_t decode_hex(struct slice text, unsigned char *bytes, size_t most)
+{
+	if (text.length % 2 || text.length / 2 > most)
+		return -1;
+	for (size_t i = 0; i < text.length / 2; i++) {
+		int high = nibble(text.data[2 * i]), low = nibble(text.data[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return -1;
+		bytes[i] = (unsigned char)(high << 4 | low);
+	}
+	return (ptrdiff_t)(text.length / 2);
+}
+
+ptrdiff_t scheme_decode(
+	struct slice text, enum scheme_encoding encoding, unsigned char *bytes, size_t most)
+{
+	struct buffer out = buffer_limited(most);
+	ptrdiff_t length = -1;
+
+	if (encoding == ENCODING_HEX)
+		return decode_hex(text, bytes, most);
+	if (base64_decode(text, &out) && out.length <= most) {
+		length = (ptrdiff_t)out.length;
+		if (length)
+			memcpy(bytes, out.data, out.length);
+	}
+	buffer_free(&out);
+	return length;
+}
+
+/* --- verifiers --- */
+
+/* "SSHA256.HEX" in its parts; NULL when there is no such scheme. */
+static const struct scheme *scheme_of(struct slice name, enum scheme_encoding *encoding)
+{
+	static const struct {
+		const char *suffix;
+		enum scheme_encoding encoding;
+	} SUFFIXES[] = { { ".HEX", ENCODING_HEX }, { ".B64", ENCODING_BASE64 },
+		{ ".BASE64", ENCODING_BASE64 } };
+
+	*encoding = ENCODING_TEXT;
+	for (size_t i = 0; i < sizeof(SUFFIXES) / sizeof(SUFFIXES[0]); i++) {
+		struct slice suffix = slice_from(SUFFIXES[i].suffix);
+
+		if (!slice_ends_nocase(name, suffix))
+			continue;
+		*encoding = SUFFIXES[i].encoding;
+		name = slice_head(name, name.length - suffix.length);
+		break;
+	}
+	for (int i = 0; i < SCHEME_COUNT; i++)
+		if (slice_equal_nocase(name, slice_from(SCHEMES[i].name)))
+			return &SCHEMES[i];
+	return NULL;
+}
+
+/*
+ * Take the next verifier off the front. False at the end. One of an unknown scheme has none (`scheme` NULL). Plain text goes to the
+ * end: a space may be in it.
+ */
+static bool next_verifier(struct slice *rest, struct verifier *verifier)
+{
+	ptrdiff_t close;
+
+	while (rest->length && rest->data[0] == ' ')
+		*rest = slice_tail(*rest, 1);
+	if (!rest->length)
+		return false;
+	*verifier = (struct verifier){ .scheme = &SCHEMES[0] };
+	if (rest->data[0] == '{' && (close = slice_find(*rest, '}')) > 0) {
+		struct slice name = slice_of(rest->data + 1, (size_t)close - 1);
+
+		verifier->scheme = name.length > SCHEME_NAME_MOST
+					   ? NULL
+					   : scheme_of(name, &verifier->encoding);
+		*rest = slice_tail(*rest, (size_t)close + 1);
+	}
+	if (verifier->scheme && verifier->scheme->verify == verify_plain) {
+		verifier->value = *rest;
+		*rest = slice_tail(*rest, rest->length);
+	} else if (!slice_split(rest, ' ', &verifier->value)) {
+		verifier->value = slice_of("", 0);
+	}
+	return true;
+}
+
+static bool counts(const struct schemes *schemes, const struct verifier *verifier)
+{
+	return verifier->scheme && (!verifier->scheme->plain || schemes->settings.plain);
+}
+
+bool schemes_value(struct slice stored, const char *name, struct slice *value)
+{
+	struct verifier verifier;
+
+	while (next_verifier(&stored, &verifier))
+		if (verifier.scheme && strcmp(verifier.scheme->name, name) == 0) {
+			*value = verifier.value;
+			return true;
+		}
+	return false;
+}
+
+bool schemes_plain(const struct schemes *schemes, struct slice stored, struct slice *password)
+{
+	return schemes->settings.plain && (schemes_value(stored, "PLAIN", password) ||
+						  schemes_value(stored, "CLEARTEXT", password));
+}
+
+/* --- the whole --- */
+
+struct schemes *schemes_new(const struct scheme_settings *settings)
+{
+	struct schemes *schemes = calloc(1, sizeof(*schemes));
+
+	if (!schemes || !(schemes->crypt = calloc(1, sizeof(*schemes->crypt)))) {
+		free(schemes);
+		return NULL;
+	}
+	schemes_set(schemes, settings);
+	return schemes;
+}
+
+void schemes_set(struct schemes *schemes, const struct scheme_settings *settings)
+{
+	struct scram_keys keys = { .iterations = 1 };
+
+	schemes->settings = *settings;
+	schemes->dummy[0] = '\0';
+	if (schemes->settings.iterations == 0)
+		schemes->settings.iterations = SCRAM_ITERATIONS;
+	/* libcrypto reads its files and looks for its algorithms at the first use. */
+	(void)!scram_derive("SHA-1", SLICE("x"), &keys);
+	(void)!scram_derive("SHA-256", SLICE("x"), &keys);
+}
+
+void schemes_free(struct schemes **schemes)
+{
+	if (!*schemes)
+		return;
+	explicit_bzero((*schemes)->crypt, sizeof(*(*schemes)->crypt));
+	free((*schemes)->crypt);
+	free(*schemes);
+	*schemes = NULL;
+}
+
+uint64_t schemes_hashes(const struct schemes *schemes)
+{
+	return schemes->hashes;
+}
+
+enum scheme_result schemes_verify(
+	struct schemes *schemes, struct slice stored, struct slice password)
+{
+	enum scheme_result result = SCHEME_SILENT;
+	struct verifier verifier;
+
+	if (password.length >= SCHEME_MAX_PASSWORD || slice_find(password, '\0') >= 0)
+		password = slice_of("", 0);
+	/* An empty password fits nothing, whatever is stored; the time of a hash passes. */
+	while (result == SCHEME_SILENT && next_verifier(&stored, &verifier))
+		if (counts(schemes, &verifier) && verifier.scheme->verify) {
+			result = verifier.scheme->verify(schemes, &verifier, password);
+			schemes->hashes += result != SCHEME_SILENT;
+		}
+	return result == SCHEME_FITS && password.length == 0 ? SCHEME_WRONG : result;
+}
+
+bool schemes_waste(struct schemes *schemes, struct slice password)
+{
+	char hash[CRYPT_OUTPUT_SIZE];
+
+	if (!schemes->dummy[0] && !scheme_crypt_new(schemes, SLICE("no password"),
+					  schemes->settings.cost, schemes->dummy))
+		return false;
+	schemes->hashes++;
+	if (password.length >= SCHEME_MAX_PASSWORD || slice_find(password, '\0') >= 0)
+		password = slice_of("", 0);
+	return scheme_crypt_hash(schemes, password, schemes->dummy, hash);
+}
+
+bool schemes_make(struct schemes *schemes, struct slice password, char stored[SCHEME_MAX_STORED])
+{
+	char hash[CRYPT_OUTPUT_SIZE];
+
+	if (password.length == 0 || password.length >= SCHEME_MAX_PASSWORD ||
+		slice_find(password, '\0') >= 0 ||
+		!scheme_crypt_new(schemes, password, schemes->settings.cost, hash))
+		return false;
+	return slice_to_string(slice_from(hash), stored, SCHEME_MAX_STORED) &&
+	       scheme_scram_new(schemes, password, "SHA-256", stored) &&
+	       scheme_scram_new(schemes, password, "SHA-1", stored);
+}
+
+bool schemes_hash(
+	struct schemes *schemes, struct slice password, int cost, char stored[SCHEME_MAX_STORED])
+{
+	char hash[CRYPT_OUTPUT_SIZE];
+
+	return scheme_crypt_new(schemes, password, cost, hash) &&
+	       slice_to_string(slice_from(hash), stored, SCHEME_MAX_STORED);
+}
+
+bool schemes_current(struct slice stored)
+{
+	struct slice value;
+
+	return slice_starts(stored, SLICE("$y$")) &&
+	       schemes_value(stored, "SCRAM-SHA-256", &value) &&
+	       schemes_value(stored, "SCRAM-SHA-1", &value);
+}
+
+bool schemes_known(struct schemes *schemes, struct slice stored, char *error, size_t error_size)
+{
+	struct verifier verifier;
+	unsigned count = 0;
+
+	while (next_verifier(&stored, &verifier)) {
+		count++;
+		if (!verifier.scheme) {
+			snprintf(error, error_size, "no such password scheme");
+			return false;
+		}
+		if (!counts(schemes, &verifier)) {
+			snprintf(error, error_size,
+				"passwords stored as {%s} do not count (auth_allow_plain_scheme)",
+				verifier.scheme->name);
+			return false;
+		}
+		if (verifier.scheme->verify &&
+			verifier.scheme->verify(schemes, &verifier, SLICE("x")) == SCHEME_SILENT) {
+			snprintf(error, error_size, "not a hash of the scheme {%s}",
+				verifier.scheme->name);
+			return false;
+		}
+	}
+	if (count == 0)
+		snprintf(error, error_size, "no hash");
+	return count > 0;
+}
