@@ -61,7 +61,7 @@ struct auth_peer {
 	struct channel channel;
 	struct authd *authd;
 	enum service_id from;
-	uint64_t number;
+	struct ticket_holder holder; /* of the tickets it gets */
 	struct map attempts; /* serial -> struct attempt * */
 	struct share share;
 };
@@ -152,7 +152,7 @@ static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TIC
 
 	return !has_tickets(attempt->peer) ||
 	       tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
-		       attempt->peer->number, exchange_service(attempt->job.exchange),
+		       &attempt->peer->holder, exchange_service(attempt->job.exchange),
 		       exchange_login(attempt->job.exchange), ticket);
 }
 
@@ -302,8 +302,8 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 		return false;
 	answer.auth_redeemed.serial = asked->serial;
 	answer.auth_redeemed.status = AUTH_FAILED;
-	if (tickets_redeem(authd->tickets, loop_now(service_loop(authd->service)), asked->service,
-		    asked->ticket, login, sizeof(login))) {
+	if (tickets_redeem(authd->tickets, loop_now(service_loop(authd->service)), asked->front,
+		    asked->service, asked->ticket, login, sizeof(login))) {
 		answer.auth_redeemed.status = AUTH_OK;
 		answer.auth_redeemed.login = slice_from(login);
 	} else {
@@ -334,7 +334,7 @@ static void forget_peer(struct auth_peer *peer)
 
 	map_each(&peer->attempts, abandon_each, &peer->attempts);
 	map_free(&peer->attempts);
-	tickets_revoke(authd->tickets, peer->number);
+	tickets_revoke(authd->tickets, peer->holder.connection);
 	authd->peers--;
 	free(peer);
 }
@@ -381,7 +381,7 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 	}
 	peer->authd = authd;
 	peer->from = who->from;
-	peer->number = ++authd->next_front;
+	peer->holder = (struct ticket_holder){ ++authd->next_front, (uint32_t)who->pid };
 	authd->peers++;
 	if (!channel_open(&peer->channel, service_loop(service), fd, receive, peer_closed, peer))
 		forget_peer(peer);

@@ -13,3 +13,7 @@ authd_SOURCES := auth/authd.c $(AUTH)
 authd_LIBS := -lsasl2 $(CREDENTIALS_LIBS)
 fuzz_sasl_SOURCES := $(AUTH)
 fuzz_sasl_LIBS := -lsasl2 $(CREDENTIALS_LIBS)
+test_lying_front_SOURCES := auth/tickets.c $(CREDENTIALS)
+test_lying_front_LIBS := $(CREDENTIALS_LIBS)
+$(BUILD)/tests/test_lying_front: | $(BUILD)/bin/authd
+fuzz_tickets_SOURCES := auth/tickets.c

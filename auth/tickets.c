@@ -11,7 +11,7 @@ struct ticket {
 	struct ticket *next, *previous; /* in the order of issue, which is that of expiry */
 	unsigned char secret[TICKET_BYTES];
 	int64_t until;
-	uint64_t front;
+	struct ticket_holder holder;
 	char service[17];
 	char login[321];
 };
@@ -59,8 +59,8 @@ void tickets_expire(struct tickets *tickets, int64_t now)
 		drop(tickets, tickets->first);
 }
 
-bool tickets_issue(struct tickets *tickets, int64_t now, uint64_t front, const char *service,
-	const char *login, unsigned char secret[TICKET_BYTES])
+bool tickets_issue(struct tickets *tickets, int64_t now, const struct ticket_holder *holder,
+	const char *service, const char *login, unsigned char secret[TICKET_BYTES])
 {
 	struct ticket *ticket = calloc(1, sizeof(*ticket));
 
@@ -73,7 +73,7 @@ bool tickets_issue(struct tickets *tickets, int64_t now, uint64_t front, const c
 	}
 	os_random(ticket->secret, TICKET_BYTES);
 	ticket->until = now + tickets->lifetime;
-	ticket->front = front;
+	ticket->holder = *holder;
 	if (!map_put(&tickets->by_secret, slice_of(ticket->secret, TICKET_BYTES), ticket)) {
 		free(ticket);
 		return false;
@@ -85,8 +85,8 @@ bool tickets_issue(struct tickets *tickets, int64_t now, uint64_t front, const c
 	return true;
 }
 
-bool tickets_redeem(struct tickets *tickets, int64_t now, struct slice service, struct slice secret,
-	char *login, size_t login_size)
+bool tickets_redeem(struct tickets *tickets, int64_t now, uint32_t front, struct slice service,
+	struct slice secret, char *login, size_t login_size)
 {
 	struct ticket *ticket;
 	bool good;
@@ -95,17 +95,17 @@ bool tickets_redeem(struct tickets *tickets, int64_t now, struct slice service, 
 	ticket = secret.length == TICKET_BYTES ? map_get(&tickets->by_secret, secret) : NULL;
 	if (!ticket)
 		return false;
-	good = slice_equal(service, slice_from(ticket->service)) &&
+	good = ticket->holder.front == front && slice_equal(service, slice_from(ticket->service)) &&
 	       slice_to_string(slice_from(ticket->login), login, login_size);
 	drop(tickets, ticket);
 	return good;
 }
 
-void tickets_revoke(struct tickets *tickets, uint64_t front)
+void tickets_revoke(struct tickets *tickets, uint64_t connection)
 {
 	for (struct ticket *ticket = tickets->first, *next; ticket; ticket = next) {
 		next = ticket->next;
-		if (ticket->front == front)
+		if (ticket->holder.connection == connection)
 			drop(tickets, ticket);
 	}
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 /*
  * Tickets: authd's word to a session spawner that somebody logged in. A front carries one, and cannot make one up: 128
- * random bits, good for one service, for some seconds, for one question, and for as long as the front that got it is there.
+ * random bits, good for one service, for some seconds, for one question, from that front alone, and for as long as its
+ * connection to authd is there.
  */
 #ifndef AUTH_TICKETS_H
 #define AUTH_TICKETS_H
@@ -14,14 +15,21 @@ struct tickets;
 /* `lifetime` in ms. NULL when memory is out. */
 struct tickets *tickets_new(int64_t lifetime);
 void tickets_free(struct tickets **tickets);
-/* `front` is a number of the front's connection, never used again. False when there are too many, or memory is out. */
-MUST_CHECK bool tickets_issue(struct tickets *tickets, int64_t now, uint64_t front,
-	const char *service, const char *login, unsigned char ticket[TICKET_BYTES]);
-/* Spends the ticket, whatever the answer. True with `login` filled when it is good for this service. */
-MUST_CHECK bool tickets_redeem(struct tickets *tickets, int64_t now, struct slice service,
-	struct slice ticket, char *login, size_t login_size);
-/* That front has gone: so have its tickets. */
-void tickets_revoke(struct tickets *tickets, uint64_t front);
+/* Who may bring a ticket. */
+struct ticket_holder {
+	uint64_t connection; /* a number of the front's connection, never used again */
+	uint32_t front; /* its pid, as master named it to authd and to the spawner */
+};
+/* False when there are too many, or memory is out. */
+MUST_CHECK bool tickets_issue(struct tickets *tickets, int64_t now,
+	const struct ticket_holder *holder, const char *service, const char *login,
+	unsigned char ticket[TICKET_BYTES]);
+/* Spends the ticket, whatever the answer. True with `login` filled when it is good for this service and was brought by the front
+ * with the pid `front`. */
+MUST_CHECK bool tickets_redeem(struct tickets *tickets, int64_t now, uint32_t front,
+	struct slice service, struct slice ticket, char *login, size_t login_size);
+/* That connection has gone: so have its tickets. */
+void tickets_revoke(struct tickets *tickets, uint64_t connection);
 /* Drop those whose time is over; the others do it, too. */
 void tickets_expire(struct tickets *tickets, int64_t now);
 unsigned tickets_count(const struct tickets *tickets);

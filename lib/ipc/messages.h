@@ -280,8 +280,9 @@ enum {
 	F(U8, status, 0) \
 	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) F(BYTES, ticket, MAX_TICKET) \
 		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200)
-/* session spawner -> authd: whose ticket is this? It is spent by the question. */
-#define FIELDS_AUTH_REDEEM(F)   F(U32, serial, 0) F(TEXT, service, 16) F(BYTES, ticket, MAX_TICKET)
+/* session spawner -> authd: whose ticket is this, which came from the front with that pid? It is spent by the question. */
+#define FIELDS_AUTH_REDEEM(F) \
+	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
 
 /* --- smtpd: spawner <-> front, session <-> front --- */

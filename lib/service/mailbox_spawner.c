@@ -308,6 +308,8 @@ static void take_handover(
 	}
 	question.auth_redeem.serial = record->question;
 	question.auth_redeem.service = slice_from(spawner->config->protocol);
+	question.auth_redeem.front =
+		(uint32_t)((const struct peer_channel *)front->context)->who.pid;
 	question.auth_redeem.ticket = handover->ticket;
 	if (!link_send(&spawner->auth, &question)) {
 		take_request(spawner, record->question);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* SASL exchanges, the threads that run them, and tickets. */
+/* SASL exchanges, and the threads that run them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "auth/exchange.h"
-#include "auth/tickets.h"
 #include "auth/workers.h"
 
 static char folder[64], path[128], error[300];
@@ -215,50 +214,6 @@ static void crowd_is_served_by_threads_without_mixing(void **state)
 	loop_free(&crowd.loop);
 }
 
-/* --- tickets --- */
-
-static void ticket_is_good_once_for_its_service(void **state)
-{
-	struct tickets *tickets = tickets_new(1000);
-	unsigned char ticket[TICKET_BYTES];
-	char login[400];
-
-	assert_true(tickets_issue(tickets, 0, 1, "imap", "one@example.org", ticket));
-	assert_true(tickets_redeem(
-		tickets, 10, SLICE("imap"), slice_of(ticket, 16), login, sizeof(login)));
-	assert_string_equal(login, "one@example.org");
-	assert_false(tickets_redeem(
-		tickets, 10, SLICE("imap"), slice_of(ticket, 16), login, sizeof(login)));
-	assert_true(tickets_issue(tickets, 0, 1, "imap", "one@example.org", ticket));
-	assert_false(tickets_redeem(
-		tickets, 10, SLICE("pop3"), slice_of(ticket, 16), login, sizeof(login)));
-	assert_false(tickets_redeem(
-		tickets, 10, SLICE("imap"), slice_of(ticket, 16), login, sizeof(login)));
-	assert_int_equal(tickets_count(tickets), 0);
-	tickets_free(&tickets);
-}
-
-static void ticket_ends_with_its_time_and_its_front(void **state)
-{
-	struct tickets *tickets = tickets_new(1000);
-	unsigned char one[TICKET_BYTES], two[TICKET_BYTES], three[TICKET_BYTES];
-	char login[400];
-
-	assert_true(tickets_issue(tickets, 0, 1, "imap", "one@example.org", one));
-	assert_true(tickets_issue(tickets, 500, 1, "imap", "two@example.org", two));
-	assert_true(tickets_issue(tickets, 500, 2, "imap", "three@example.org", three));
-	assert_false(tickets_redeem(
-		tickets, 1000, SLICE("imap"), slice_of(one, 16), login, sizeof(login)));
-	tickets_revoke(tickets, 1);
-	assert_false(tickets_redeem(
-		tickets, 1000, SLICE("imap"), slice_of(two, 16), login, sizeof(login)));
-	assert_true(tickets_redeem(
-		tickets, 1000, SLICE("imap"), slice_of(three, 16), login, sizeof(login)));
-	assert_string_equal(login, "three@example.org");
-	assert_false(tickets_redeem(tickets, 1000, SLICE("imap"), SLICE(""), login, sizeof(login)));
-	tickets_free(&tickets);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,8 +225,6 @@ int main(void)
 		cmocka_unit_test(other_mechanisms_are_not_there),
 		cmocka_unit_test(exchange_that_is_over_does_not_become_good),
 		cmocka_unit_test(crowd_is_served_by_threads_without_mixing),
-		cmocka_unit_test(ticket_is_good_once_for_its_service),
-		cmocka_unit_test(ticket_ends_with_its_time_and_its_front),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

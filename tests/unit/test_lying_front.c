@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: ISC
+/*
+ * A front that lies gets nothing: tickets alone, and then the real authd, with this program in the roles of master, of fronts,
+ * and of the spawner that redeems what fronts bring.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "auth/credentials.h"
+#include "auth/tickets.h"
+#include "config/config.h"
+#include "ipc/channel.h"
+#include "sandbox/cell.h"
+#include "service/figures.h"
+
+/* --- tickets --- */
+
+static const struct ticket_holder FIRST = { 1, 71 }, SECOND = { 2, 72 };
+
+struct redeemed {
+	struct tickets *tickets;
+	char login[400];
+};
+
+static bool redeem(struct redeemed *by, int64_t now, uint32_t front, const char *service,
+	const unsigned char ticket[TICKET_BYTES])
+{
+	return tickets_redeem(by->tickets, now, front, slice_from(service),
+		slice_of(ticket, TICKET_BYTES), by->login, sizeof(by->login));
+}
+
+static void ticket_is_good_once_for_its_service_from_its_front(void **state)
+{
+	struct redeemed by = { tickets_new(1000), "" };
+	unsigned char ticket[TICKET_BYTES];
+
+	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", ticket));
+	assert_true(redeem(&by, 10, 71, "imap", ticket));
+	assert_string_equal(by.login, "one@example.org");
+	assert_false(redeem(&by, 10, 71, "imap", ticket));
+	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", ticket));
+	assert_false(redeem(&by, 10, 71, "pop3", ticket));
+	assert_false(redeem(&by, 10, 71, "imap", ticket));
+	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", ticket));
+	assert_false(redeem(&by, 10, 72, "imap", ticket));
+	assert_false(redeem(&by, 10, 71, "imap", ticket));
+	assert_int_equal(tickets_count(by.tickets), 0);
+	tickets_free(&by.tickets);
+}
+
+static void ticket_ends_with_its_time_and_its_connection(void **state)
+{
+	struct redeemed by = { tickets_new(1000), "" };
+	unsigned char one[TICKET_BYTES], two[TICKET_BYTES], three[TICKET_BYTES];
+
+	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", one));
+	assert_true(tickets_issue(by.tickets, 500, &FIRST, "imap", "two@example.org", two));
+	assert_true(tickets_issue(by.tickets, 500, &SECOND, "imap", "three@example.org", three));
+	assert_false(redeem(&by, 1000, 71, "imap", one));
+	tickets_revoke(by.tickets, 1);
+	assert_false(redeem(&by, 1000, 71, "imap", two));
+	assert_true(redeem(&by, 1000, 72, "imap", three));
+	assert_string_equal(by.login, "three@example.org");
+	assert_false(tickets_redeem(
+		by.tickets, 1000, 71, SLICE("imap"), SLICE(""), by.login, sizeof(by.login)));
+	tickets_free(&by.tickets);
+}
+
+/* --- the real authd --- */
+
+static char folder[PATH_MAX - 200];
+static pid_t authd;
+static int control = -1;
+static struct buffer space;
+
+enum {
+	WAIT = 20000 /* ms */,
+	LIFETIME = 1000 /* ms, what the configuration below says */,
+	NOBODY = 65534
+};
+
+/* authd does not run as root. */
+static uid_t own_uid(void)
+{
+	return geteuid() ? geteuid() : NOBODY;
+}
+
+static void make_folder(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", folder, name);
+	assert_true(name[0] == '\0' || mkdir(path, 0700) == 0);
+	assert_int_equal(chown(path, own_uid(), (gid_t)-1), 0);
+}
+
+static int page_of(size_t size, struct slice content)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content.data, content.length), content.length);
+	if (size > content.length)
+		assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+static int make_snapshot(void)
+{
+	static struct config_report report;
+	struct buffer text = { 0 }, snapshot = { 0 };
+	struct config_source *source;
+	int fd;
+
+	buffer_printf(&text,
+		"instance_directory = %s\ndata_directory = %s/data\nmyhostname = host.example.org\n"
+		"auth_ticket_lifetime = 1s\n",
+		folder, folder);
+	source = config_parse("main.cf", buffer_slice(&text), &report);
+	assert_non_null(source);
+	assert_true(config_snapshot(source, &snapshot, &report));
+	fd = page_of(0, buffer_slice(&snapshot));
+	config_source_free(&source);
+	buffer_free(&text);
+	buffer_free(&snapshot);
+	return fd;
+}
+
+static void run_authd(int end)
+{
+	char path[PATH_MAX] = "", program[PATH_MAX + 16];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (length <= 0 || dup2(end, 3) < 0)
+		_exit(99);
+	snprintf(program, sizeof(program), "%s/../bin/authd", dirname(path));
+	execl(program, program, NULL);
+	_exit(98);
+}
+
+static void say(int fd, const struct message *message)
+{
+	assert_true(channel_sync_send(fd, message, loop_monotonic() + WAIT));
+}
+
+static void hear(int fd, struct message *message, enum message_type type)
+{
+	assert_true(channel_sync_receive(fd, message, &space, loop_monotonic() + WAIT));
+	assert_int_equal(message->type, type);
+}
+
+static void start_authd(void)
+{
+	struct message message = { .type = MESSAGE_MASTER_START, .fd_count = 3 };
+	struct message_master_start *start = &message.master_start;
+	char path[PATH_MAX];
+	int ends[2];
+
+	assert_true(channel_pair(ends));
+	authd = fork();
+	assert_true(authd >= 0);
+	if (authd == 0)
+		run_authd(ends[1]);
+	close(ends[1]);
+	control = ends[0];
+	start->entry = start->log_name = SLICE("authd");
+	start->root = slice_from(folder);
+	start->host = SLICE("host");
+	start->best_effort = 1;
+	start->uid = own_uid();
+	start->gid = own_uid() == NOBODY ? NOBODY : getegid();
+	start->build = message_build();
+	snprintf(path, sizeof(path), "%s/log", folder);
+	message.fds[0] = make_snapshot();
+	message.fds[1] = page_of(sizeof(struct figures_slot) * FIGURES_SLOTS, SLICE(""));
+	message.fds[2] = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+	say(control, &message);
+	for (int i = 0; i < 3; i++)
+		close(message.fds[i]);
+	hear(control, &message, MESSAGE_MASTER_READY);
+}
+
+static int set_up_authd(void **state)
+{
+	char path[PATH_MAX], error[300];
+	struct credentials *credentials;
+
+	snprintf(folder, sizeof(folder), "/tmp/postern-front-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	make_folder("");
+	make_folder("/data");
+	make_folder("/data/auth");
+	snprintf(path, sizeof(path), "%s/data/auth/credentials.db", folder);
+	assert_true(credentials_open(path, true, &credentials, error, sizeof(error)));
+	assert_true(credentials_set(
+		credentials, "one@example.org", SLICE("secret"), 1, error, sizeof(error)));
+	assert_true(credentials_set(
+		credentials, "two@example.org", SLICE("other"), 1, error, sizeof(error)));
+	credentials_close(&credentials);
+	start_authd();
+	return 0;
+}
+
+static int tear_down_authd(void **state)
+{
+	static const char *const FILES[] = { "data/auth/credentials.db",
+		"data/auth/credentials.db-wal", "data/auth/credentials.db-shm", "log" };
+	static const char *const FOLDERS[] = { "data/auth", "data", "" };
+	char path[PATH_MAX];
+
+	close(control);
+	kill(authd, SIGKILL);
+	waitpid(authd, NULL, 0);
+	buffer_free(&space);
+	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, FILES[i]);
+		unlink(path);
+	}
+	for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, FOLDERS[i]);
+		rmdir(path);
+	}
+	return 0;
+}
+
+/* A connection that authd believes to be somebody's, as master tells it. */
+static int introduce(enum service_id from, uint32_t pid)
+{
+	struct message message = { .type = MESSAGE_MASTER_PEER, .fd_count = 1 };
+	int ends[2];
+
+	assert_true(channel_pair(ends));
+	message.master_peer.from = from;
+	message.master_peer.pid = pid;
+	message.fds[0] = ends[1];
+	say(control, &message);
+	close(ends[1]);
+	return ends[0];
+}
+
+struct held_ticket {
+	unsigned char bytes[TICKET_BYTES];
+};
+
+static struct message_auth_result log_in(int front, const char *service, struct slice response)
+{
+	static struct message answer;
+	struct message message = { .type = MESSAGE_AUTH_BEGIN };
+
+	message.auth_begin.service = slice_from(service);
+	message.auth_begin.mechanism = SLICE("PLAIN");
+	message.auth_begin.has_initial = 1;
+	message.auth_begin.initial = response;
+	message.auth_begin.client_address = SLICE("192.0.2.1");
+	say(front, &message);
+	hear(front, &answer, MESSAGE_AUTH_RESULT);
+	return answer.auth_result;
+}
+
+static struct held_ticket ticket_of(int front, const char *service, struct slice response)
+{
+	struct message_auth_result result = log_in(front, service, response);
+	struct held_ticket ticket;
+
+	assert_int_equal(result.status, AUTH_OK);
+	assert_int_equal(result.ticket.length, TICKET_BYTES);
+	memcpy(ticket.bytes, result.ticket.data, TICKET_BYTES);
+	return ticket;
+}
+
+/* What the spawner learns that got this ticket from that front; NULL when it is refused. */
+static const char *redeem_at(
+	int spawner, const char *service, uint32_t front, const struct held_ticket *ticket)
+{
+	static char login[MAX_LOGIN + 1];
+	struct message message = { .type = MESSAGE_AUTH_REDEEM };
+
+	message.auth_redeem.service = slice_from(service);
+	message.auth_redeem.front = front;
+	message.auth_redeem.ticket = slice_of(ticket->bytes, TICKET_BYTES);
+	say(spawner, &message);
+	hear(spawner, &message, MESSAGE_AUTH_REDEEMED);
+	if (message.auth_redeemed.status != AUTH_OK) {
+		assert_int_equal(message.auth_redeemed.login.length, 0);
+		return NULL;
+	}
+	assert_true(slice_to_string(message.auth_redeemed.login, login, sizeof(login)));
+	return login;
+}
+
+static bool is_closed(int fd)
+{
+	struct message message;
+
+	return !channel_sync_receive(fd, &message, &space, loop_monotonic() + WAIT) &&
+	       errno != ETIMEDOUT;
+}
+
+static const struct slice ONE = SLICE("\0one@example.org\0secret"),
+			  TWO = SLICE("\0two@example.org\0other");
+
+static void front_gets_what_its_clients_proved_and_nothing_else(void **state)
+{
+	int front = introduce(SERVICE_IMAPD, 71), other = introduce(SERVICE_IMAPD, 72);
+	int spawner = introduce(SERVICE_IMAPD_SESSION, 73);
+	struct held_ticket one = ticket_of(front, "imap", ONE), two, made_up;
+
+	/* What it knows, it cannot change: the name is authd's word, not the front's. */
+	assert_string_equal(redeem_at(spawner, "imap", 71, &one), "one@example.org");
+	/* Twice. */
+	assert_null(redeem_at(spawner, "imap", 71, &one));
+	/* Made up: at random, and near to a real one. */
+	memset(&made_up, 0, sizeof(made_up));
+	assert_null(redeem_at(spawner, "imap", 71, &made_up));
+	two = made_up = ticket_of(front, "imap", TWO);
+	made_up.bytes[TICKET_BYTES - 1] ^= 1;
+	assert_null(redeem_at(spawner, "imap", 71, &made_up));
+	assert_string_equal(redeem_at(spawner, "imap", 71, &two), "two@example.org");
+	/* Somebody else's: another front's, found out somehow. It is spent by that, too. */
+	one = ticket_of(other, "imap", ONE);
+	assert_null(redeem_at(spawner, "imap", 71, &one));
+	assert_null(redeem_at(spawner, "imap", 72, &one));
+	/* Of a front that has gone. */
+	one = ticket_of(other, "imap", ONE);
+	close(other);
+	assert_int_equal(log_in(front, "imap", SLICE("\0one@example.org\0no")).status, AUTH_FAILED);
+	assert_null(redeem_at(spawner, "imap", 72, &one));
+	close(front);
+	close(spawner);
+}
+
+static void ticket_of_one_service_opens_no_other(void **state)
+{
+	int imap = introduce(SERVICE_IMAPD, 71), pop3 = introduce(SERVICE_POP3D, 72);
+	int imap_spawner = introduce(SERVICE_IMAPD_SESSION, 73);
+	int pop3_spawner = introduce(SERVICE_POP3D_SESSION, 74);
+	struct held_ticket ticket = ticket_of(imap, "imap", ONE);
+
+	assert_null(redeem_at(pop3_spawner, "pop3", 71, &ticket));
+	assert_null(redeem_at(imap_spawner, "imap", 71, &ticket));
+	ticket = ticket_of(pop3, "pop3", ONE);
+	assert_string_equal(redeem_at(pop3_spawner, "pop3", 72, &ticket), "one@example.org");
+	close(imap);
+	close(pop3);
+	close(imap_spawner);
+	close(pop3_spawner);
+}
+
+/* Whoever steps out of his role loses his connection, and with it what he holds. */
+static void nobody_asks_in_anothers_name(void **state)
+{
+	int front = introduce(SERVICE_IMAPD, 71), spawner = introduce(SERVICE_IMAPD_SESSION, 73);
+	struct held_ticket ticket = ticket_of(front, "imap", ONE);
+	struct message redeem = { .type = MESSAGE_AUTH_REDEEM };
+	struct message begin = { .type = MESSAGE_AUTH_BEGIN };
+
+	redeem.auth_redeem.service = SLICE("imap");
+	redeem.auth_redeem.front = 71;
+	redeem.auth_redeem.ticket = slice_of(ticket.bytes, TICKET_BYTES);
+	say(front, &redeem);
+	assert_true(is_closed(front));
+	assert_null(redeem_at(spawner, "imap", 71, &ticket));
+	close(front);
+	front = introduce(SERVICE_IMAPD, 71);
+	begin.auth_begin.service = SLICE("pop3");
+	begin.auth_begin.mechanism = SLICE("PLAIN");
+	say(front, &begin);
+	assert_true(is_closed(front));
+	redeem.auth_redeem.service = SLICE("pop3");
+	say(spawner, &redeem);
+	assert_true(is_closed(spawner));
+	close(front);
+	close(spawner);
+}
+
+static void ticket_is_good_for_its_seconds_only(void **state)
+{
+	int front = introduce(SERVICE_IMAPD, 71), spawner = introduce(SERVICE_IMAPD_SESSION, 73);
+	struct held_ticket ticket = ticket_of(front, "imap", ONE);
+	int64_t end = loop_monotonic() + LIFETIME + 10;
+
+	while (loop_monotonic() < end)
+		usleep(10000);
+	assert_null(redeem_at(spawner, "imap", 71, &ticket));
+	close(front);
+	close(spawner);
+}
+
+#define WITH_AUTHD(name) cmocka_unit_test_setup_teardown(name, set_up_authd, tear_down_authd)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ticket_is_good_once_for_its_service_from_its_front),
+		cmocka_unit_test(ticket_ends_with_its_time_and_its_connection),
+		WITH_AUTHD(front_gets_what_its_clients_proved_and_nothing_else),
+		WITH_AUTHD(ticket_of_one_service_opens_no_other),
+		WITH_AUTHD(nobody_asks_in_anothers_name),
+		WITH_AUTHD(ticket_is_good_for_its_seconds_only),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
