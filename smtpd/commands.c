@@ -24,19 +24,19 @@ static enum command_result command_not_here(struct session *s, struct slice argu
 /* clang-format off */
 static const struct command COMMANDS[] = {
 	/* name                         flags                  refused in  START      HELO       MAIL         RCPT         BDAT */
-	{ "EHLO", COMMAND_EHLO,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_ehlo },
-	{ "HELO", COMMAND_HELO,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_helo },
+	{ "EHLO", COMMAND_EHLO,         COMMAND_JUNK | COMMAND_LAST | COMMAND_CLEAR, { NULL },                                                 command_ehlo },
+	{ "HELO", COMMAND_HELO,         COMMAND_JUNK | COMMAND_LAST | COMMAND_CLEAR, { NULL },                                                 command_helo },
 	{ "MAIL", COMMAND_MAIL,         0,                     { NULL,      NULL,      NESTED_MAIL, NESTED_MAIL, NESTED_MAIL }, command_mail },
 	{ "RCPT", COMMAND_RCPT,         0,                     { NEED_MAIL, NEED_MAIL, NULL,        NULL,        NOT_HERE }, command_rcpt },
 	{ "DATA", COMMAND_DATA,         COMMAND_NO_ARGUMENT | COMMAND_LAST, { NEED_RCPT, NEED_RCPT, NEED_RCPT,   NULL,        NOT_HERE }, command_data },
 	{ "BDAT", COMMAND_BDAT,         COMMAND_SWALLOW,       { NEED_RCPT, NEED_RCPT, NEED_RCPT,   NULL,        NULL },     command_bdat },
 	{ "RSET", COMMAND_RSET,         COMMAND_JUNK | COMMAND_NO_ARGUMENT, { NULL },                                    command_rset },
-	{ "NOOP", COMMAND_NOOP,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_noop },
+	{ "NOOP", COMMAND_NOOP,         COMMAND_JUNK | COMMAND_LAST | COMMAND_CLEAR, { NULL },                                                 command_noop },
 	{ "VRFY", COMMAND_VRFY,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_vrfy },
-	{ "HELP", COMMAND_HELP,         COMMAND_JUNK,          { NULL },                                                 command_help },
-	{ "QUIT", COMMAND_QUIT,         COMMAND_NO_ARGUMENT,   { NULL },                                                 command_quit },
+	{ "HELP", COMMAND_HELP,         COMMAND_JUNK | COMMAND_CLEAR,          { NULL },                                                 command_help },
+	{ "QUIT", COMMAND_QUIT,         COMMAND_NO_ARGUMENT | COMMAND_CLEAR,   { NULL },                                                 command_quit },
 	{ "AUTH", COMMAND_AUTH,         0,                     { NULL },                                                 command_no_auth },
-	{ "STARTTLS", COMMAND_STARTTLS, 0,                     { NULL },                                                 command_not_here },
+	{ "STARTTLS", COMMAND_STARTTLS, COMMAND_CLEAR | COMMAND_LAST,        { NULL,      NULL,      NULL,        NULL,        NOT_HERE }, command_starttls },
 	{ "ETRN", COMMAND_ETRN,         COMMAND_JUNK,          { NULL },                                                 command_not_here },
 	{ "EXPN", COMMAND_UNKNOWN,      COMMAND_JUNK,          { NULL },                                                 command_not_here },
 };
@@ -53,6 +53,7 @@ static const struct {
 } KEYWORDS[] = {
 	{ EHLO_PIPELINING, "PIPELINING" },
 	{ EHLO_SIZE, "SIZE" },
+	{ EHLO_STARTTLS, "STARTTLS" },
 	{ EHLO_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
 	{ EHLO_8BITMIME, "8BITMIME" },
 	{ EHLO_SMTPUTF8, "SMTPUTF8" },
@@ -104,6 +105,8 @@ static enum command_result command_ehlo(struct session *s, struct slice argument
 {
 	unsigned left = s->settings->keywords;
 
+	if (!session_offers_tls(s))
+		left &= ~(unsigned)EHLO_STARTTLS;
 	if (!greet(s, argument, true))
 		return COMMAND_ERROR;
 	reply(s, "250%c%s", left ? '-' : ' ', s->settings->host);
@@ -241,6 +244,10 @@ static enum command_result run(
 		return command->run(s, argument);
 	if (s->denied && command->id != COMMAND_QUIT) {
 		reply(s, "503 5.7.0 Error: access denied for %s", s->name);
+		return COMMAND_ERROR;
+	}
+	if (!(command->flags & COMMAND_CLEAR) && session_needs_tls(s)) {
+		reply(s, TLS_FIRST);
 		return COMMAND_ERROR;
 	}
 	if (refusal == NEED_RCPT && s->transaction.refused)

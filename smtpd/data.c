@@ -273,6 +273,8 @@ static const char *bdat_refusal(struct session *s, uint64_t size)
 	const struct transaction *t = &s->transaction;
 	const char *refusal = command_find(SLICE("BDAT"))->refusal[session_state(s)];
 
+	if (session_needs_tls(s))
+		return TLS_FIRST;
 	if (refusal)
 		return t->refused ? "554 5.5.1 Error: no valid recipients" : refusal;
 	if (!(s->settings->keywords & EHLO_CHUNKING))

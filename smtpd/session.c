@@ -60,7 +60,8 @@ static bool is_loopback(const char *address)
 static void forget_client(struct session *s)
 {
 	s->input_start = s->input_end = s->input_scanned = s->output_length = 0;
-	s->esmtp = s->denied = s->closing = s->pipelined = false;
+	s->esmtp = s->denied = s->closing = s->pipelined = s->secure = false;
+	s->tls = (struct tls_info){ 0 };
 	s->lost_content = -1;
 	s->ask_again = 0;
 	s->loss = LOSS_NONE;
@@ -89,6 +90,12 @@ void session_begin(struct session *s, const struct session_client *client)
 		log_info("connect from %s, uid=%u", s->name, (unsigned)client->uid);
 	else
 		log_info("connect from %s", s->name);
+	if (s->settings->tls.wrapper && !client->local &&
+		(!session_reach_tls(s) || !session_start_tls(s))) {
+		log_info("lost connection after %s from %s", s->where, s->name);
+		s->loss = LOSS_GONE;
+		return;
+	}
 	if (!s->settings->delay_reject && !restrictions_allow(s, STAGE_CLIENT))
 		s->denied = true; /* the refusal is the greeting */
 	else

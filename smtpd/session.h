@@ -2,7 +2,7 @@
 /*
  * One SMTP session: a client is served from the greeting to the end of its connection, in blocking style. The chapters:
  * input.c (lines in, replies out), commands.c (the command table), envelope.c (MAIL, RCPT, VRFY), data.c (DATA, BDAT, content),
- * transaction.c (the transaction and its one reset), restrictions.c and access.c (who may do what), settings.c (parameters).
+ * transaction.c (the transaction and its one reset), restrictions.c and access.c (who may do what), tls.c (STARTTLS), settings.c (parameters).
  *
  * A session owns nothing and knows its surroundings through struct session_io only: the daemon gives it sockets (session_io.c),
  * tests and the fuzz targets give it memory.
@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "ipc/message.h"
 #include "mail/address.h"
+#include "service/tls.h"
 
 enum {
 	SESSION_OUTPUT = 16 * 1024, /* bytes of replies that are sent together */
@@ -27,7 +28,7 @@ enum {
 	SESSION_HELO = 512
 };
 
-enum session_peer { TO_DIRECTORY, TO_CLEANUP, TO_FRONT };
+enum session_peer { TO_DIRECTORY, TO_CLEANUP, TO_TLS, TO_FRONT };
 
 /* What the session can do to the world. Deadlines are in ms of now(). */
 struct session_io {
@@ -41,6 +42,15 @@ struct session_io {
 		void *context, enum session_peer peer, struct message *message, int64_t deadline);
 	/* The peer is gone: get another connection to it. */
 	bool (*renew)(void *context, enum session_peer peer, int64_t deadline);
+	/* Is tlsd there to be asked? Before the client hears that it may begin. */
+	bool (*reach_tls)(void *context, int64_t deadline);
+	/*
+	 * Give the client's connection to tlsd with `accept`. True: from now on read and write are with what tlsd decrypts and
+	 * encrypts, and `ready` (valid until the next receive) has the facts. False: the connection is lost; `ready` says why if
+	 * tlsd did.
+	 */
+	bool (*start_tls)(
+		void *context, struct message *accept, struct message *ready, int64_t deadline);
 	int64_t (*now)(void *context);
 	void (*sleep)(void *context, int64_t milliseconds);
 };
@@ -63,7 +73,8 @@ enum ehlo_keyword {
 	EHLO_ENHANCEDSTATUSCODES = 4,
 	EHLO_8BITMIME = 8,
 	EHLO_SMTPUTF8 = 16,
-	EHLO_CHUNKING = 32
+	EHLO_CHUNKING = 32,
+	EHLO_STARTTLS = 64
 };
 
 /* Reply codes that are parameters. */
@@ -100,10 +111,13 @@ struct session_settings {
 	unsigned keywords; /* offered: enum ehlo_keyword */
 	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, reject_unlisted_sender,
 		strict_envelopes, normalize_newlines, parents_match, forbid_pipelining;
+	struct tls_settings tls;
+	const char *relay_clientcerts;
+	bool tls_auth_only, tls_received_header;
 	bool open_relay; /* no list refuses foreign destinations: nobody is served */
 };
-/* `host` is the name to use when myhostname is not set. */
-void session_settings_load(
+/* `host` is the name to use when myhostname is not set. False when memory is out. */
+MUST_CHECK bool session_settings_load(
 	struct session_settings *settings, const struct config *config, const char *host);
 
 /* Where a session stands (RFC 5321 4.1.4); follows from the session's members, see session_state. */
@@ -186,7 +200,7 @@ enum command_id {
 
 struct session_client {
 	char address[64], local_address[64];
-	uint16_t port;
+	uint16_t port, local_port;
 	bool local; /* over the UNIX socket; uid holds */
 	uid_t uid;
 	bool stress;
@@ -202,6 +216,8 @@ struct session {
 	struct session_client client;
 	char name[MAX_HOST]; /* "unknown[192.0.2.1]" */
 	bool trusted; /* permit_mynetworks */
+	bool secure; /* it speaks TLS, and `tls` holds */
+	struct tls_info tls;
 
 	char *input; /* settings->line_limit + SESSION_INPUT bytes */
 	size_t input_size, input_start, input_end, input_scanned;
@@ -259,8 +275,10 @@ enum command_flag {
 	COMMAND_JUNK = 1, /* does no work: many of them count as errors */
 	COMMAND_NO_ARGUMENT = 2,
 	COMMAND_LAST = 8, /* the client must wait for the reply (RFC 2920 3.1) */
+	COMMAND_CLEAR = 16, /* allowed without TLS where TLS must be */
 	COMMAND_SWALLOW = 4 /* BDAT: checks its state itself, for content follows in any case */
 };
+#define TLS_FIRST "530 5.7.0 Must issue a STARTTLS command first"
 const struct command *command_find(struct slice name);
 const struct command *command_table(size_t *count);
 
@@ -306,6 +324,20 @@ bool session_over_rate(struct session *session, enum rate_kind what);
 MUST_CHECK bool actions_headers(const struct actions *actions, struct buffer *out);
 /* The message is accepted and goes nowhere: logged, under an id that the client gets. */
 void actions_discard(struct session *session, char *queue_id, size_t size);
+
+/* --- tls.c --- */
+/* STARTTLS can be had now. */
+bool session_offers_tls(const struct session *session);
+/* Without TLS nothing of worth is done (530). */
+bool session_needs_tls(const struct session *session);
+/* Passwords may be asked for: smtpd_tls_auth_only. */
+bool session_may_authenticate(const struct session *session);
+/* tlsd is there; false is logged. Then the handshake; when it fails the client is lost, and the log says why. */
+bool session_reach_tls(struct session *session);
+MUST_CHECK bool session_start_tls(struct session *session);
+/* What Received: tells of TLS, lines separated by LF; empty: nothing. */
+void session_tls_trace(const struct session *session, char *text, size_t size);
+enum command_result command_starttls(struct session *session, struct slice argument);
 
 /* --- the handlers --- */
 enum command_result command_mail(struct session *session, struct slice argument);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ipc/channel.h"
+#include "os/os.h"
 #include "sandbox/cell.h"
 
 enum {
@@ -162,7 +163,9 @@ static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
 {
 	struct session_sockets *sockets = context;
 	struct message message = { .type = MESSAGE_POOL_PEER };
-	uint8_t service = peer == TO_DIRECTORY ? SERVICE_DIRECTORY : SERVICE_CLEANUP;
+	uint8_t service = peer == TO_DIRECTORY ? SERVICE_DIRECTORY
+			  : peer == TO_CLEANUP ? SERVICE_CLEANUP
+					       : SERVICE_TLSD;
 	int fd;
 
 	message.pool_peer.service = service;
@@ -175,13 +178,65 @@ static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
 	message_close_fds(&message);
 	if (fd < 0)
 		return false;
-	close(sockets->peers[peer]);
+	os_close(&sockets->peers[peer]);
 	sockets->peers[peer] = fd;
 	if (peer == TO_CLEANUP) {
 		sockets->packet_count = 0;
 		buffer_clear(&sockets->outbox);
 	}
 	return true;
+}
+
+/* Most sessions never need it: the first connection to tlsd is asked for when there is use for it, as another is for a lost one. */
+static bool reach_tls(void *context, int64_t deadline)
+{
+	struct session_sockets *sockets = context;
+	int fd = sockets->peers[TO_TLS];
+
+	return (fd >= 0 && channel_sync_peer_is_there(fd)) || peer_renew(context, TO_TLS, deadline);
+}
+
+static bool hand_to_tls(struct session_sockets *sockets, struct message *accept,
+	struct message *ready, int64_t deadline)
+{
+	int fd;
+
+	accept->fd_count = 1;
+	accept->fds[0] = sockets->client;
+	if (!channel_sync_send(sockets->peers[TO_TLS], accept, deadline))
+		return false;
+	/* An answer to somebody before, which came too late, is not ours. */
+	do {
+		if (!channel_sync_receive(
+			    sockets->peers[TO_TLS], ready, &sockets->space[TO_TLS], deadline))
+			return false;
+		fd = ready->type == MESSAGE_TLS_READY &&
+				     ready->tls_ready.serial == accept->tls_accept.serial
+			     ? message_take_fd(ready, 0)
+			     : -1;
+		message_close_fds(ready);
+		if (ready->type != MESSAGE_TLS_READY)
+			return false;
+	} while (ready->tls_ready.serial != accept->tls_accept.serial);
+	if (fd >= 0) {
+		close(sockets->client);
+		sockets->client = fd;
+	} else {
+		ready->tls_ready.status = TLS_FAILED;
+	}
+	return true;
+}
+
+static bool start_tls(
+	void *context, struct message *accept, struct message *ready, int64_t deadline)
+{
+	struct session_sockets *sockets = context;
+
+	if (hand_to_tls(sockets, accept, ready, deadline))
+		return true;
+	/* A tlsd that does not answer is not asked again. */
+	os_close(&sockets->peers[TO_TLS]);
+	return false;
 }
 
 static int64_t socket_now(void *context)
@@ -199,7 +254,7 @@ static void socket_sleep(void *context, int64_t milliseconds)
 }
 
 const struct session_io SESSION_SOCKETS = { socket_read, socket_write, peer_send, peer_receive,
-	peer_renew, socket_now, socket_sleep };
+	peer_renew, reach_tls, start_tls, socket_now, socket_sleep };
 
 void session_sockets_close_client(struct session_sockets *sockets, bool in_error)
 {

@@ -40,6 +40,8 @@ struct stock {
 	enum service_id service;
 	int fds[STOCK_MOST];
 	unsigned count, asked;
+	unsigned needs; /* sessions that wait for one of these */
+	unsigned spare; /* kept beyond what is wanted now */
 };
 
 struct front_peer {
@@ -56,9 +58,10 @@ struct pool {
 	char host[256]; /* where myhostname is not set */
 	unsigned limit;
 	struct stock directory, cleanup;
+	struct stock
+		tls; /* only for sessions that ask: no client waits for it at the start of one */
 	struct front_peer *fronts[FRONTS_MOST];
 	unsigned front_count;
-	unsigned needs; /* connections that sessions asked for anew */
 	struct timer retry;
 	struct deferred work;
 };
@@ -69,7 +72,47 @@ struct served {
 	unsigned needs; /* bits NEED_... */
 	unsigned renewals;
 };
-enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2 };
+enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2, NEED_TLS = 4 };
+
+static unsigned need_of(enum service_id service)
+{
+	return service == SERVICE_DIRECTORY ? NEED_DIRECTORY
+	       : service == SERVICE_CLEANUP ? NEED_CLEANUP
+	       : service == SERVICE_TLSD    ? NEED_TLS
+					    : 0;
+}
+
+static struct stock *stock_of(struct pool *pool, enum service_id service)
+{
+	return service == SERVICE_DIRECTORY ? &pool->directory
+	       : service == SERVICE_CLEANUP ? &pool->cleanup
+					    : &pool->tls;
+}
+
+/* ---- Connections to sessions ------------------------------------------------------------------------------------------ */
+
+/* What the session asked for; `fd` -1: it cannot be had. */
+static void answer_peer(struct stock *stock, struct session_child *child, int fd)
+{
+	struct message answer = {
+		.type = MESSAGE_POOL_PEER_ANSWER, .fd_count = fd >= 0, .fds = { fd }
+	};
+	struct served *served = child->context;
+
+	answer.pool_peer_answer.service = (uint8_t)stock->service;
+	channel_send(&child->channel, &answer);
+	served->needs &= ~need_of(stock->service);
+	stock->needs--;
+}
+
+static void refuse_peer(void *context, struct session_child *child)
+{
+	struct stock *stock = context;
+	struct served *served = child->context;
+
+	if (served->needs & need_of(stock->service))
+		answer_peer(stock, child, -1);
+}
 
 /* ---- The stock of connections ---------------------------------------------------------------------------------------- */
 
@@ -95,27 +138,30 @@ static void stock_connected(struct service *service, void *context, int fd, cons
 	if (fd >= 0)
 		close(fd);
 	log_debug("no connection to %s: %s", service_id_name(stock->service), reason ? reason : "");
-	if (!stock->pool->retry.place)
+	if (stock->service == SERVICE_TLSD)
+		spawner_each(stock->pool->spawner, refuse_peer, stock);
+	else if (!stock->pool->retry.place)
 		loop_timer_start(service_loop(service), &stock->pool->retry, STOCK_RETRY);
 }
 
 static void stock_fill(struct stock *stock)
 {
 	struct pool *pool = stock->pool;
-	unsigned target = pool->needs;
+	unsigned target = stock->needs;
 
 	if (!service_draining(pool->service))
-		target += wanted_in_all(pool) + STOCK_SPARE;
+		target += stock->spare;
+	if (!service_draining(pool->service) && stock->service != SERVICE_TLSD)
+		target += wanted_in_all(pool);
 
 	if (target > STOCK_MOST)
 		target = STOCK_MOST;
-	if (pool->retry.place)
-		return;
-	while (stock->count + stock->asked < target) {
+	/* What fails at once is not asked for again in this turn. */
+	for (unsigned have = stock->count + stock->asked; have < target; have++) {
+		if (stock->service != SERVICE_TLSD && pool->retry.place)
+			return;
 		stock->asked++;
 		service_connect(pool->service, stock->service, stock_connected, stock);
-		if (pool->retry.place)
-			return;
 	}
 }
 
@@ -196,31 +242,18 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 	return child != NULL;
 }
 
-/* Give a session one of the connections it waits for; stays noted when the stock has none. */
-static void give_peer(
-	struct pool *pool, struct session_child *child, unsigned need, struct stock *stock)
+/* Give a session the connection it waits for; stays noted when the stock has none. */
+static void give_peer(void *context, struct session_child *child)
 {
-	struct message answer = { .type = MESSAGE_POOL_PEER_ANSWER, .fd_count = 1 };
+	struct stock *stock = context;
 	struct served *served = child->context;
+	unsigned need = need_of(stock->service);
+	int fd = served->needs & need ? stock_take(stock) : -1;
 
-	if (!(served->needs & need))
+	if (fd < 0)
 		return;
-	answer.fds[0] = stock_take(stock);
-	if (answer.fds[0] < 0)
-		return;
-	answer.pool_peer_answer.service = (uint8_t)stock->service;
-	channel_send(&child->channel, &answer);
-	close(answer.fds[0]);
-	served->needs &= ~need;
-	pool->needs--;
-}
-
-static void give_peers(void *context, struct session_child *child)
-{
-	struct pool *pool = context;
-
-	give_peer(pool, child, NEED_DIRECTORY, &pool->directory);
-	give_peer(pool, child, NEED_CLEANUP, &pool->cleanup);
+	answer_peer(stock, child, fd);
+	close(fd);
 }
 
 /* Start what is wanted as far as the stock allows, and see to the stock. Runs at the end of a turn, once for all requests. */
@@ -228,11 +261,17 @@ static void pool_work(struct deferred *deferred)
 {
 	struct pool *pool = deferred->context;
 
+	/* Not held up when others cannot be had. */
+	if (pool->tls.needs)
+		spawner_each(pool->spawner, give_peer, &pool->tls);
+	stock_fill(&pool->tls);
 	if (pool->retry.place)
 		return;
 	/* Clients are waiting for these. */
-	if (pool->needs)
-		spawner_each(pool->spawner, give_peers, pool);
+	if (pool->directory.needs)
+		spawner_each(pool->spawner, give_peer, &pool->directory);
+	if (pool->cleanup.needs)
+		spawner_each(pool->spawner, give_peer, &pool->cleanup);
 	for (unsigned i = 0; i < pool->front_count; i++) {
 		struct front_peer *front = pool->fronts[i];
 
@@ -266,7 +305,9 @@ static void session_ended(void *context, struct session_child *child, int status
 	struct loop *loop = service_loop(pool->service);
 	struct served *served = child->context;
 
-	pool->needs -= !!(served->needs & NEED_DIRECTORY) + !!(served->needs & NEED_CLEANUP);
+	pool->directory.needs -= !!(served->needs & NEED_DIRECTORY);
+	pool->cleanup.needs -= !!(served->needs & NEED_CLEANUP);
+	pool->tls.needs -= !!(served->needs & NEED_TLS);
 	free(served);
 	/* What failed at once will fail again: a pause between attempts keeps the machine for others. */
 	if (status != 0 && loop_now(loop) - child->started < QUICK_DEATH)
@@ -281,11 +322,10 @@ static void session_said(struct channel *channel, struct message *message)
 {
 	struct session_child *child = channel->context;
 	struct served *served = child->context;
-	unsigned need = message->type != MESSAGE_POOL_PEER                ? 0
-			: message->pool_peer.service == SERVICE_DIRECTORY ? NEED_DIRECTORY
-			: message->pool_peer.service == SERVICE_CLEANUP   ? NEED_CLEANUP
-									  : 0;
+	unsigned need =
+		message->type == MESSAGE_POOL_PEER ? need_of(message->pool_peer.service) : 0;
 	struct pool *pool = served->pool;
+	struct stock *stock;
 
 	if (!need) {
 		log_warning("a session sent %s", message_name(message->type));
@@ -298,8 +338,12 @@ static void session_said(struct channel *channel, struct message *message)
 		log_warning("session %d asks for too many connections", (int)child->pid);
 		return;
 	}
+	stock = stock_of(pool, message->pool_peer.service);
 	served->needs |= need;
-	pool->needs++;
+	stock->needs++;
+	/* From the first client on that wants TLS there are some for those who come. */
+	if (need == NEED_TLS)
+		stock->spare = STOCK_SPARE;
 	loop_defer(service_loop(pool->service), &pool->work);
 }
 
@@ -373,6 +417,7 @@ static void pool_drain(struct service *service, void *context, bool fast)
 	}
 	stock_drop(&pool->directory);
 	stock_drop(&pool->cleanup);
+	stock_drop(&pool->tls);
 	if (fast)
 		spawner_end_all(pool->spawner, END_GRACE);
 	maybe_end(pool);
@@ -388,8 +433,11 @@ int main(int argc, char **argv)
 	pool.limit = service_max_sessions(service);
 	if (pool.limit == 0 || pool.limit > SESSIONS_MOST)
 		pool.limit = SESSIONS_MOST;
-	pool.directory = (struct stock){ .pool = &pool, .service = SERVICE_DIRECTORY };
-	pool.cleanup = (struct stock){ .pool = &pool, .service = SERVICE_CLEANUP };
+	pool.directory =
+		(struct stock){ .pool = &pool, .service = SERVICE_DIRECTORY, .spare = STOCK_SPARE };
+	pool.cleanup =
+		(struct stock){ .pool = &pool, .service = SERVICE_CLEANUP, .spare = STOCK_SPARE };
+	pool.tls = (struct stock){ .pool = &pool, .service = SERVICE_TLSD };
 	pool.retry = (struct timer){ .fire = pool_retry, .context = &pool };
 	pool.work = (struct deferred){ .run = pool_work, .context = &pool };
 	/* For $localtime: the time zone is read now, while it may be. */

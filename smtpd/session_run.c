@@ -18,6 +18,7 @@ static bool take_client(const struct message *message, struct session_client *cl
 	const struct message_session_client *from = &message->session_client;
 
 	*client = (struct session_client){ .port = from->client_port,
+		.local_port = from->local_port,
 		.local = from->local,
 		.uid = from->uid,
 		.stress = from->stress };
@@ -77,6 +78,7 @@ int session_run(struct service *service, int channel_fd, void *argument)
 		.spawner = channel_fd,
 		.peers = { [TO_DIRECTORY] = seed->directory,
 			[TO_CLEANUP] = seed->cleanup,
+			[TO_TLS] = -1,
 			[TO_FRONT] = seed->front } };
 	struct message done = { .type = MESSAGE_SESSION_DONE };
 	struct session_client client;
@@ -89,9 +91,9 @@ int session_run(struct service *service, int channel_fd, void *argument)
 		log_error("the front's configuration is not one of this build");
 		return EX_CONFIG;
 	}
-	session_settings_load(&settings, config, seed->host);
 	max_use = (unsigned)config_int(config, PARAM_max_use);
-	if (!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
+	if (!session_settings_load(&settings, config, seed->host) ||
+		!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
 		return EX_OSERR;
 	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
 		session_serve(&session, &client);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
 /* The parameters of SMTP sessions, read once in the spawner. See session.h. */
+#include "config/tls_settings.h"
 #include "service/log.h"
 #include "smtpd/restrictions.h"
 
@@ -13,6 +14,7 @@ static const struct {
 	{ "8bitmime", EHLO_8BITMIME },
 	{ "smtputf8", EHLO_SMTPUTF8 },
 	{ "chunking", EHLO_CHUNKING },
+	{ "starttls", EHLO_STARTTLS },
 };
 
 static unsigned keywords_offered(const char *discard)
@@ -92,7 +94,7 @@ static void load_codes(struct session_settings *s, const struct config *c)
 	s->unknown_code[DOMAIN_RELAY] = config_int(c, PARAM_unknown_relay_recipient_reject_code);
 }
 
-void session_settings_load(struct session_settings *s, const struct config *c, const char *host)
+bool session_settings_load(struct session_settings *s, const struct config *c, const char *host)
 {
 	const char *bare = config_text(c, PARAM_smtpd_forbid_bare_newline);
 
@@ -139,4 +141,8 @@ void session_settings_load(struct session_settings *s, const struct config *c, c
 		s->restrictions[STAGE_RELAY], s->restrictions[STAGE_RECIPIENT]);
 	load_limits(s, c);
 	load_codes(s, c);
+	s->tls_auth_only = config_bool(c, PARAM_smtpd_tls_auth_only);
+	s->tls_received_header = config_bool(c, PARAM_smtpd_tls_received_header);
+	s->relay_clientcerts = config_text(c, PARAM_relay_clientcerts);
+	return tls_settings_load(&s->tls, c, TLS_SMTPD);
 }

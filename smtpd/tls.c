@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: ISC
+/*
+ * TLS in an SMTP session (RFC 3207, RFC 8314): STARTTLS, the handshake before the greeting, and what both mean for the rest.
+ * tlsd does the handshake; the session gets a plaintext stream and facts.
+ */
+#include <stdio.h>
+
+#include "service/log.h"
+#include "smtpd/session.h"
+
+enum { STRESS_HANDSHAKE = 10 * 1000 /* ms a handshake may take while others wait */ };
+
+/* A client on the UNIX socket is on this machine, and comes by no line that anybody could listen to. */
+bool session_offers_tls(const struct session *s)
+{
+	return tls_offered(&s->settings->tls) && (s->settings->keywords & EHLO_STARTTLS) &&
+	       !s->client.local && !s->secure;
+}
+
+bool session_needs_tls(const struct session *s)
+{
+	return s->settings->tls.level == TLS_LEVEL_ENCRYPT && !s->client.local && !s->secure;
+}
+
+bool session_may_authenticate(const struct session *s)
+{
+	return !session_needs_tls(s) && (s->secure || !s->settings->tls_auth_only);
+}
+
+/* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. */
+static void make_request(struct session *s, struct message *accept)
+{
+	struct front_client client = { .port = s->client.port, .local_port = s->client.local_port };
+	size_t unread = s->input_end - s->input_start;
+
+	memcpy(client.address, s->client.address, sizeof(client.address));
+	memcpy(client.local_address, s->client.local_address, sizeof(client.local_address));
+	tls_request(&s->settings->tls, &client, s->input + s->input_start, &unread, accept);
+	s->input_start = s->input_end = s->input_scanned = unread;
+	accept->tls_accept.serial = ++s->serial;
+	if (s->client.stress && accept->tls_accept.timeout_ms > STRESS_HANDSHAKE)
+		accept->tls_accept.timeout_ms = STRESS_HANDSHAKE;
+}
+
+bool session_start_tls(struct session *s)
+{
+	struct message accept, ready;
+	char reason[256] = "TLS service went away";
+	int64_t deadline;
+
+	make_request(s, &accept);
+	if (s->settings->tls.loglevel >= 2)
+		log_info("setting up TLS connection from %s", s->name);
+	/* tlsd keeps the time; beyond that it is tlsd that does not answer. */
+	deadline = s->io->now(s->context) + accept.tls_accept.timeout_ms + s->settings->ipc_timeout;
+	s->secure = s->io->start_tls(s->context, &accept, &ready, deadline) &&
+		    tls_take_info(&ready.tls_ready, &s->tls, reason, sizeof(reason));
+	if (s->secure) {
+		tls_log_established(&s->settings->tls, s->name, &s->tls);
+		return true;
+	}
+	log_info("SSL_accept error from %s: %s", s->name, reason);
+	s->loss = LOSS_GONE;
+	return false;
+}
+
+bool session_reach_tls(struct session *s)
+{
+	int64_t deadline = s->io->now(s->context) + s->settings->tls.timeout;
+
+	if (s->io->reach_tls(s->context, deadline))
+		return true;
+	log_warning("no connection to tlsd: TLS is not available for %s", s->name);
+	return false;
+}
+
+enum command_result command_starttls(struct session *s, struct slice argument)
+{
+	if (s->secure) {
+		reply(s, "554 5.5.1 Error: TLS already active");
+		return COMMAND_ERROR;
+	}
+	if (!session_offers_tls(s)) {
+		reply(s, "502 5.5.1 Error: command not implemented");
+		return COMMAND_ERROR;
+	}
+	if (argument.length) {
+		reply(s, "501 5.5.4 Syntax error (no parameters allowed)");
+		return COMMAND_ERROR;
+	}
+	if (!session_reach_tls(s)) {
+		reply(s, "454 4.7.0 TLS not available due to local problem");
+		return COMMAND_LIMITED;
+	}
+	reply(s, "220 2.0.0 Ready to start TLS");
+	output_flush(s);
+	if (s->loss != LOSS_NONE)
+		return COMMAND_ERROR;
+	transaction_reset(s);
+	s->helo[0] = '\0';
+	s->esmtp = false;
+	return session_start_tls(s) ? COMMAND_GOOD : COMMAND_ERROR;
+}
+
+static const char *certificate_words(const struct session *s, char *text, size_t size)
+{
+	const struct tls_info *tls = &s->tls;
+
+	if (tls->subject[0])
+		snprintf(text, size, "(Client CN \"%.200s\", Issuer \"%.200s\" (%s))", tls->subject,
+			tls->issuer, tls->trusted ? "verified OK" : "not verified");
+	else if (s->settings->tls.client_certificate == TLS_CERTIFICATE_NONE)
+		snprintf(text, size, "(No client certificate requested)");
+	else
+		snprintf(text, size, "(Client did not present a certificate)");
+	return text;
+}
+
+void session_tls_trace(const struct session *s, char *text, size_t size)
+{
+	char certificate[500];
+
+	text[0] = '\0';
+	if (!s->secure || !s->settings->tls_received_header)
+		return;
+	snprintf(text, size, "(using %s with cipher %s (%u/%u bits))\n%s", s->tls.protocol,
+		s->tls.cipher, s->tls.bits, s->tls.algorithm_bits,
+		certificate_words(s, certificate, sizeof(certificate)));
+}
