@@ -110,6 +110,7 @@ struct transaction {
 	struct arena arena;
 	struct queue_envelope envelope;
 	struct slice full_name, prepend;
+	struct slice tls; /* comments for Received: */
 	struct slice origin; /* its sender's log line, and the pid for it */
 	uint32_t origin_pid;
 	int64_t received; /* bytes of content as they came */

@@ -319,8 +319,8 @@ static void add_harmless(struct slice text, struct buffer *out)
 	}
 }
 
-/* An address may hold quotes, but no line end. */
-static void add_recipient(struct slice address, struct buffer *out)
+/* An address or a comment may hold quotes, but no line end. */
+static void add_printable(struct slice address, struct buffer *out)
 {
 	for (size_t i = 0; i < address.length; i++) {
 		unsigned char c = (unsigned char)address.data[i];
@@ -343,6 +343,17 @@ static void add_client(const struct headers_origin *origin, struct buffer *out)
 	buffer_add_text(out, "])\n\t");
 }
 
+/* Comments that stand in lines of their own, as Postfix has them. */
+static void add_comments(struct slice comments, struct buffer *out)
+{
+	struct slice line;
+
+	while (comments.length && slice_split(&comments, '\n', &line)) {
+		add_printable(line, out);
+		buffer_add_text(out, "\n\t");
+	}
+}
+
 bool headers_received(
 	const struct headers_origin *origin, const struct headers_facts *facts, struct buffer *out)
 {
@@ -350,12 +361,14 @@ bool headers_received(
 	bool remote = origin->client_address.length > 0;
 
 	buffer_add_text(out, "Received: ");
-	if (remote)
+	if (remote) {
 		add_client(origin, out);
+		add_comments(origin->tls, out);
+	}
 	buffer_printf(out, "by %s (Postern", facts->host);
 	if (!remote && origin->helo.length) {
 		buffer_add_text(out, ", from ");
-		add_recipient(origin->helo, out);
+		add_printable(origin->helo, out);
 	}
 	buffer_add_text(out, ")");
 	if (remote) {
@@ -367,7 +380,7 @@ bool headers_received(
 	}
 	if (origin->recipient.length && remote) {
 		buffer_add_text(out, "\n\tfor <");
-		add_recipient(origin->recipient, out);
+		add_printable(origin->recipient, out);
 		buffer_add_text(out, ">; ");
 	} else {
 		buffer_add_text(out, remote ? ";\n\t" : "; ");

@@ -52,6 +52,7 @@ void headers_free(struct headers *headers);
 /* Who gave us the message, for its Received: header (RFC 5321 4.4). */
 struct headers_origin {
 	struct slice client_name, client_address, helo, protocol;
+	struct slice tls; /* comments, separated by LF; may be empty */
 	struct slice recipient; /* empty: several, or none to be told */
 };
 /* Append the header in Postfix's layout. Text from outside is made harmless. */

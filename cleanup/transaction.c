@@ -206,7 +206,7 @@ static bool copy_begin(struct transaction *t, const struct message_cleanup_begin
 		{ begin->client_address, &e->client_address }, { begin->helo, &e->helo },
 		{ begin->protocol, &e->protocol }, { begin->login, &e->login },
 		{ begin->full_name, &t->full_name }, { begin->origin, &t->origin },
-		{ begin->prepend, &t->prepend } };
+		{ begin->prepend, &t->prepend }, { begin->tls, &t->tls } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i].to = arena_slice(&t->arena, texts[i].from);
@@ -354,7 +354,8 @@ static void write_received(struct transaction *t)
 	struct headers_origin origin = { .client_name = t->envelope.client_name,
 		.client_address = t->envelope.client_address,
 		.helo = t->envelope.helo,
-		.protocol = t->envelope.protocol };
+		.protocol = t->envelope.protocol,
+		.tls = t->tls };
 	struct buffer text = { 0 };
 
 	t->begun = true;

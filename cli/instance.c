@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/instance.h"
+#include "config/tls_settings.h"
 #include "smtpd/restriction_names.h"
 
 const struct instance_folder INSTANCE_FOLDERS[] = {
@@ -80,6 +81,24 @@ static void check_restrictions(const struct config_source *source, const struct 
 	(void)!restrictions_check_config(config, restriction_fault, &check);
 }
 
+static void tls_fault(void *context, const char *parameter, bool warning, const char *text)
+{
+	struct restriction_check *check = context;
+
+	config_setting_fault(check->source, parameter, warning, text, check->report);
+}
+
+/* What the servers make of their TLS parameters. */
+static void check_tls(const struct config_source *source, const struct config *config,
+	const struct service_entry *entry, struct config_report *report)
+{
+	struct restriction_check check = { source, report };
+	enum tls_server server = tls_server_of(entry->command);
+
+	if (server != TLS_SERVERS)
+		(void)!tls_settings_check(config, server, tls_fault, &check);
+}
+
 /* With the overrides of an entry; that they evaluate is known. */
 static void check_entry(const struct instance *instance, const struct service_entry *entry,
 	struct config_report *report)
@@ -91,8 +110,10 @@ static void check_entry(const struct instance *instance, const struct service_en
 
 	if (source && config_snapshot(source, &snapshot, report))
 		config = config_open(buffer_slice(&snapshot));
-	if (config)
+	if (config) {
 		check_restrictions(source, config, report);
+		check_tls(source, config, entry, report);
+	}
 	config_free(&config);
 	buffer_free(&snapshot);
 	config_source_free(&source);
@@ -107,9 +128,14 @@ static bool evaluate(struct instance *instance, struct config_report *report)
 		return false;
 	instance->root = config_text(instance->config, PARAM_instance_directory);
 	check_restrictions(instance->source, instance->config, report);
-	for (unsigned i = 0; i < instance->services.count && !report->errors; i++)
-		if (instance->services.entries[i].override_count)
-			check_entry(instance, &instance->services.entries[i], report);
+	for (unsigned i = 0; i < instance->services.count && !report->errors; i++) {
+		const struct service_entry *entry = &instance->services.entries[i];
+
+		if (entry->override_count)
+			check_entry(instance, entry, report);
+		else
+			check_tls(instance->source, instance->config, entry, report);
+	}
 	return report->errors == 0;
 }
 

@@ -105,6 +105,9 @@ static void collect_lookup_tables(struct directoryd *daemon)
 	reader.is_map = false;
 	if (overrides)
 		(void)config_each(overrides, read_restriction, &reader);
+	reader.is_map = true;
+	(void)config_each(
+		config_text(daemon->config, PARAM_relay_clientcerts), read_restriction, &reader);
 }
 
 #define TEXT(name) .name = config_text(config, PARAM_##name)

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config/tls_settings.h"
 #include "master/master.h"
 #include "os/os.h"
 #include "service/log.h"
@@ -77,9 +78,14 @@ static bool add_overrides_of_all(struct generation *generation, struct config_so
 	for (unsigned i = 0; i < generation->services.count; i++) {
 		const struct service_entry *entry = &generation->services.entries[i];
 
-		for (unsigned j = 0; j < entry->override_count; j++)
-			if (strstr(entry->overrides[j].value, "check_"))
-				buffer_printf(&all, "%s, ", entry->overrides[j].value);
+		for (unsigned j = 0; j < entry->override_count; j++) {
+			const struct service_override *override = &entry->overrides[j];
+
+			if (strcmp(override->name, "relay_clientcerts") == 0)
+				buffer_printf(&all, "check_ccert_access %s, ", override->value);
+			else if (strstr(override->value, "check_"))
+				buffer_printf(&all, "%s, ", override->value);
+		}
 	}
 	ok = buffer_text(&all) &&
 	     (!all.length || config_source_set(own, "override_restrictions", all.data));
@@ -128,6 +134,23 @@ static void restriction_fault(void *context, const char *parameter, const char *
 	snprintf(f->text, sizeof(f->text), "%s", text);
 }
 
+static void tls_fault(void *context, const char *parameter, bool warning, const char *text)
+{
+	struct restriction_faults *faults = context;
+
+	config_fault_add(
+		faults->report, warning, "master.cf", faults->entry->line, parameter, "%s", text);
+}
+
+static bool tls_is_good(
+	const struct config *view, const struct service_entry *entry, struct config_report *report)
+{
+	struct restriction_faults faults = { .report = report, .entry = entry };
+	enum tls_server server = tls_server_of(entry->command);
+
+	return server == TLS_SERVERS || tls_settings_check(view, server, tls_fault, &faults);
+}
+
 static bool entry_open(struct generation *generation, struct entry *entry, struct slice common,
 	struct config_report *report)
 {
@@ -150,6 +173,10 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 	if (view && config->override_count && entry->id == SERVICE_SMTPD &&
 		!restrictions_check_config(view, restriction_fault,
 			&(struct restriction_faults){ .report = report, .entry = config })) {
+		config_free(&view);
+		goto out;
+	}
+	if (view && !tls_is_good(view, config, report)) {
 		config_free(&view);
 		goto out;
 	}

@@ -97,6 +97,15 @@ static bool ask_client(struct access *access)
 	       ask_network(access, slice_from(s->client.address));
 }
 
+/* The certificate, then its key: an entry for the key stays right when the certificate is renewed. */
+static bool ask_certificate(struct access *access)
+{
+	const struct session *s = access->check->session;
+
+	return s->secure && (ask(access, slice_from(s->tls.fingerprint), false) ||
+				    ask(access, slice_from(s->tls.key_fingerprint), false));
+}
+
 /* ---- What the value says ------------------------------------------------------------------------------------------- */
 
 static bool is_dsn(struct slice word)
@@ -228,7 +237,8 @@ enum check_result check_access(
 	struct check *check, const struct restriction *restriction, struct slice argument)
 {
 	struct access access = { .check = check, .restriction = restriction, .tables = argument };
-	bool over = restriction->subject == ABOUT_CLIENT ? ask_client(&access)
+	bool over = restriction->subject == ABOUT_CLIENT        ? ask_client(&access)
+		    : restriction->subject == ABOUT_CERTIFICATE ? ask_certificate(&access)
 		    : restriction->subject == ABOUT_HELO
 			    ? ask_domain(&access, check_subject(check, restriction->subject), false)
 			    : ask_address(&access, check_subject(check, restriction->subject));
@@ -239,4 +249,19 @@ enum check_result check_access(
 		return check_refuse(check, CHECK_TEMPORARY, "451 4.3.0", restriction->subject,
 			"Temporary lookup failure");
 	return act(&access);
+}
+
+enum check_result check_relay_certificate(
+	struct check *check, const struct restriction *restriction, struct slice argument)
+{
+	struct access access = { .check = check,
+		.restriction = restriction,
+		.tables = slice_from(check->session->settings->relay_clientcerts) };
+
+	if (!access.tables.length || !ask_certificate(&access))
+		return CHECK_DUNNO;
+	if (access.status == DIRECTORY_FOUND)
+		return CHECK_OK;
+	return check_refuse(check, CHECK_TEMPORARY, "451 4.3.0", restriction->subject,
+		"Temporary lookup failure");
 }

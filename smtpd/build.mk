@@ -10,5 +10,6 @@ smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_run.c smtpd/session_
 test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_content_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_restrictions_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+test_smtpd_tls_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 fuzz_smtp_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 fuzz_bdat_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c

@@ -38,6 +38,10 @@ enum { RESTRICTION_SLEEP_MOST = 60 /* seconds */ };
 	R(reject_multi_recipient_bounce, ARGUMENT_NONE, reject_multi_recipient_bounce, \
 		ABOUT_SENDER) \
 	R(reject_plaintext_session, ARGUMENT_NONE, reject_plaintext_session, ABOUT_CLIENT) \
+	R(permit_tls_clientcerts, ARGUMENT_NONE, check_relay_certificate, ABOUT_CERTIFICATE) \
+	R(permit_tls_all_clientcerts, ARGUMENT_NONE, permit_tls_all_clientcerts, \
+		ABOUT_CERTIFICATE) \
+	R(check_ccert_access, ARGUMENT_TABLE, check_access, ABOUT_CERTIFICATE) \
 	R(check_client_access, ARGUMENT_TABLE, check_access, ABOUT_CLIENT) \
 	R(check_helo_access, ARGUMENT_TABLE, check_access, ABOUT_HELO) \
 	R(check_sender_access, ARGUMENT_TABLE, check_access, ABOUT_SENDER) \

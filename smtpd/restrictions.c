@@ -10,7 +10,8 @@
 
 /* How a refusal calls what it is about. */
 static const char *const SUBJECT_NAMES[SUBJECTS] = { "Client host", "Helo command",
-	"Sender address", "Recipient address", "Data command", "End-of-data" };
+	"Sender address", "Recipient address", "Data command", "End-of-data",
+	"Client certificate" };
 
 /* What the plain "reject" of a list is about. */
 static const enum subject STAGE_SUBJECTS[STAGES] = { ABOUT_CLIENT, ABOUT_HELO, ABOUT_SENDER,
@@ -27,6 +28,7 @@ struct slice check_subject(const struct check *check, enum subject subject)
 
 	switch (subject) {
 	case ABOUT_CLIENT:
+	case ABOUT_CERTIFICATE:
 		return slice_from(s->name);
 	case ABOUT_HELO:
 		return slice_from(s->helo);
@@ -130,8 +132,15 @@ RESTRICTION(permit_sasl_authenticated)
 	return CHECK_DUNNO;
 }
 
+RESTRICTION(permit_tls_all_clientcerts)
+{
+	return check->session->secure && check->session->tls.trusted ? CHECK_OK : CHECK_DUNNO;
+}
+
 RESTRICTION(reject_plaintext_session)
 {
+	if (check->session->secure)
+		return CHECK_DUNNO;
 	return check_refuse_coded(check, CODE_PLAINTEXT, "7.1", STAGE_SUBJECTS[check->stage],
 		SLICE("Session encryption is required"));
 }

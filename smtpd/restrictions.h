@@ -38,6 +38,7 @@ enum subject {
 	ABOUT_RECIPIENT,
 	ABOUT_DATA,
 	ABOUT_END_OF_DATA,
+	ABOUT_CERTIFICATE,
 	SUBJECTS
 };
 
@@ -81,6 +82,9 @@ enum check_result check_list(struct check *check, struct slice list);
 /* Ask directoryd about the recipient, once. */
 void check_ask(struct check *check);
 enum check_result check_access(
+	struct check *check, const struct restriction *restriction, struct slice argument);
+/* permit_tls_clientcerts: yes when the client's certificate, or its key, stands in relay_clientcerts. */
+enum check_result check_relay_certificate(
 	struct check *check, const struct restriction *restriction, struct slice argument);
 
 /* --- actions.c --- */

@@ -201,6 +201,9 @@ static bool hand_to_tls(struct session_sockets *sockets, struct message *accept,
 {
 	int fd;
 
+	/* Its new owner waits for nothing, and the mode is the connection's, not the descriptor's. */
+	if (fcntl(sockets->client, F_SETFL, O_NONBLOCK) < 0)
+		return false;
 	accept->fd_count = 1;
 	accept->fds[0] = sockets->client;
 	if (!channel_sync_send(sockets->peers[TO_TLS], accept, deadline))
@@ -220,7 +223,7 @@ static bool hand_to_tls(struct session_sockets *sockets, struct message *accept,
 	} while (ready->tls_ready.serial != accept->tls_accept.serial);
 	if (fd >= 0) {
 		close(sockets->client);
-		sockets->client = fd;
+		session_sockets_take_client(sockets, fd);
 	} else {
 		ready->tls_ready.status = TLS_FAILED;
 	}

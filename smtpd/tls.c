@@ -102,13 +102,28 @@ enum command_result command_starttls(struct session *s, struct slice argument)
 	return session_start_tls(s) ? COMMAND_GOOD : COMMAND_ERROR;
 }
 
+/* A name as it may stand in a comment in quotes. */
+static const char *quotable(char *text, size_t size, const char *name)
+{
+	printable_copy(slice_from(name), text, size);
+	for (char *c = text; *c; c++) {
+		if (strchr("()\\\"", *c) || (unsigned char)*c > 126)
+			*c = '?';
+	}
+	return text;
+}
+
 static const char *certificate_words(const struct session *s, char *text, size_t size)
 {
 	const struct tls_info *tls = &s->tls;
 
+	char subject[200], issuer[200];
+
 	if (tls->subject[0])
-		snprintf(text, size, "(Client CN \"%.200s\", Issuer \"%.200s\" (%s))", tls->subject,
-			tls->issuer, tls->trusted ? "verified OK" : "not verified");
+		snprintf(text, size, "(Client CN \"%s\", Issuer \"%s\" (%s))",
+			quotable(subject, sizeof(subject), tls->subject),
+			quotable(issuer, sizeof(issuer), tls->issuer),
+			tls->trusted ? "verified OK" : "not verified");
 	else if (s->settings->tls.client_certificate == TLS_CERTIFICATE_NONE)
 		snprintf(text, size, "(No client certificate requested)");
 	else

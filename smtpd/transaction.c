@@ -114,14 +114,19 @@ static bool send_begin(struct session *s)
 	const struct transaction *t = &s->transaction;
 	ptrdiff_t bracket = slice_find(slice_from(s->name), '[');
 	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
-	char origin[sizeof(s->name) + 16];
+	char origin[sizeof(s->name) + 16], protocol[16], tls[1024];
 
+	/* RFC 3848: with TLS the name ends in S. */
+	snprintf(protocol, sizeof(protocol), "%s%s", protocol_name(s),
+		s->secure && s->esmtp ? "S" : "");
+	session_tls_trace(s, tls, sizeof(tls));
 	*begin = (struct message_cleanup_begin){ .serial = s->transaction.serial = ++s->serial,
 		.sender = slice_from(t->sender_given),
 		.flags = (t->eight_bit ? CLEANUP_8BIT : 0) | (t->utf8 ? CLEANUP_SMTPUTF8 : 0) |
 			 (is_local_client(s) ? CLEANUP_LOCAL : 0),
 		.envid = slice_from(""),
-		.protocol = slice_from(protocol_name(s)),
+		.protocol = slice_from(protocol),
+		.tls = slice_from(tls),
 		.client_name = slice_head(slice_from(s->name), (size_t)bracket),
 		.client_address = slice_from(s->client.address),
 		.helo = slice_from(s->helo),

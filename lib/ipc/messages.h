@@ -141,7 +141,8 @@ enum {
 	F(I64, size_hint, 0) \
 	F(TEXT, origin, 700) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
 	F(U32, pid, 0) /* the sender's, for that line */ \
-	F(TEXT, prepend, MAX_PREPEND) /* header lines, each with its LF, to go before Received: */
+	F(TEXT, prepend, MAX_PREPEND) /* header lines, each with its LF, to go before Received: */ \
+	F(TEXT, tls, 1024) /* comments for Received: about the client's TLS, "(using TLSv1.3 ...)", separated by LF; may be empty */
 #define FIELDS_CLEANUP_RECIPIENT(F) \
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, orcpt, 640) F(U8, notify, 0)
 /* Content in order, line ends as LF, dot-stuffing and CR removed, as the client gave it: cleanup itself writes the Received:

@@ -73,6 +73,7 @@ static void cleanup_takes(struct world *w, const struct message *m)
 		copy(m->cleanup_begin.helo, w->helo, sizeof(w->helo));
 		copy(m->cleanup_begin.origin, w->origin, sizeof(w->origin));
 		copy(m->cleanup_begin.prepend, w->prepend, sizeof(w->prepend));
+		copy(m->cleanup_begin.tls, w->tls, sizeof(w->tls));
 		buffer_clear(&w->content);
 		break;
 	case MESSAGE_CLEANUP_RECIPIENT:
@@ -237,6 +238,46 @@ static bool world_renew(void *context, enum session_peer peer, int64_t deadline)
 	return true;
 }
 
+static bool world_reach_tls(void *context, int64_t deadline)
+{
+	struct world *w = context;
+
+	return !w->tls_dead;
+}
+
+/* tlsd: what is left of the input was sent behind the plaintext, and is what the client says under TLS. */
+static bool world_start_tls(
+	void *context, struct message *accept, struct message *ready, int64_t deadline)
+{
+	struct world *w = context;
+	const struct message_tls_accept *a = &accept->tls_accept;
+
+	must(!w->tls_dead, "a handshake without tlsd");
+	must(w->session.output_length == 0, "a handshake with replies unsent");
+	must(!input_pending(&w->session), "plaintext goes over into TLS");
+	must(slice_equal(a->service, SLICE("smtp")), "a handshake for another service");
+	must(slice_equal(a->certificates, buffer_slice(&w->settings.tls.certificates)),
+		"a handshake with other certificates");
+	w->handshakes++;
+	*ready = (struct message){ .type = MESSAGE_TLS_READY };
+	ready->tls_ready = (struct message_tls_ready){ .serial = a->serial,
+		.status = w->tls_fails ? TLS_FAILED : TLS_OK,
+		.reason = slice_from(w->tls_fails ? w->tls_fails : ""),
+		.protocol = SLICE("TLSv1.3"),
+		.cipher = SLICE("TLS_AES_256_GCM_SHA384"),
+		.bits = 256,
+		.algorithm_bits = 256,
+		.trusted = w->tls_trusted,
+		.subject = slice_from(w->tls_subject ? w->tls_subject : ""),
+		.issuer = slice_from(w->tls_subject ? "Test CA" : ""),
+		.fingerprint = slice_from(w->tls_subject ? "AA:01" : ""),
+		.key_fingerprint = slice_from(w->tls_subject ? "BB:02" : ""),
+		.sni = SLICE(""),
+		.alpn = SLICE(""),
+		.seal = SLICE("sealed") };
+	return true;
+}
+
 static int64_t world_now(void *context)
 {
 	return ((struct world *)context)->now;
@@ -252,7 +293,7 @@ static void world_sleep(void *context, int64_t milliseconds)
 }
 
 static const struct session_io WORLD_IO = { world_read, world_write, world_send_peer, world_receive,
-	world_renew, world_now, world_sleep };
+	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep };
 
 static const char *no_class(void *context, const char *name)
 {
@@ -298,10 +339,24 @@ void world_open(struct world *w)
 			[CODE_MULTI_RECIPIENT_BOUNCE] = 550,
 			[CODE_PLAINTEXT] = 450,
 			[CODE_RELAY] = 554 },
+		.relay_clientcerts = "",
+		.tls = { .service = "smtp",
+			.alpn = "",
+			.protocols = "",
+			.options = "",
+			.timeout = 300000 },
 		.delay_reject = true,
 		.reject_unlisted = true };
 	for (unsigned i = 0; i <= DOMAIN_OTHER; i++)
 		w->settings.unknown_code[i] = 550;
+}
+
+void world_has_tls(struct world *w, enum tls_level level)
+{
+	w->settings.tls.level = level;
+	must(buffer_add_text(&w->settings.tls.certificates, "chain /etc/tls/server.pem\n"),
+		"out of memory");
+	w->settings.keywords |= EHLO_STARTTLS;
 }
 
 void world_connect(struct world *w, const char *address)
@@ -320,6 +375,7 @@ void world_close(struct world *w)
 {
 	if (w->session.settings)
 		session_free(&w->session);
+	tls_settings_free(&w->settings.tls);
 	buffer_free(&w->in);
 	buffer_free(&w->out);
 	buffer_free(&w->content);

@@ -31,7 +31,7 @@ struct world {
 	unsigned recipients, begins, failed, delivered;
 	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513], origin[701],
 		last_recipient[MAX_ADDRESS + 1], prepend[MAX_PREPEND + 1],
-		redirect[MAX_ADDRESS + 1];
+		redirect[MAX_ADDRESS + 1], tls[1025];
 	bool held;
 	uint8_t last_notify;
 	uint32_t flags;
@@ -47,6 +47,12 @@ struct world {
 	const struct world_entry *entries; /* what lookups find; key NULL ends */
 	unsigned lookups;
 
+	/* tlsd */
+	bool tls_dead, tls_trusted;
+	const char *tls_fails; /* why handshakes fail */
+	const char *tls_subject; /* of the client's certificate; NULL: it has none */
+	unsigned handshakes;
+
 	/* when a peer is dead */
 	bool can_renew;
 	unsigned renewals;
@@ -58,6 +64,8 @@ struct world {
 
 void world_open(struct world *world);
 /* Settings may be changed between world_open and this. */
+/* A certificate is there; before world_connect. */
+void world_has_tls(struct world *world, enum tls_level level);
 void world_connect(struct world *world, const char *address);
 void world_close(struct world *world);
 /* Give input and serve commands until all of it is used or the session ends. Returns the replies since the last call. */
