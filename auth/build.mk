@@ -1,7 +1,7 @@
 # authd.
 # What is stored of passwords; the commands need it, too.
 SCHEMES := $(wildcard auth/scheme*.c)
-CREDENTIALS := auth/credentials.c auth/app_passwords.c auth/cache.c $(SCHEMES)
+CREDENTIALS := auth/credentials.c auth/credentials_batch.c auth/app_passwords.c auth/cache.c $(SCHEMES)
 CREDENTIALS_LIBS := -lcrypto -largon2
 test_scheme_SOURCES := $(SCHEMES)
 test_scheme_LIBS := $(CREDENTIALS_LIBS)

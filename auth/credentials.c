@@ -25,6 +25,8 @@ static const char *const QUERIES[QUERY_COUNT] = {
 		      " ON CONFLICT (login) DO UPDATE SET hash = ?2, changed = ?3",
 	[QUERY_ENABLE] = "UPDATE credentials SET enabled = ?2, changed = ?3 WHERE login = ?1",
 	[QUERY_DELETE] = "DELETE FROM credentials WHERE login = ?1",
+	[QUERY_RENAME] = "UPDATE credentials SET login = ?2, changed = ?3 WHERE login = ?1",
+	[QUERY_RENAME_APPS] = "UPDATE app_passwords SET login = ?2 WHERE login = ?1",
 	/* Not over what was set meanwhile. */
 	[QUERY_UPGRADE] =
 		"UPDATE credentials SET hash = ?2, changed = ?3 WHERE login = ?1 AND hash = ?4",
@@ -109,7 +111,7 @@ bool credentials_fold(struct slice login, char text[CREDENTIALS_MAX_LOGIN + 1])
 }
 
 static bool run_change(struct credentials *credentials, enum credentials_query query,
-	const char *login, const char *hash, bool enabled, char *error, size_t error_size)
+	const char *login, const char *value, bool enabled, char *error, size_t error_size)
 {
 	sqlite3_stmt *statement = credentials->query[query];
 	char name[CREDENTIALS_MAX_LOGIN + 1];
@@ -120,11 +122,11 @@ static bool run_change(struct credentials *credentials, enum credentials_query q
 		return false;
 	}
 	database_bind(statement, 1, slice_from(name));
-	if (query == QUERY_SET)
-		database_bind(statement, 2, slice_from(hash));
+	if (value)
+		database_bind(statement, 2, slice_from(value));
 	else if (query == QUERY_ENABLE)
 		sqlite3_bind_int(statement, 2, enabled);
-	if (query == QUERY_SET || query == QUERY_ENABLE)
+	if (query == QUERY_SET || query == QUERY_ENABLE || query == QUERY_RENAME)
 		sqlite3_bind_int64(statement, 3, os_now() / 1000000);
 	result = sqlite3_step(statement);
 	database_reset(statement);
@@ -170,18 +172,23 @@ bool credentials_set(struct credentials *credentials, const char *login, struct 
 	return run_change(credentials, QUERY_SET, login, hash, true, error, error_size);
 }
 
+bool credentials_check_hash(
+	struct credentials *credentials, const char *hash, char *error, size_t error_size)
+{
+	if (strlen(hash) >= CREDENTIALS_MAX_HASH) {
+		snprintf(error, error_size, "the hash is too long");
+		return false;
+	}
+	return schemes_known(credentials->schemes, slice_from(hash), error, error_size);
+}
+
 bool credentials_set_hash(struct credentials *credentials, const char *login, const char *hash,
 	char *error, size_t error_size)
 {
 	if (slice_starts_nocase(slice_from(hash), SLICE("{CRYPT}")))
 		hash += strlen("{CRYPT}");
-	if (strlen(hash) >= CREDENTIALS_MAX_HASH) {
-		snprintf(error, error_size, "the hash is too long");
-		return false;
-	}
-	if (!schemes_known(credentials->schemes, slice_from(hash), error, error_size))
-		return false;
-	return run_change(credentials, QUERY_SET, login, hash, true, error, error_size);
+	return credentials_check_hash(credentials, hash, error, error_size) &&
+	       run_change(credentials, QUERY_SET, login, hash, true, error, error_size);
 }
 
 bool credentials_enable(struct credentials *credentials, const char *login, bool enabled,
@@ -197,16 +204,32 @@ bool credentials_delete(
 	char ignored[200];
 	bool had_apps;
 
-	if (!database_run(credentials->db, "BEGIN IMMEDIATE", error, error_size))
+	/* A savepoint: it may be a part of a larger change. */
+	if (!database_run(credentials->db, "SAVEPOINT removal", error, error_size))
 		return false;
 	had_apps = run_change(
 		credentials, QUERY_APP_DELETE_ALL, login, NULL, false, ignored, sizeof(ignored));
 	if ((run_change(credentials, QUERY_DELETE, login, NULL, false, error, error_size) ||
 		    had_apps) &&
-		database_run(credentials->db, "COMMIT", error, error_size))
+		database_run(credentials->db, "RELEASE removal", error, error_size))
 		return true;
-	(void)!database_run(credentials->db, "ROLLBACK", ignored, sizeof(ignored));
+	(void)!database_run(credentials->db, "ROLLBACK TO removal", ignored, sizeof(ignored));
+	(void)!database_run(credentials->db, "RELEASE removal", ignored, sizeof(ignored));
 	return false;
+}
+
+bool credentials_rename(struct credentials *credentials, const char *login, const char *new_login,
+	char *error, size_t error_size)
+{
+	char name[CREDENTIALS_MAX_LOGIN + 1], ignored[200];
+
+	if (!credentials_fold(slice_from(new_login), name)) {
+		snprintf(error, error_size, "not a login name: %.100s", new_login);
+		return false;
+	}
+	(void)!run_change(credentials, QUERY_RENAME_APPS, login, name, false, ignored,
+		sizeof(ignored));
+	return run_change(credentials, QUERY_RENAME, login, name, false, error, error_size);
 }
 
 enum credentials_status credentials_read(

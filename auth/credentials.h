@@ -44,11 +44,17 @@ MUST_CHECK bool credentials_set(struct credentials *credentials, const char *log
 /* A hash made elsewhere, as it stands in /etc/shadow or with Dovecot's {SCHEME}; a "{CRYPT}" prefix is dropped. */
 MUST_CHECK bool credentials_set_hash(struct credentials *credentials, const char *login,
 	const char *hash, char *error, size_t error_size);
+/* Does it have the form of one, so that this would be accepted? Told in microseconds: many are brought over at once. */
+MUST_CHECK bool credentials_check_hash(
+	struct credentials *credentials, const char *hash, char *error, size_t error_size);
 MUST_CHECK bool credentials_enable(struct credentials *credentials, const char *login, bool enabled,
 	char *error, size_t error_size);
 /* With its application passwords. */
 MUST_CHECK bool credentials_delete(
 	struct credentials *credentials, const char *login, char *error, size_t error_size);
+/* With its application passwords, within a transaction of the caller's (credentials_batch.h). False when there is no such login. */
+MUST_CHECK bool credentials_rename(struct credentials *credentials, const char *login,
+	const char *new_login, char *error, size_t error_size);
 /* Is there a password for this login? CREDENTIALS_GOOD or CREDENTIALS_BAD. */
 MUST_CHECK enum credentials_status credentials_exists(
 	struct credentials *credentials, const char *login);

@@ -285,6 +285,7 @@ bool schemes_known(struct schemes *schemes, struct slice stored, char *error, si
 {
 	struct verifier verifier;
 	unsigned count = 0;
+	bool silent;
 
 	while (next_verifier(&stored, &verifier)) {
 		count++;
@@ -298,8 +299,11 @@ bool schemes_known(struct schemes *schemes, struct slice stored, char *error, si
 				verifier.scheme->name);
 			return false;
 		}
-		if (verifier.scheme->verify &&
-			verifier.scheme->verify(schemes, &verifier, SLICE("x")) == SCHEME_SILENT) {
+		schemes->form_only = true;
+		silent = verifier.scheme->verify &&
+			 verifier.scheme->verify(schemes, &verifier, SLICE("x")) == SCHEME_SILENT;
+		schemes->form_only = false;
+		if (silent) {
 			snprintf(error, error_size, "not a hash of the scheme {%s}",
 				verifier.scheme->name);
 			return false;

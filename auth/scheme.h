@@ -62,7 +62,7 @@ MUST_CHECK bool schemes_hash(
 	struct schemes *schemes, struct slice password, int cost, char stored[SCHEME_MAX_STORED]);
 /* It is what schemes_make would make now, but for salts and costs. */
 bool schemes_current(struct slice stored);
-/* Each verifier is of a scheme that counts and has its form; false with `error` filled. */
+/* Each verifier is of a scheme that counts and has its form: nothing is computed, lists of many are checked. False with `error` filled. */
 MUST_CHECK bool schemes_known(
 	struct schemes *schemes, struct slice stored, char *error, size_t error_size);
 /* Passwords and dummies hashed so far: tests look at this instead of the clock. */

@@ -38,6 +38,33 @@ bool scheme_crypt_new(
 	       scheme_crypt_hash(schemes, password, setting, hash);
 }
 
+/* How long the hash proper is, behind the last "$" of what begins so; crypt(3) knows whether the rest is a setting. */
+static bool crypt_form(const char *stored)
+{
+	static const struct {
+		const char *prefix;
+		size_t length;
+	} FORMS[] = {
+		{ "$y$", 43 }, { "$gy$", 43 }, { "$7$", 43 }, { "$2b$", 53 }, { "$2a$", 53 },
+		{ "$2y$", 53 }, { "$2x$", 53 }, { "$6$", 86 }, { "$5$", 43 }, { "$1$", 22 },
+		{ "$md5", 22 }, { "$sha1$", 28 }, { "$3$", 32 }, { "_", 20 }, { "", 13 },
+	};
+	int salt = crypt_checksalt(stored);
+	struct slice text = slice_from(stored), tail;
+	size_t i = 0;
+
+	while (!slice_starts(text, slice_from(FORMS[i].prefix)))
+		i++;
+	tail = slice_tail(text, (size_t)(slice_find_last(text, '$') + 1));
+	if (salt == CRYPT_SALT_INVALID || salt == CRYPT_SALT_METHOD_DISABLED ||
+		tail.length != FORMS[i].length)
+		return false;
+	for (i = 0; i < tail.length; i++)
+		if (!ascii_alnum(tail.data[i]) && !strchr("./_", tail.data[i]))
+			return false;
+	return true;
+}
+
 enum scheme_result scheme_crypt(
 	struct schemes *schemes, const struct verifier *verifier, struct slice password)
 {
@@ -46,6 +73,8 @@ enum scheme_result scheme_crypt(
 
 	if (!slice_to_string(verifier->value, stored, sizeof(stored)))
 		return SCHEME_SILENT;
+	if (schemes->form_only)
+		return crypt_form(stored) ? SCHEME_WRONG : SCHEME_SILENT;
 	errno = 0;
 	if (!scheme_crypt_hash(schemes, password, stored, computed))
 		return errno == ENOMEM ? SCHEME_ERROR : SCHEME_SILENT;
@@ -66,6 +95,24 @@ static bool argon2_bounded(const char *encoded)
 	       lanes <= ARGON2_MOST_LANES;
 }
 
+/* Five parts, the last two in base64. */
+static bool argon2_form(const char *encoded)
+{
+	struct slice rest = slice_tail(slice_from(encoded), 1), part;
+	unsigned parts = 0;
+
+	while (slice_split(&rest, '$', &part)) {
+		if (++parts < 4)
+			continue;
+		for (size_t i = 0; i < part.length; i++)
+			if (!ascii_alnum(part.data[i]) && part.data[i] != '+' && part.data[i] != '/')
+				return false;
+		if (part.length < 4)
+			return false;
+	}
+	return parts == 5;
+}
+
 enum scheme_result scheme_argon2(
 	struct schemes *schemes, const struct verifier *verifier, struct slice password)
 {
@@ -80,6 +127,8 @@ enum scheme_result scheme_argon2(
 		type = Argon2_i;
 	else
 		return SCHEME_SILENT;
+	if (schemes->form_only)
+		return argon2_form(stored) ? SCHEME_WRONG : SCHEME_SILENT;
 	switch (argon2_verify(stored, password.data ? password.data : "", password.length, type)) {
 	case ARGON2_OK:
 		return SCHEME_FITS;

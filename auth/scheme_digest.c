@@ -47,6 +47,8 @@ enum scheme_result scheme_pbkdf2(
 		!slice_to_u64(rounds, PBKDF2_MOST_ROUNDS, &count) || count == 0 ||
 		scheme_decode(hex, ENCODING_HEX, stored, sizeof(stored)) != sizeof(stored))
 		return SCHEME_SILENT;
+	if (schemes->form_only)
+		return SCHEME_WRONG;
 	if (!PKCS5_PBKDF2_HMAC(password.data ? password.data : "", (int)password.length,
 		    (const unsigned char *)salt.data, (int)salt.length, (int)count, EVP_sha1(),
 		    sizeof(computed), computed))

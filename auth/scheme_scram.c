@@ -78,6 +78,8 @@ enum scheme_result scheme_scram(
 
 	if (!read_keys(verifier->value, digest_of(name), &keys))
 		return SCHEME_SILENT;
+	if (schemes->form_only)
+		return SCHEME_WRONG;
 	computed = keys;
 	if (scram_derive(name, password, &computed))
 		result = scheme_equal(keys.stored_key, computed.stored_key, keys.digest_length)

@@ -41,6 +41,8 @@ static const char *const QUERIES[QUERY_COUNT] = {
 	[QUERY_ADD_MAILBOX] = "INSERT INTO mailboxes (address, domain, path, quota, created)"
 			      " VALUES (?1, ?2, ?3, ?5, ?4)",
 	[QUERY_DELETE_MAILBOX] = "DELETE FROM mailboxes WHERE address = ?1",
+	[QUERY_RENAME_MAILBOX] = "UPDATE mailboxes SET address = ?3, domain = ?2 WHERE address = ?1",
+	[QUERY_PATH] = "SELECT 1 FROM mailboxes WHERE path = ?1",
 	[QUERY_SET_QUOTA] = "UPDATE mailboxes SET quota = ?5 WHERE address = ?1",
 	[QUERY_ENABLE] = "UPDATE mailboxes SET enabled = ?5 WHERE address = ?1",
 	[QUERY_ADD_ALIAS] = "INSERT INTO aliases (address, domain, destination, created) VALUES "
@@ -222,18 +224,60 @@ bool accounts_delete_domain(
 		       error, error_size);
 }
 
+/* "domain/user"; where that belongs to a mailbox that was renamed, "domain/user.2" and so on. */
+static bool choose_path(struct accounts *accounts, const char *address,
+	char path[ACCOUNTS_MAX_ADDRESS + 2], char *error, size_t error_size)
+{
+	enum { TRIES = 1000 };
+	sqlite3_stmt *statement = accounts->query[QUERY_PATH];
+	const char *domain = strrchr(address, '@') + 1;
+	int user = (int)(domain - 1 - address), result = SQLITE_ROW, length = 0;
+
+	for (int i = 1; result == SQLITE_ROW && i <= TRIES; i++) {
+		length = snprintf(path, ACCOUNTS_MAX_ADDRESS + 2,
+			i == 1 ? "%s/%.*s" : "%s/%.*s.%d", domain, user, address, i);
+		if (length >= ACCOUNTS_MAX_ADDRESS + 2)
+			break;
+		database_bind(statement, 1, slice_from(path));
+		result = sqlite3_step(statement);
+		database_reset(statement);
+	}
+	if (result == SQLITE_DONE && length < ACCOUNTS_MAX_ADDRESS + 2)
+		return true;
+	snprintf(error, error_size, "no folder for mailbox %s: %s", address,
+		result == SQLITE_ROW ? "all names are taken" : sqlite3_errmsg(accounts->db));
+	return false;
+}
+
 bool accounts_add_mailbox(
 	struct accounts *accounts, const char *text, int64_t quota, char *error, size_t error_size)
 {
 	char address[ACCOUNTS_MAX_ADDRESS + 1], path[ACCOUNTS_MAX_ADDRESS + 2];
 	struct change change = { .key = address, .value = path, .number = quota };
 
-	if (!accounts_check_address(text, false, address, error, error_size))
+	if (!accounts_check_address(text, false, address, error, error_size) ||
+		!choose_path(accounts, address, path, error, error_size))
 		return false;
 	change.domain = strrchr(address, '@') + 1;
-	snprintf(path, sizeof(path), "%s/%.*s", change.domain, (int)(change.domain - 1 - address),
-		address);
 	return run_change(accounts, QUERY_ADD_MAILBOX, &change, "mailbox", error, error_size);
+}
+
+bool accounts_rename_mailbox(struct accounts *accounts, const char *text, const char *new_text,
+	char *error, size_t error_size)
+{
+	char address[ACCOUNTS_MAX_ADDRESS + 1], new_address[ACCOUNTS_MAX_ADDRESS + 1];
+	struct change change = { .key = address, .value = new_address };
+	struct accounts_mailbox mailbox;
+
+	if (!accounts_check_address(text, false, address, error, error_size) ||
+		!accounts_check_address(new_text, false, new_address, error, error_size))
+		return false;
+	if (accounts_mailbox(accounts, slice_from(new_address), &mailbox) == ACCOUNTS_FOUND) {
+		snprintf(error, error_size, "mailbox %s is there already", new_address);
+		return false;
+	}
+	change.domain = strrchr(new_address, '@') + 1;
+	return run_change(accounts, QUERY_RENAME_MAILBOX, &change, "mailbox", error, error_size);
 }
 
 static bool change_mailbox(struct accounts *accounts, enum accounts_query query, const char *text,

@@ -63,6 +63,24 @@ MUST_CHECK bool accounts_add_alias(struct accounts *accounts, const char *addres
 MUST_CHECK bool accounts_delete_alias(struct accounts *accounts, const char *address,
 	const char *destination, char *error, size_t error_size);
 
+/* The mailbox under another address; the mail stays where it is. */
+MUST_CHECK bool accounts_rename_mailbox(struct accounts *accounts, const char *address,
+	const char *new_address, char *error, size_t error_size);
+
+/*
+ * Changes between a begin and its commit are durable, and seen by others, together. A change that is refused in between undoes only
+ * itself. With `batch` the decision that this named change counts is written with it, to be found after a crash and forgotten
+ * when the other database has followed. A commit that fails rolls back.
+ */
+MUST_CHECK bool accounts_begin(struct accounts *accounts, char *error, size_t error_size);
+MUST_CHECK bool accounts_commit(
+	struct accounts *accounts, const char *batch, char *error, size_t error_size);
+void accounts_rollback(struct accounts *accounts);
+MUST_CHECK bool accounts_decided(struct accounts *accounts, const char *batch, bool *decided,
+	char *error, size_t error_size);
+MUST_CHECK bool accounts_forget_decision(
+	struct accounts *accounts, const char *batch, char *error, size_t error_size);
+
 /*
  * Questions; keys in lower case. Any failure of the database is ACCOUNTS_ERROR, and so is every answer when `accounts` is NULL:
  * there is no database just now.

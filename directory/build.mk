@@ -1,5 +1,5 @@
 # directoryd. accounts.db is written by the commands, too.
-ACCOUNTS := directory/accounts.c directory/accounts_list.c
+ACCOUNTS := directory/accounts.c directory/accounts_list.c directory/accounts_batch.c
 ANSWER := directory/answer.c directory/classify.c directory/expand.c directory/resolve.c directory/names.c directory/away.c $(ACCOUNTS)
 PROGRAMS += directoryd
 directoryd_SOURCES := directory/directoryd.c $(ANSWER)
@@ -8,4 +8,6 @@ postern_LIBS += $(CREDENTIALS_LIBS)
 test_accounts_SOURCES := $(ACCOUNTS)
 test_credentials_SOURCES := $(CREDENTIALS)
 test_credentials_LIBS := $(CREDENTIALS_LIBS)
+test_joint_SOURCES := cli/joint.c $(ACCOUNTS) $(CREDENTIALS)
+test_joint_LIBS := $(CREDENTIALS_LIBS)
 test_answer_SOURCES := $(ANSWER)
