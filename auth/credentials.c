@@ -227,8 +227,8 @@ bool credentials_rename(struct credentials *credentials, const char *login, cons
 		snprintf(error, error_size, "not a login name: %.100s", new_login);
 		return false;
 	}
-	(void)!run_change(credentials, QUERY_RENAME_APPS, login, name, false, ignored,
-		sizeof(ignored));
+	(void)!run_change(
+		credentials, QUERY_RENAME_APPS, login, name, false, ignored, sizeof(ignored));
 	return run_change(credentials, QUERY_RENAME, login, name, false, error, error_size);
 }
 

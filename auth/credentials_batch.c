@@ -126,11 +126,11 @@ static bool apply(
 		(void)!credentials_enable(credentials, login, false, ignored, sizeof(ignored));
 		return true;
 	case CREDENTIALS_DELETE:
-		(void)!credentials_delete(credentials, login, ignored, sizeof(ignored));
-		return true;
+		return credentials_delete(credentials, login, error, error_size) ||
+		       credentials_read(credentials, slice_from(login), value) ==
+			       CREDENTIALS_UNKNOWN;
 	case CREDENTIALS_RENAME:
-		return !credentials_rename(
-			       credentials, login, value, ignored, sizeof(ignored)) ||
+		return !credentials_rename(credentials, login, value, ignored, sizeof(ignored)) ||
 		       open_login(credentials, value, enabled, error, error_size);
 	default:
 		snprintf(error, error_size, "a staged change is unknown");
@@ -170,8 +170,7 @@ static bool finish(struct credentials *credentials, const char *batch, bool deci
 	while (done && (result = sqlite3_step(rows)) == SQLITE_ROW)
 		done = (decided ? apply : take_back)(credentials, rows, error, error_size);
 	if (done && result != SQLITE_DONE) {
-		snprintf(error, error_size, "%s",
-			sqlite3_errmsg(credentials->db));
+		snprintf(error, error_size, "%s", sqlite3_errmsg(credentials->db));
 		done = false;
 	}
 	sqlite3_finalize(rows);
@@ -199,11 +198,12 @@ bool credentials_batch_next(struct credentials *credentials, char batch[CREDENTI
 
 	batch[0] = '\0';
 	if (!database_run(db, SCHEMA, error, error_size) ||
-		!(row = database_prepare(db, "SELECT batch FROM staged LIMIT 1", error, error_size)))
+		!(row = database_prepare(
+			  db, "SELECT batch FROM staged LIMIT 1", error, error_size)))
 		return false;
 	result = sqlite3_step(row);
-	if (result == SQLITE_ROW && !slice_to_string(database_column(row, 0), batch,
-					    CREDENTIALS_BATCH_NAME + 1))
+	if (result == SQLITE_ROW &&
+		!slice_to_string(database_column(row, 0), batch, CREDENTIALS_BATCH_NAME + 1))
 		result = SQLITE_ERROR;
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		snprintf(error, error_size, "%s", sqlite3_errmsg(db));

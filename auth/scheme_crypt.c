@@ -45,9 +45,21 @@ static bool crypt_form(const char *stored)
 		const char *prefix;
 		size_t length;
 	} FORMS[] = {
-		{ "$y$", 43 }, { "$gy$", 43 }, { "$7$", 43 }, { "$2b$", 53 }, { "$2a$", 53 },
-		{ "$2y$", 53 }, { "$2x$", 53 }, { "$6$", 86 }, { "$5$", 43 }, { "$1$", 22 },
-		{ "$md5", 22 }, { "$sha1$", 28 }, { "$3$", 32 }, { "_", 20 }, { "", 13 },
+		{ "$y$", 43 },
+		{ "$gy$", 43 },
+		{ "$7$", 43 },
+		{ "$2b$", 53 },
+		{ "$2a$", 53 },
+		{ "$2y$", 53 },
+		{ "$2x$", 53 },
+		{ "$6$", 86 },
+		{ "$5$", 43 },
+		{ "$1$", 22 },
+		{ "$md5", 22 },
+		{ "$sha1$", 28 },
+		{ "$3$", 32 },
+		{ "_", 20 },
+		{ "", 13 },
 	};
 	int salt = crypt_checksalt(stored);
 	struct slice text = slice_from(stored), tail;
@@ -105,7 +117,8 @@ static bool argon2_form(const char *encoded)
 		if (++parts < 4)
 			continue;
 		for (size_t i = 0; i < part.length; i++)
-			if (!ascii_alnum(part.data[i]) && part.data[i] != '+' && part.data[i] != '/')
+			if (!ascii_alnum(part.data[i]) && part.data[i] != '+' &&
+				part.data[i] != '/')
 				return false;
 		if (part.length < 4)
 			return false;

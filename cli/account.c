@@ -1,123 +1,103 @@
 // SPDX-License-Identifier: ISC
-/* What postern domain, user and alias share. See account.h. */
+/* What postern domain, user and alias share: options, databases, one record after the other. See account.h. */
 #include "cli/account.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <termios.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/json.h"
+#include "cli/progress.h"
 #include "config/config.h"
 
-int account_refuse(const struct account_command *command, const char *error)
+enum { PURGE_MAX = RECORDS_MAX, COMMAND_WORDS = 32 };
+
+/* --- what is wrong --- */
+
+int account_refuse(struct account_command *command, const char *error)
 {
-	cli_complain(command->name, "%s", error);
+	const struct record *record = command->record;
+	struct buffer line = { 0 };
+
+	if (!record || !record->line) {
+		cli_complain(command->name, "%s", error);
+	} else if (command->options & OPTION_JSON) {
+		buffer_printf(&line, "{\"line\": %u", record->line);
+		if (record->file)
+			json_member(&line, ", ", "file", record->file);
+		json_member(&line, ", ", "error", error);
+		buffer_add_text(&line, "}");
+		if (buffer_text(&line))
+			puts(buffer_text(&line));
+	} else if (record->file) {
+		cli_complain(command->name, "%s:%u: %s", record->file, record->line, error);
+	} else {
+		cli_complain(command->name, "line %u: %s", record->line, error);
+	}
+	buffer_free(&line);
 	return EX_DATAERR;
 }
 
-bool account_quota(const struct account_command *command, const char *text, int64_t *quota)
+int account_fail(struct account_command *command, const char *error)
 {
-	char error[200];
+	command->broken = true;
+	command->record = NULL;
+	account_refuse(command, error);
+	return EX_TEMPFAIL;
+}
 
+bool account_quota(struct account_command *command, const char *text, int64_t *quota)
+{
+	char error[300];
+
+	*quota = 0;
+	if (!text)
+		return true;
 	if (parameter_parse(parameter_info(PARAM_virtual_mailbox_limit), slice_from(text), quota,
 		    error, sizeof(error)) &&
 		*quota >= 0)
 		return true;
-	cli_complain(command->name, "a quota is a number of bytes, as 500M or 2G: %s", text);
+	snprintf(error, sizeof(error), "a quota is a number of bytes, as 500M or 2G: %.100s", text);
+	account_refuse(command, error);
 	return false;
-}
-
-/* --- passwords --- */
-
-/* One line, without its end. False at the end of input, when it is too long, or holds NUL. */
-static bool read_line(char *text, size_t size)
-{
-	size_t length;
-
-	if (!fgets(text, (int)size, stdin))
-		return false;
-	length = strlen(text);
-	if (length == 0 || text[length - 1] != '\n')
-		return feof(stdin) && length > 0;
-	text[length - 1] = '\0';
-	return true;
-}
-
-static bool ask_unseen(const char *prompt, char *text, size_t size)
-{
-	struct termios before, unseen;
-	bool good;
-
-	fprintf(stderr, "%s", prompt);
-	if (tcgetattr(STDIN_FILENO, &before) < 0)
-		return false;
-	unseen = before;
-	unseen.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
-	good = read_line(text, size);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	fputc('\n', stderr);
-	return good;
-}
-
-bool account_password(
-	const struct account_command *command, char password[CREDENTIALS_MAX_PASSWORD + 2])
-{
-	char again[CREDENTIALS_MAX_PASSWORD + 2];
-	bool same;
-
-	if (!isatty(STDIN_FILENO)) {
-		if (read_line(password, sizeof(again)))
-			return true;
-		cli_complain(command->name, "no password on standard input, or it is too long");
-		return false;
-	}
-	if (!ask_unseen("Password: ", password, sizeof(again)) ||
-		!ask_unseen("Again: ", again, sizeof(again))) {
-		cli_complain(command->name, "no password");
-		return false;
-	}
-	same = strcmp(password, again) == 0;
-	explicit_bzero(again, sizeof(again));
-	if (!same)
-		cli_complain(command->name, "the two are not the same");
-	return same;
 }
 
 /* --- the databases --- */
 
-static bool open_files(
-	struct account_command *command, const struct config *config, bool credentials)
+static bool open_files(struct account_command *command, const struct config *config, bool changes)
 {
-	const char *data = config_text(config, PARAM_data_directory);
-	const struct scheme_settings settings = { .cost = (int)config_int(
-							  config, PARAM_password_hash_cost),
-		.iterations = (unsigned)config_int(config, PARAM_auth_scram_iterations),
-		.plain = config_bool(config, PARAM_auth_allow_plain_scheme) };
-	char path[PATH_MAX], error[400];
+	char path[PATH_MAX + 64], error[400];
 
-	if (snprintf(path, sizeof(path), "%s/directory/accounts.db", data) >= (int)sizeof(path)) {
-		cli_complain(command->name, "data_directory is too long");
+	if (!slice_to_string(slice_from(config_text(config, PARAM_data_directory)), command->data,
+		    sizeof(command->data)) ||
+		!slice_to_string(slice_from(config_text(config, PARAM_mail_directory)),
+			command->mail, sizeof(command->mail))) {
+		cli_complain(command->name, "data_directory or mail_directory is too long");
 		return false;
 	}
-	command->hash_cost = (int)config_int(config, PARAM_password_hash_cost);
+	command->schemes =
+		(struct scheme_settings){ .cost = (int)config_int(config, PARAM_password_hash_cost),
+			.iterations = (unsigned)config_int(config, PARAM_auth_scram_iterations),
+			.plain = config_bool(config, PARAM_auth_allow_plain_scheme) };
+	snprintf(path, sizeof(path), "%s/directory/accounts.db", command->data);
 	if (!accounts_open(path, false, &command->accounts, error, sizeof(error))) {
 		cli_complain(command->name, "%s", error);
 		return false;
 	}
-	snprintf(path, sizeof(path), "%s/auth/credentials.db", data);
-	if (credentials &&
-		!credentials_open(path, false, &command->credentials, error, sizeof(error))) {
+	snprintf(path, sizeof(path), "%s/auth/credentials.db", command->data);
+	if (!credentials_open(path, false, &command->credentials, error, sizeof(error)) ||
+		(changes && !joint_open(&command->joint, command->data, command->accounts,
+				    command->credentials, error, sizeof(error)))) {
 		cli_complain(command->name, "%s", error);
 		return false;
 	}
-	if (credentials)
-		credentials_settings(command->credentials, &settings);
+	credentials_settings(command->credentials, &command->schemes);
 	return true;
 }
 
-static bool open_instance(struct account_command *command, bool credentials)
+bool account_open(struct account_command *command, bool changes)
 {
 	static struct config_report report;
 	struct config_source *source = config_read(cli_folder(NULL), &report);
@@ -125,10 +105,13 @@ static bool open_instance(struct account_command *command, bool credentials)
 	struct config *config = NULL;
 	bool done = false;
 
+	command->joint.lock = -1;
+	records_init(&command->records);
+	command->purge = vector_of(sizeof(char *), PURGE_MAX);
 	if (source && config_snapshot(source, &snapshot, &report))
 		config = config_open(buffer_slice(&snapshot));
 	if (config)
-		done = open_files(command, config, credentials);
+		done = open_files(command, config, changes);
 	else
 		config_report_print(&report, command->name, false, stderr);
 	config_free(&config);
@@ -137,26 +120,62 @@ static bool open_instance(struct account_command *command, bool credentials)
 	return done;
 }
 
+void account_recover(const char *name, const struct config *config)
+{
+	struct account_command command = { .name = name, .joint.lock = -1 };
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/directory/accounts.db",
+		config_text(config, PARAM_data_directory));
+	records_init(&command.records);
+	/* An instance without accounts has nothing to finish. */
+	if (access(path, F_OK) == 0)
+		(void)!open_files(&command, config, true);
+	account_close(&command);
+}
+
+void account_close(struct account_command *command)
+{
+	joint_close(&command->joint);
+	accounts_close(&command->accounts);
+	credentials_close(&command->credentials);
+	for (size_t i = 0; i < command->purge.count; i++)
+		free(*(char **)vector_at(&command->purge, i));
+	vector_free(&command->purge);
+	records_free(&command->records);
+}
+
 /* --- the command line --- */
 
-static bool take_option(struct account_command *command, int argc, char **argv, int *i)
+struct command_line {
+	const char *words[COMMAND_WORDS];
+	unsigned count;
+	const char *quota, *hash;
+};
+
+static bool take_option(
+	struct account_command *command, struct command_line *line, int argc, char **argv, int *i)
 {
+	static const struct {
+		const char *name;
+		enum account_option option;
+	} FLAGS[] = { { "--json", OPTION_JSON }, { "--no-password", OPTION_NO_PASSWORD },
+		{ "--yes", OPTION_YES }, { "--purge-mail", OPTION_PURGE_MAIL },
+		{ "--keep-address", OPTION_KEEP_ADDRESS },
+		{ "--all-or-nothing", OPTION_ALL_OR_NOTHING } };
 	const char *option = argv[*i];
 
-	if (strcmp(option, "--json") == 0) {
-		command->json = true;
-		return true;
-	}
-	if (strcmp(option, "--no-password") == 0) {
-		command->no_password = true;
-		return true;
-	}
+	for (size_t f = 0; f < sizeof(FLAGS) / sizeof(FLAGS[0]); f++)
+		if (strcmp(option, FLAGS[f].name) == 0) {
+			command->options |= FLAGS[f].option;
+			return true;
+		}
 	if (*i + 1 >= argc)
 		return false;
 	if (strcmp(option, "--quota") == 0)
-		command->quota = argv[++*i];
+		line->quota = argv[++*i];
 	else if (strcmp(option, "--hash") == 0)
-		command->hash = argv[++*i];
+		line->hash = argv[++*i];
 	else if (strcmp(option, "--services") == 0)
 		command->services = argv[++*i];
 	else
@@ -164,49 +183,238 @@ static bool take_option(struct account_command *command, int argc, char **argv, 
 	return true;
 }
 
-/* The action that fits, or NULL. */
-static const struct account_action *parse(struct account_command *command, int argc, char **argv,
+/* The words behind the action; "-" alone stands for a list on standard input. */
+static bool parse(struct account_command *command, struct command_line *line, int argc, char **argv,
 	const struct account_action *actions)
 {
-	enum { WORDS = sizeof(command->words) / sizeof(command->words[0]) };
+	enum { WORDS = sizeof(line->words) / sizeof(line->words[0]) };
 
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
-			if (!take_option(command, argc, argv, &i))
-				return NULL;
-		} else if (command->word_count == WORDS) {
-			return NULL;
+			if (!take_option(command, line, argc, argv, &i))
+				return false;
+		} else if (line->count == WORDS) {
+			return false;
 		} else {
-			command->words[command->word_count++] = argv[i];
+			line->words[line->count++] = argv[i];
 		}
 	}
-	for (; command->word_count > 0 && actions->name; actions++)
-		if (strcmp(actions->name, command->words[0]) == 0 &&
-			command->word_count > actions->least &&
-			command->word_count <= actions->most + 1)
-			return actions;
-	return NULL;
+	if (line->count == 0)
+		return false;
+	while (actions->name && strcmp(actions->name, line->words[0]) != 0)
+		actions++;
+	command->action = actions;
+	command->list = line->count == 2 && strcmp(line->words[1], "-") == 0;
+	if (!actions->name)
+		return false;
+	return command->list ? (actions->flags & ACTION_CHANGES) != 0
+			     : line->count > actions->least && line->count <= actions->most + 1;
+}
+
+/* --- what to do --- */
+
+static bool one_record(struct account_command *command, const struct command_line *line)
+{
+	struct records *records = &command->records;
+	struct record *record = records_add(records, RECORD_WORDS, NULL, 0);
+	bool done = record != NULL;
+
+	for (unsigned i = 1; done && i < line->count; i++)
+		done = record_add_word(records, record, slice_from(line->words[i]));
+	if (done && line->quota)
+		done = (record->quota = arena_dup(&records->arena, slice_from(line->quota)));
+	if (done && line->hash)
+		done = (record->hash = arena_dup(&records->arena, slice_from(line->hash)));
+	if (!done)
+		cli_complain(command->name, "no memory");
+	return done;
+}
+
+/* What a record must have for the action, told when it does not. */
+static void check_record(struct account_command *command, struct record *record)
+{
+	const struct account_action *action = command->action;
+
+	command->record = record;
+	if (record->word_count < action->least ||
+		(record->word_count > action->most && action->most < COMMAND_WORDS - 1)) {
+		account_refuse(command, "not as many words as this needs");
+		record->bad = true;
+	} else if ((action->flags & ACTION_PASSWORD) && !record->hash && !record->password &&
+		   !(command->options & OPTION_NO_PASSWORD)) {
+		account_refuse(command, "no hash= and no password=");
+		record->bad = true;
+	}
+}
+
+static bool read_list(struct account_command *command)
+{
+	unsigned number = 0;
+	size_t capacity = 0;
+	char *line = NULL;
+	ssize_t length;
+	bool done = true;
+
+	while (done && (length = getline(&line, &capacity, stdin)) >= 0) {
+		struct record *record, nowhere = { .line = ++number };
+		const char *error = "the line is too long";
+
+		if (length <= RECORDS_MAX_LINE &&
+			records_read_line(&command->records, slice_of(line, (size_t)length), number,
+				&record, &error)) {
+			if (record)
+				check_record(command, record);
+			continue;
+		}
+		command->record = &nowhere;
+		account_refuse(command, error);
+		/* A record that stands for the line: it counts as refused. */
+		record = records_add(&command->records, RECORD_WORDS, NULL, number);
+		if (record)
+			record->bad = true;
+		done = record != NULL;
+	}
+	if (ferror(stdin)) {
+		cli_complain(command->name, "standard input: %s", strerror(errno));
+		done = false;
+	}
+	if (line)
+		explicit_bzero(line, capacity);
+	free(line);
+	return done;
+}
+
+static bool agreed(struct account_command *command)
+{
+	char answer[16];
+
+	if (!(command->action->flags & ACTION_ASKS) || (command->options & OPTION_YES) ||
+		command->list || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return true;
+	fprintf(stderr, "%s %s %s%s? [y/N] ", command->action->name, command->name,
+		records_at(&command->records, 0)->words[0],
+		command->options & OPTION_PURGE_MAIL ? " and its mail, for ever" : "");
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* The password of the command line's record, unless it has a hash. */
+static bool ask_password(struct account_command *command)
+{
+	struct record *record = records_at(&command->records, 0);
+	char password[CREDENTIALS_MAX_PASSWORD + 2];
+	bool done;
+
+	if (command->list || !(command->action->flags & ACTION_PASSWORD) || record->hash ||
+		(command->options & OPTION_NO_PASSWORD))
+		return true;
+	done = account_password(command, password);
+	if (done)
+		record->password = arena_dup(&command->records.arena, slice_from(password));
+	explicit_bzero(password, sizeof(password));
+	return done && record->password;
+}
+
+/* --- doing it --- */
+
+struct tally {
+	size_t done, refused;
+};
+
+static int run_records(struct account_command *command, struct tally *tally)
+{
+	struct progress progress;
+	int status = EX_OK;
+
+	progress_begin(&progress, command->action->done, command->records.list.count);
+	for (size_t i = 0; i < command->records.list.count && !command->broken; i++) {
+		int result = EX_DATAERR;
+
+		command->record = records_at(&command->records, i);
+		if (!command->record->bad)
+			result = command->action->run(command);
+		tally->done += result == EX_OK;
+		tally->refused += result != EX_OK;
+		status = result != EX_OK && status != EX_TEMPFAIL ? result : status;
+		progress_tell(&progress, i);
+	}
+	progress_end(&progress, tally->done);
+	return status;
+}
+
+static void purge(struct account_command *command)
+{
+	for (size_t i = 0; i < command->purge.count; i++) {
+		const char *path = *(char **)vector_at(&command->purge, i);
+
+		if (!account_purge(command->mail, path) && errno != ENOENT)
+			cli_complain(command->name, "the mail in %s/%s is not gone: %s",
+				command->mail, path, strerror(errno));
+	}
+}
+
+static void tell_summary(const struct account_command *command, const struct tally *tally)
+{
+	if (command->options & OPTION_JSON)
+		printf("{\"%s\": %zu, \"refused\": %zu}\n", command->action->done, tally->done,
+			tally->refused);
+	else if (command->list)
+		printf("%zu %s, %zu refused\n", tally->done, command->action->done, tally->refused);
+}
+
+static int change(struct account_command *command)
+{
+	struct tally tally = { 0 };
+	char error[400];
+	int status;
+
+	if (!agreed(command) || !ask_password(command))
+		return EX_DATAERR;
+	if (!account_hash_passwords(command))
+		return EX_OSERR;
+	if (!joint_begin(&command->joint, error, sizeof(error)))
+		return account_fail(command, error);
+	status = run_records(command, &tally);
+	command->record = NULL;
+	if (command->broken ||
+		(tally.refused &&
+			(tally.done == 0 || (command->options & OPTION_ALL_OR_NOTHING)))) {
+		joint_rollback(&command->joint);
+		tally = (struct tally){ .refused = command->records.list.count };
+	} else if (!joint_commit(&command->joint, error, sizeof(error))) {
+		return account_fail(command, error);
+	} else {
+		purge(command);
+	}
+	tell_summary(command, &tally);
+	return status;
+}
+
+static int run(struct account_command *command, const struct command_line *line)
+{
+	if (!(command->list ? read_list(command) : one_record(command, line)))
+		return EX_DATAERR;
+	command->record = records_at(&command->records, 0);
+	return command->action->flags & ACTION_CHANGES ? change(command)
+						       : command->action->run(command);
 }
 
 int account_run(int argc, char **argv, const struct account_action *actions, const char *usage)
 {
 	struct account_command command = { .name = argv[0] };
-	const struct account_action *action;
+	struct command_line line = { 0 };
 	int status = EX_UNAVAILABLE;
 
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
 		fputs(usage, stdout);
 		return EX_OK;
 	}
-	action = parse(&command, argc, argv, actions);
-	if (!action) {
+	if (!parse(&command, &line, argc, argv, actions)) {
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}
-	if (open_instance(&command, action->credentials))
-		status = action->run(&command);
-	accounts_close(&command.accounts);
-	credentials_close(&command.credentials);
+	if (account_open(&command, command.action->flags & ACTION_CHANGES))
+		status = run(&command, &line);
+	account_close(&command);
 	if (fflush(stdout) != 0 && status == EX_OK)
 		status = EX_IOERR;
 	return status;

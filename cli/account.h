@@ -1,43 +1,83 @@
 // SPDX-License-Identifier: ISC
 /*
- * What postern domain, user and alias share: the two databases of the instance, options, passwords.
+ * What postern domain, user, alias and import share: the two databases of the instance, options, passwords, and lists of
+ * accounts on standard input.
  */
 #ifndef CLI_ACCOUNT_H
 #define CLI_ACCOUNT_H
 
-#include "auth/credentials.h"
+#include <limits.h>
+
 #include "cli/cli.h"
+#include "cli/joint.h"
+#include "cli/records.h"
 #include "directory/accounts.h"
 
+enum account_option {
+	OPTION_JSON = 1,
+	OPTION_NO_PASSWORD = 2,
+	OPTION_YES = 4, /* do not ask */
+	OPTION_PURGE_MAIL = 8,
+	OPTION_KEEP_ADDRESS = 16,
+	OPTION_ALL_OR_NOTHING = 32
+};
+
+struct account_action;
 struct account_command {
 	const char *name; /* "user" */
+	const struct account_action *action;
 	struct accounts *accounts;
-	struct credentials *credentials; /* NULL unless asked for */
-	int hash_cost;
-	bool json;
-	const char *quota, *hash, *services; /* --quota, --hash, --services */
-	bool no_password;
-	char *words[16]; /* what is not an option; words[0] is the action */
-	int word_count;
+	struct credentials *credentials;
+	struct joint joint; /* of actions that change something */
+	char data[PATH_MAX], mail[PATH_MAX]; /* data_directory, mail_directory */
+	struct scheme_settings schemes; /* how passwords are stored */
+	const char *services; /* --services */
+	unsigned options;
+	bool list; /* from standard input */
+	struct records records; /* what to do: one of the command line, or those of the list */
+	const struct record *record; /* the one at hand */
+	struct vector purge; /* char *: folders below `mail` to remove when all is committed */
+	bool broken; /* a database failed: nothing more can be done */
 };
 
-/* An action: its word, how many words follow it, and what it does. The table ends with a NULL name. */
+enum account_action_flag {
+	ACTION_CHANGES = 1, /* runs within a change of both databases */
+	ACTION_PASSWORD = 2, /* needs a hash: a password is asked for and hashed before */
+	ACTION_ASKS = 4 /* deletes: asks on a terminal */
+};
+
+/* An action: its word, how many words follow it, and what it does with command->record. The table ends with a NULL name. */
 struct account_action {
 	const char *name;
-	int least, most;
-	bool credentials; /* needs credentials.db, too */
+	unsigned least, most;
+	unsigned flags;
 	int (*run)(struct account_command *command);
+	const char *done; /* "added", for the summary */
 };
 
-/* Parse, open, run the action, close; the exit status. */
+/* Parse, open, run the action for each record, commit, close; the exit status. */
 int account_run(int argc, char **argv, const struct account_action *actions, const char *usage);
-/* "NAME: fatal: error" and EX_DATAERR. */
-int account_refuse(const struct account_command *command, const char *error);
+/* Databases and lock, for `postern import`. False with a message. */
+MUST_CHECK bool account_open(struct account_command *command, bool changes);
+void account_close(struct account_command *command);
+
+/* Before the system starts: finish what a command left that died between the two databases. What fails is told, and stops nothing. */
+struct config;
+void account_recover(const char *name, const struct config *config);
+
+/* "NAME: fatal: error" with the line of a list; EX_DATAERR. */
+int account_refuse(struct account_command *command, const char *error);
+/* The database failed; EX_TEMPFAIL. */
+int account_fail(struct account_command *command, const char *error);
 /* "10M" in bytes; false with a message. */
-MUST_CHECK bool account_quota(
-	const struct account_command *command, const char *text, int64_t *quota);
+MUST_CHECK bool account_quota(struct account_command *command, const char *text, int64_t *quota);
 /* From the terminal, asked for twice and not shown, else the first line of standard input. False with a message. */
 MUST_CHECK bool account_password(
-	const struct account_command *command, char password[CREDENTIALS_MAX_PASSWORD + 2]);
+	struct account_command *command, char password[CREDENTIALS_MAX_PASSWORD + 2]);
+/* Hash the passwords of the records that have one, on all processors; those that cannot be hashed are refused and marked. */
+MUST_CHECK bool account_hash_passwords(struct account_command *command);
+
+/* Remove the folder `path` below the mail directory and what is in it; symbolic links are not followed. False with errno. */
+MUST_CHECK bool account_purge(const char *mail, const char *path);
 
 #endif

@@ -6,18 +6,22 @@
 #include "cli/json.h"
 
 static const char USAGE[] =
-	"usage: postern alias add ADDRESS DESTINATION ...\n"
+	"usage: postern alias add ADDRESS DESTINATION ... | - [--json] [--all-or-nothing]\n"
 	"       postern alias list [DOMAIN] [--json]\n"
-	"       postern alias delete ADDRESS [DESTINATION ...]\n"
-	"ADDRESS is user@domain, or @domain for all that have no mailbox or alias of their own.\n";
+	"       postern alias delete ADDRESS [DESTINATION ...] | - [--yes] [--json] "
+	"[--all-or-nothing]\n"
+	"ADDRESS is user@domain, or @domain for all that have no mailbox or alias of their own.\n"
+	"With \"-\" a list is read from standard input: ADDRESS DESTINATION ..., or an object as "
+	"the list prints, on each line.\n";
 
 static int add(struct account_command *command)
 {
+	const struct record *record = command->record;
 	char error[300];
 	int status = EX_OK;
 
-	for (int i = 2; i < command->word_count; i++)
-		if (!accounts_add_alias(command->accounts, command->words[1], command->words[i],
+	for (unsigned i = 1; i < record->word_count; i++)
+		if (!accounts_add_alias(command->accounts, record->words[0], record->words[i],
 			    error, sizeof(error)))
 			status = account_refuse(command, error);
 	return status;
@@ -25,14 +29,15 @@ static int add(struct account_command *command)
 
 static int delete (struct account_command *command)
 {
+	const struct record *record = command->record;
 	char error[300];
 	int status = EX_OK;
 
-	if (command->word_count == 2 && !accounts_delete_alias(command->accounts, command->words[1],
-						NULL, error, sizeof(error)))
+	if (record->word_count == 1 && !accounts_delete_alias(command->accounts, record->words[0],
+					       NULL, error, sizeof(error)))
 		return account_refuse(command, error);
-	for (int i = 2; i < command->word_count; i++)
-		if (!accounts_delete_alias(command->accounts, command->words[1], command->words[i],
+	for (unsigned i = 1; i < record->word_count; i++)
+		if (!accounts_delete_alias(command->accounts, record->words[0], record->words[i],
 			    error, sizeof(error)))
 			status = account_refuse(command, error);
 	return status;
@@ -43,7 +48,7 @@ static bool show(void *context, const struct accounts_alias_entry *alias)
 	const struct account_command *command = context;
 	struct buffer line = { 0 };
 
-	if (command->json) {
+	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{\"address\": ");
 		json_string(&line, alias->address);
 		buffer_add_text(&line, ", \"destination\": ");
@@ -61,20 +66,21 @@ static bool show(void *context, const struct accounts_alias_entry *alias)
 
 static int list(struct account_command *command)
 {
-	const char *domain = command->word_count > 1 ? command->words[1] : NULL;
+	const struct record *record = command->record;
+	const char *domain = record->word_count ? record->words[0] : NULL;
 
 	return accounts_each_alias(command->accounts, domain, show, command)
 		       ? EX_OK
-		       : account_refuse(command, accounts_error(command->accounts));
+		       : account_fail(command, accounts_error(command->accounts));
 }
 
 int alias_main(int argc, char **argv)
 {
 	static const struct account_action ACTIONS[] = {
-		{ "add", 2, 15, false, add },
-		{ "list", 0, 1, false, list },
-		{ "delete", 1, 15, false, delete },
-		{ NULL, 0, 0, false, NULL },
+		{ "add", 2, 31, ACTION_CHANGES, add, "added" },
+		{ "list", 0, 1, 0, list, NULL },
+		{ "delete", 1, 31, ACTION_CHANGES | ACTION_ASKS, delete, "deleted" },
+		{ NULL, 0, 0, 0, NULL, NULL },
 	};
 
 	return account_run(argc, argv, ACTIONS, USAGE);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "cli/account.h"
 #include "cli/instance.h"
 
 enum {
@@ -90,6 +91,8 @@ static bool may_start(const char *command, const struct instance *instance)
 		cli_complain(command, "the mail system is already running (pid %d)", (int)pid);
 	else if (pid < 0)
 		cli_complain(command, "%s/run/master.pid: %s", instance->root, strerror(errno));
+	if (pid == 0)
+		account_recover(command, instance->config);
 	return pid == 0;
 }
 

@@ -5,19 +5,23 @@
 #include "cli/account.h"
 #include "cli/json.h"
 
-static const char USAGE[] = "usage: postern domain add DOMAIN ...\n"
-			    "       postern domain list [--json]\n"
-			    "       postern domain delete DOMAIN ...\n";
+static const char USAGE[] =
+	"usage: postern domain add DOMAIN ... | - [--json] [--all-or-nothing]\n"
+	"       postern domain list [--json]\n"
+	"       postern domain delete DOMAIN ... | - [--yes] [--json] [--all-or-nothing]\n"
+	"With \"-\" a list is read from standard input: DOMAIN, or {\"domain\": \"DOMAIN\"}, "
+	"on each line.\n";
 
 static int each_word(struct account_command *command,
 	bool (*change)(
 		struct accounts *accounts, const char *domain, char *error, size_t error_size))
 {
+	const struct record *record = command->record;
 	char error[300];
 	int status = EX_OK;
 
-	for (int i = 1; i < command->word_count; i++)
-		if (!change(command->accounts, command->words[i], error, sizeof(error)))
+	for (unsigned i = 0; i < record->word_count; i++)
+		if (!change(command->accounts, record->words[i], error, sizeof(error)))
 			status = account_refuse(command, error);
 	return status;
 }
@@ -37,7 +41,7 @@ static bool show(void *context, struct slice domain, int64_t mailboxes, int64_t 
 	const struct account_command *command = context;
 	struct buffer line = { 0 };
 
-	if (command->json) {
+	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{\"domain\": ");
 		json_string(&line, domain);
 		buffer_printf(&line, ", \"mailboxes\": %lld, \"aliases\": %lld}",
@@ -56,16 +60,16 @@ static int list(struct account_command *command)
 {
 	return accounts_each_domain(command->accounts, show, command)
 		       ? EX_OK
-		       : account_refuse(command, accounts_error(command->accounts));
+		       : account_fail(command, accounts_error(command->accounts));
 }
 
 int domain_main(int argc, char **argv)
 {
 	static const struct account_action ACTIONS[] = {
-		{ "add", 1, 15, false, add },
-		{ "list", 0, 0, false, list },
-		{ "delete", 1, 15, false, delete },
-		{ NULL, 0, 0, false, NULL },
+		{ "add", 1, 31, ACTION_CHANGES, add, "added" },
+		{ "list", 0, 0, 0, list, NULL },
+		{ "delete", 1, 31, ACTION_CHANGES | ACTION_ASKS, delete, "deleted" },
+		{ NULL, 0, 0, 0, NULL, NULL },
 	};
 
 	return account_run(argc, argv, ACTIONS, USAGE);

@@ -18,17 +18,15 @@ static bool take_lock(struct joint *joint, const char *data, char *error, size_t
 	int64_t until = os_now() + (int64_t)LOCK_WAIT * 1000000;
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/directory/accounts.lock", data) >=
-		(int)sizeof(path)) {
+	if (snprintf(path, sizeof(path), "%s/directory/accounts.lock", data) >= (int)sizeof(path)) {
 		snprintf(error, error_size, "data_directory is too long");
 		return false;
 	}
 	joint->lock = os_open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	while (joint->lock >= 0 && flock(joint->lock, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK || os_now() > until) {
-			snprintf(error, error_size,
-				"%s: another command is changing accounts: %s", path,
-				strerror(errno));
+			snprintf(error, error_size, "%s: another command is changing accounts: %s",
+				path, strerror(errno));
 			return false;
 		}
 		usleep(LOCK_PAUSE);
@@ -124,8 +122,8 @@ bool joint_commit(struct joint *joint, char *error, size_t error_size)
 		return false;
 	}
 	step(joint, 1);
-	if (!accounts_commit(joint->accounts, joint->staged ? joint->batch : NULL, error,
-		    error_size)) {
+	if (!accounts_commit(
+		    joint->accounts, joint->staged ? joint->batch : NULL, error, error_size)) {
 		/* Should this fail, too, the next command takes the notes back. */
 		if (joint->staged)
 			(void)!credentials_batch_finish(
@@ -137,7 +135,8 @@ bool joint_commit(struct joint *joint, char *error, size_t error_size)
 		return true;
 	if (!credentials_batch_finish(joint->credentials, joint->batch, true, text, sizeof(text))) {
 		snprintf(error, error_size,
-			"the accounts are changed, and the passwords follow with the next command: %s",
+			"the accounts are changed, and the passwords follow with the next command: "
+			"%s",
 			text);
 		return false;
 	}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: ISC
 /* postern user - mailboxes (accounts.db) and their passwords (credentials.db). */
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "cli/account.h"
 #include "cli/json.h"
@@ -13,60 +15,72 @@ static const char USAGE[] =
 	"       postern user passwd ADDRESS [--hash HASH]\n"
 	"       postern user disable|enable ADDRESS\n"
 	"       postern user quota ADDRESS SIZE\n"
-	"       postern user delete ADDRESS\n"
+	"       postern user delete ADDRESS [--purge-mail] [--yes]\n"
+	"       postern user rename ADDRESS NEW-ADDRESS [--keep-address]\n"
 	"       postern user app add ADDRESS NAME [--services imap,pop3,sieve,smtp]\n"
 	"       postern user app list ADDRESS [--json]\n"
 	"       postern user app delete ADDRESS NAME\n"
+	"       postern user add|passwd|disable|enable|quota|delete|rename - [--json] "
+	"[--all-or-nothing]\n"
 	"A password is asked for on the terminal, or read from standard input: its first line.\n"
-	"HASH is one of crypt(3), as other mail systems keep it. SIZE is bytes, 500M or 2G; 0: the "
-	"default.\n";
+	"HASH is as other mail systems keep it: of crypt(3), or {SCHEME}... SIZE is bytes, 500M or "
+	"2G; 0: the "
+	"default.\n"
+	"With \"-\" a list is read from standard input: the same words on each line, and "
+	"hash=HASH password=PASSWORD quota=SIZE enabled=false, or an object as the list prints.\n";
 
 /* The login of a mailbox is its address, in lower case. */
 static bool check_login(struct account_command *command, char login[ACCOUNTS_MAX_ADDRESS + 1])
 {
 	char error[300];
 
-	if (accounts_check_address(command->words[1], false, login, error, sizeof(error)))
+	if (accounts_check_address(command->record->words[0], false, login, error, sizeof(error)))
 		return true;
 	account_refuse(command, error);
 	return false;
 }
 
-static int set_password(struct account_command *command, const char *login)
+/* The second half of a change: of the login. */
+static int stage(struct account_command *command, enum credentials_action action, const char *login,
+	const char *value)
 {
-	char password[CREDENTIALS_MAX_PASSWORD + 2], error[300];
-	bool done;
+	char error[300];
 
-	if (command->hash) {
-		done = credentials_set_hash(
-			command->credentials, login, command->hash, error, sizeof(error));
-	} else {
-		if (!account_password(command, password))
-			return EX_DATAERR;
-		done = credentials_set(command->credentials, login, slice_from(password),
-			command->hash_cost, error, sizeof(error));
-		explicit_bzero(password, sizeof(password));
-	}
-	return done ? EX_OK : account_refuse(command, error);
+	return joint_stage(&command->joint, action, login, value, error, sizeof(error))
+		       ? EX_OK
+		       : account_fail(command, error);
+}
+
+static bool check_hash(struct account_command *command)
+{
+	char error[300];
+
+	if (!command->record->hash || credentials_check_hash(command->credentials,
+					      command->record->hash, error, sizeof(error)))
+		return true;
+	account_refuse(command, error);
+	return false;
 }
 
 static int add(struct account_command *command)
 {
+	const struct record *record = command->record;
 	char login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
-	int64_t quota = 0;
+	int64_t quota;
 	int status = EX_OK;
 
-	if (!check_login(command, login) ||
-		(command->quota && !account_quota(command, command->quota, &quota)))
+	if (!check_login(command, login) || !account_quota(command, record->quota, &quota) ||
+		!check_hash(command))
 		return EX_DATAERR;
 	if (!accounts_add_mailbox(command->accounts, login, quota, error, sizeof(error)))
 		return account_refuse(command, error);
-	if (!command->no_password)
-		status = set_password(command, login);
-	/* Without its password the mailbox would only be half there: take it back. */
-	if (status != EX_OK &&
-		!accounts_delete_mailbox(command->accounts, login, error, sizeof(error)))
-		account_refuse(command, error);
+	if (record->hash)
+		status = stage(command, CREDENTIALS_SET, login, record->hash);
+	if (record->enabled == 0 && status == EX_OK) {
+		if (!accounts_enable(command->accounts, login, false, error, sizeof(error)))
+			return account_fail(command, error);
+		status = stage(command, CREDENTIALS_DISABLE, login, NULL);
+	}
 	return status;
 }
 
@@ -75,11 +89,13 @@ static enum accounts_status find(
 {
 	enum accounts_status status =
 		accounts_mailbox(command->accounts, slice_from(login), mailbox);
+	char error[ACCOUNTS_MAX_ADDRESS + 50];
 
+	snprintf(error, sizeof(error), "no such mailbox: %s", login);
 	if (status == ACCOUNTS_NOT_FOUND)
-		cli_complain(command->name, "no such mailbox: %s", login);
+		account_refuse(command, error);
 	else if (status == ACCOUNTS_ERROR)
-		cli_complain(command->name, "%s", accounts_error(command->accounts));
+		account_fail(command, accounts_error(command->accounts));
 	return status;
 }
 
@@ -88,59 +104,120 @@ static int passwd(struct account_command *command)
 	char login[ACCOUNTS_MAX_ADDRESS + 1];
 	struct accounts_mailbox mailbox;
 
-	if (!check_login(command, login) || find(command, login, &mailbox) != ACCOUNTS_FOUND)
+	if (!check_login(command, login) || !check_hash(command) ||
+		find(command, login, &mailbox) != ACCOUNTS_FOUND)
 		return EX_DATAERR;
-	return set_password(command, login);
+	return stage(command, CREDENTIALS_SET, login, command->record->hash);
 }
 
 /* Both databases say it: accounts.db closes the mailbox, credentials.db the login by SMTP. */
 static int enable(struct account_command *command)
 {
-	bool enabled = strcmp(command->words[0], "enable") == 0;
+	bool enabled = strcmp(command->action->name, "enable") == 0;
 	char login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
 
 	if (!check_login(command, login))
 		return EX_DATAERR;
 	if (!accounts_enable(command->accounts, login, enabled, error, sizeof(error)))
 		return account_refuse(command, error);
-	/* A mailbox need not have a password. */
-	(void)!credentials_enable(command->credentials, login, enabled, error, sizeof(error));
-	return EX_OK;
+	return stage(command, enabled ? CREDENTIALS_ENABLE : CREDENTIALS_DISABLE, login, NULL);
 }
 
 static int quota(struct account_command *command)
 {
+	const struct record *record = command->record;
+	const char *size = record->word_count > 1 ? record->words[1] : record->quota;
 	char error[300];
 	int64_t bytes;
 
-	if (!account_quota(command, command->words[2], &bytes))
+	if (!size)
+		return account_refuse(command, "no size");
+	if (!account_quota(command, size, &bytes))
 		return EX_DATAERR;
-	return accounts_set_quota(command->accounts, command->words[1], bytes, error, sizeof(error))
+	return accounts_set_quota(command->accounts, record->words[0], bytes, error, sizeof(error))
 		       ? EX_OK
 		       : account_refuse(command, error);
 }
 
+/* --- deleting --- */
+
+static bool note_purge(struct account_command *command, const char *path)
+{
+	char *copy = strdup(path), **place = copy ? vector_add(&command->purge) : NULL;
+
+	if (place)
+		*place = copy;
+	else
+		free(copy);
+	return place != NULL;
+}
+
+/* The mail that a mailbox deleted earlier has left, unless it belongs to one of another address by now. */
+static int purge_leftover(struct account_command *command, const char *login)
+{
+	char path[ACCOUNTS_MAX_ADDRESS + 2];
+	const char *domain = strrchr(login, '@') + 1;
+	struct stat info;
+	char folder[2 * PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%.*s", domain, (int)(domain - 1 - login), login);
+	snprintf(folder, sizeof(folder), "%s/%s", command->mail, path);
+	if (lstat(folder, &info) != 0 ||
+		accounts_path_used(command->accounts, path) != ACCOUNTS_NOT_FOUND)
+		return account_refuse(command, "no such mailbox, and no mail of one");
+	return note_purge(command, path) ? EX_OK : account_fail(command, "no memory");
+}
+
 static int delete (struct account_command *command)
 {
+	bool purge = command->options & OPTION_PURGE_MAIL;
 	char login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
 	struct accounts_mailbox mailbox;
 
-	if (!check_login(command, login) || find(command, login, &mailbox) != ACCOUNTS_FOUND)
+	if (!check_login(command, login))
 		return EX_DATAERR;
-	/* First the login: in between there may be a mailbox without one, but no login without a mailbox. */
-	(void)!credentials_delete(command->credentials, login, error, sizeof(error));
+	if (purge && accounts_mailbox(command->accounts, slice_from(login), &mailbox) ==
+			     ACCOUNTS_NOT_FOUND)
+		return purge_leftover(command, login);
+	if (find(command, login, &mailbox) != ACCOUNTS_FOUND)
+		return EX_DATAERR;
 	if (!accounts_delete_mailbox(command->accounts, login, error, sizeof(error)))
 		return account_refuse(command, error);
-	fprintf(stderr, "the mail in %s below the mail directory is still there\n", mailbox.path);
-	return EX_OK;
+	if (purge && !note_purge(command, mailbox.path))
+		return account_fail(command, "no memory");
+	if (!purge && !command->list)
+		fprintf(stderr, "the mail in %s below the mail directory is still there\n",
+			mailbox.path);
+	return stage(command, CREDENTIALS_DELETE, login, NULL);
 }
+
+static int rename_user(struct account_command *command)
+{
+	char login[ACCOUNTS_MAX_ADDRESS + 1], new_login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
+
+	if (!check_login(command, login))
+		return EX_DATAERR;
+	if (!accounts_check_address(
+		    command->record->words[1], false, new_login, error, sizeof(error)) ||
+		!accounts_rename_mailbox(command->accounts, login, new_login, error, sizeof(error)))
+		return account_refuse(command, error);
+	if ((command->options & OPTION_KEEP_ADDRESS) &&
+		!accounts_add_alias(command->accounts, login, new_login, error, sizeof(error)))
+		return account_fail(command, error);
+	/* A login without mailbox that has the new name is in the way, and nobody's. */
+	if (stage(command, CREDENTIALS_DELETE, new_login, NULL) != EX_OK)
+		return EX_TEMPFAIL;
+	return stage(command, CREDENTIALS_RENAME, login, new_login);
+}
+
+/* --- listings --- */
 
 static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 {
 	const struct account_command *command = context;
 	struct buffer line = { 0 };
 
-	if (command->json) {
+	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{");
 		json_member(&line, "", "address", mailbox->address);
 		json_member(&line, ", ", "mailbox", mailbox->path);
@@ -158,11 +235,12 @@ static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 
 static int list(struct account_command *command)
 {
-	const char *domain = command->word_count > 1 ? command->words[1] : NULL;
+	const struct record *record = command->record;
+	const char *domain = record->word_count ? record->words[0] : NULL;
 
 	return accounts_each_mailbox(command->accounts, domain, print_mailbox, command)
 		       ? EX_OK
-		       : account_refuse(command, accounts_error(command->accounts));
+		       : account_fail(command, accounts_error(command->accounts));
 }
 
 static int show(struct account_command *command)
@@ -172,7 +250,7 @@ static int show(struct account_command *command)
 
 	if (!check_login(command, login) || find(command, login, &mailbox) != ACCOUNTS_FOUND)
 		return EX_DATAERR;
-	if (command->json) {
+	if (command->options & OPTION_JSON) {
 		print_mailbox(command, &mailbox);
 		return EX_OK;
 	}
@@ -189,16 +267,17 @@ static int show(struct account_command *command)
 int user_main(int argc, char **argv)
 {
 	static const struct account_action ACTIONS[] = {
-		{ "add", 1, 1, true, add },
-		{ "list", 0, 1, false, list },
-		{ "show", 1, 1, true, show },
-		{ "passwd", 1, 1, true, passwd },
-		{ "disable", 1, 1, true, enable },
-		{ "enable", 1, 1, true, enable },
-		{ "quota", 2, 2, false, quota },
-		{ "delete", 1, 1, true, delete },
-		{ "app", 2, 3, true, user_app },
-		{ NULL, 0, 0, false, NULL },
+		{ "add", 1, 1, ACTION_CHANGES | ACTION_PASSWORD, add, "added" },
+		{ "list", 0, 1, 0, list, NULL },
+		{ "show", 1, 1, 0, show, NULL },
+		{ "passwd", 1, 1, ACTION_CHANGES | ACTION_PASSWORD, passwd, "changed" },
+		{ "disable", 1, 1, ACTION_CHANGES, enable, "disabled" },
+		{ "enable", 1, 1, ACTION_CHANGES, enable, "enabled" },
+		{ "quota", 1, 2, ACTION_CHANGES, quota, "changed" },
+		{ "delete", 1, 1, ACTION_CHANGES | ACTION_ASKS, delete, "deleted" },
+		{ "app", 2, 3, 0, user_app, NULL },
+		{ "rename", 2, 2, ACTION_CHANGES, rename_user, "renamed" },
+		{ NULL, 0, 0, 0, NULL, NULL },
 	};
 
 	return account_run(argc, argv, ACTIONS, USAGE);

@@ -11,7 +11,7 @@ static int add(struct account_command *command, const char *login)
 {
 	char password[CREDENTIALS_APP_PASSWORD + 1], error[300];
 
-	if (!credentials_app_add(command->credentials, login, command->words[3],
+	if (!credentials_app_add(command->credentials, login, command->record->words[2],
 		    command->services ? command->services : "", password, error, sizeof(error)))
 		return account_refuse(command, error);
 	puts(password);
@@ -32,7 +32,7 @@ static void print(void *context, const struct credentials_app *app)
 		return;
 	if (gmtime_r(&created, &tm))
 		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (command->json) {
+	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{");
 		json_member(&line, "", "name", name);
 		json_member(&line, ", ", "services", services);
@@ -62,7 +62,7 @@ static int delete (struct account_command *command, const char *login)
 	char error[300];
 
 	return credentials_app_delete(
-		       command->credentials, login, command->words[3], error, sizeof(error))
+		       command->credentials, login, command->record->words[2], error, sizeof(error))
 		       ? EX_OK
 		       : account_refuse(command, error);
 }
@@ -71,17 +71,18 @@ int user_app(struct account_command *command)
 {
 	static const struct {
 		const char *word;
-		int words;
+		unsigned words;
 		int (*run)(struct account_command *command, const char *login);
-	} ACTIONS[] = { { "add", 4, add }, { "list", 3, list }, { "delete", 4, delete } };
+	} ACTIONS[] = { { "add", 3, add }, { "list", 2, list }, { "delete", 3, delete } };
 	char login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
 	struct accounts_mailbox mailbox;
 
 	for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(ACTIONS[0]); i++) {
-		if (strcmp(ACTIONS[i].word, command->words[1]) != 0 ||
-			ACTIONS[i].words != command->word_count)
+		if (strcmp(ACTIONS[i].word, command->record->words[0]) != 0 ||
+			ACTIONS[i].words != command->record->word_count)
 			continue;
-		if (!accounts_check_address(command->words[2], false, login, error, sizeof(error)))
+		if (!accounts_check_address(
+			    command->record->words[1], false, login, error, sizeof(error)))
 			return account_refuse(command, error);
 		if (accounts_mailbox(command->accounts, slice_from(login), &mailbox) ==
 			ACCOUNTS_FOUND)

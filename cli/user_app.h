@@ -5,7 +5,7 @@
 
 #include "cli/account.h"
 
-/* words[1] is add, list or delete, words[2] the address, words[3] the name. */
+/* The record's words are add, list or delete, the address, the name. */
 int user_app(struct account_command *command);
 
 #endif

@@ -41,7 +41,8 @@ static const char *const QUERIES[QUERY_COUNT] = {
 	[QUERY_ADD_MAILBOX] = "INSERT INTO mailboxes (address, domain, path, quota, created)"
 			      " VALUES (?1, ?2, ?3, ?5, ?4)",
 	[QUERY_DELETE_MAILBOX] = "DELETE FROM mailboxes WHERE address = ?1",
-	[QUERY_RENAME_MAILBOX] = "UPDATE mailboxes SET address = ?3, domain = ?2 WHERE address = ?1",
+	[QUERY_RENAME_MAILBOX] =
+		"UPDATE mailboxes SET address = ?3, domain = ?2 WHERE address = ?1",
 	[QUERY_PATH] = "SELECT 1 FROM mailboxes WHERE path = ?1",
 	[QUERY_SET_QUOTA] = "UPDATE mailboxes SET quota = ?5 WHERE address = ?1",
 	[QUERY_ENABLE] = "UPDATE mailboxes SET enabled = ?5 WHERE address = ?1",
@@ -234,8 +235,8 @@ static bool choose_path(struct accounts *accounts, const char *address,
 	int user = (int)(domain - 1 - address), result = SQLITE_ROW, length = 0;
 
 	for (int i = 1; result == SQLITE_ROW && i <= TRIES; i++) {
-		length = snprintf(path, ACCOUNTS_MAX_ADDRESS + 2,
-			i == 1 ? "%s/%.*s" : "%s/%.*s.%d", domain, user, address, i);
+		length = snprintf(path, ACCOUNTS_MAX_ADDRESS + 2, i == 1 ? "%s/%.*s" : "%s/%.*s.%d",
+			domain, user, address, i);
 		if (length >= ACCOUNTS_MAX_ADDRESS + 2)
 			break;
 		database_bind(statement, 1, slice_from(path));
@@ -427,6 +428,17 @@ enum accounts_status accounts_mailbox(
 		status = status_of(step(accounts, statement));
 	if (status == ACCOUNTS_FOUND && !accounts_read_mailbox(statement, mailbox))
 		status = ACCOUNTS_ERROR;
+	database_reset(statement);
+	return status;
+}
+
+enum accounts_status accounts_path_used(struct accounts *accounts, const char *path)
+{
+	sqlite3_stmt *statement = accounts->query[QUERY_PATH];
+	enum accounts_status status = ACCOUNTS_ERROR;
+
+	if (database_bind(statement, 1, slice_from(path)))
+		status = status_of(sqlite3_step(statement));
 	database_reset(statement);
 	return status;
 }

@@ -88,6 +88,8 @@ MUST_CHECK bool accounts_forget_decision(
 MUST_CHECK enum accounts_status accounts_domain(struct accounts *accounts, struct slice domain);
 MUST_CHECK enum accounts_status accounts_mailbox(
 	struct accounts *accounts, struct slice address, struct accounts_mailbox *mailbox);
+/* Is the folder ("domain/user") that of any mailbox? */
+MUST_CHECK enum accounts_status accounts_path_used(struct accounts *accounts, const char *path);
 /* Destinations separated by ", ", appended to `destinations` (cleared first). */
 MUST_CHECK enum accounts_status accounts_alias(
 	struct accounts *accounts, struct slice address, struct buffer *destinations);

@@ -48,15 +48,15 @@ bool accounts_commit(struct accounts *accounts, const char *batch, char *error, 
 	return false;
 }
 
-bool accounts_decided(struct accounts *accounts, const char *batch, bool *decided, char *error,
-	size_t error_size)
+bool accounts_decided(
+	struct accounts *accounts, const char *batch, bool *decided, char *error, size_t error_size)
 {
 	int result;
 
 	if (!database_run(accounts->db, SCHEMA, error, error_size))
 		return false;
-	result = run(accounts, "SELECT 1 FROM decisions WHERE batch = ?1", batch, error,
-		error_size);
+	result =
+		run(accounts, "SELECT 1 FROM decisions WHERE batch = ?1", batch, error, error_size);
 	*decided = result == SQLITE_ROW;
 	return result == SQLITE_ROW || result == SQLITE_DONE;
 }

@@ -11,3 +11,4 @@ test_credentials_LIBS := $(CREDENTIALS_LIBS)
 test_joint_SOURCES := cli/joint.c $(ACCOUNTS) $(CREDENTIALS)
 test_joint_LIBS := $(CREDENTIALS_LIBS)
 test_answer_SOURCES := $(ANSWER)
+test_records_SOURCES := cli/records.c cli/json_read.c

@@ -72,6 +72,145 @@ def test_a_changed_password_and_a_disabled_login_count_at_once(instance):
     assert login(instance, address, "changed")
 
 
+HASH = "$6$abcdefgh$" + "a" * 86
+
+
+@pytest.mark.core
+def test_thousands_of_users_come_from_a_list_and_bad_lines_are_told(instance):
+    """Good lines are done, the others told with their number; what was listed can be read back in."""
+    hashed = subprocess.run(["openssl", "passwd", "-6", "listed"], capture_output=True, text=True, check=True).stdout.strip()
+    lines = [f"list{i}@{DOMAIN} hash={hashed} quota=1M" for i in range(3000)]
+    lines[10] = f"x y@{DOMAIN} hash={hashed}"
+    lines[20] = f"list20@unknown.example hash={hashed}"
+    lines[30] = f"list30@{DOMAIN}"
+    lines[40] = f"list40@{DOMAIN} password=plain"
+    lines[50] = json.dumps({"address": f"list50@{DOMAIN}", "password": "with blanks in it", "enabled": False})
+    lines[60] = f"list60@{DOMAIN} hash=nonsense"
+    done = instance.postern("user", "add", "-", "--json", input="\n".join(lines) + "\n", check=False)
+    assert done.returncode == 65
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert {t["line"] for t in told[:-1]} == {11, 21, 31, 61}
+    assert told[-1] == {"added": 2996, "refused": 4}
+    assert login(instance, f"list7@{DOMAIN}", "listed")
+    assert login(instance, f"list40@{DOMAIN}", "plain")
+    assert not login(instance, f"list50@{DOMAIN}", "with blanks in it")
+    instance.postern("user", "enable", f"list50@{DOMAIN}")
+    assert login(instance, f"list50@{DOMAIN}", "with blanks in it")
+    listed = instance.postern("user", "list", "--json").out
+    mine = [line for line in listed.splitlines() if '"list' in line]
+    assert len(mine) == 2996
+    gone = instance.postern("user", "delete", "-", input="\n".join(mine))
+    assert gone.out == "2996 deleted, 0 refused\n"
+    assert not login(instance, f"list40@{DOMAIN}", "plain")
+    assert rcpt(instance, f"list40@{DOMAIN}")[0] == 550
+
+
+def test_all_or_nothing(instance):
+    lines = f"both1@{DOMAIN} hash={HASH}\nboth1@{DOMAIN} hash={HASH}\n"
+    done = instance.postern("user", "add", "-", "--all-or-nothing", input=lines, check=False)
+    assert done.returncode == 65 and "line 2: mailbox both1" in done.err and done.out.startswith("0 added")
+    assert rcpt(instance, f"both1@{DOMAIN}")[0] == 550
+
+
+def test_domains_and_aliases_come_from_lists_too(instance):
+    instance.postern("domain", "add", "-", input='one.example\n{"domain": "two.example"}\n')
+    instance.postern("alias", "add", "-", input=f'a@one.example one@{DOMAIN} two@{DOMAIN}\n'
+                                                f'{{"address": "@two.example", "destination": "one@{DOMAIN}"}}\n')
+    assert rcpt(instance, "a@one.example")[0] == 250 and rcpt(instance, "anybody@two.example")[0] == 250
+    refused = instance.postern("domain", "delete", "-", input="one.example\n", check=False)
+    assert refused.returncode == 65 and "still has" in refused.err
+    aliases = instance.postern("alias", "list", "--json").out
+    assert instance.postern("alias", "delete", "-", input=aliases).out == "3 deleted, 0 refused\n"
+    assert instance.postern("domain", "delete", "one.example", "two.example", "--json").out == '{"deleted": 1, "refused": 0}\n'
+    assert [json.loads(d)["domain"] for d in instance.postern("domain", "list", "--json").out.splitlines()] == [DOMAIN]
+
+
+@pytest.mark.core
+def test_a_renamed_user_keeps_mail_and_password(instance):
+    sent = instance.send(to="one")
+    instance.wait_message(sent)
+    instance.postern("user", "rename", f"one@{DOMAIN}", f"uno@{DOMAIN}", "--keep-address")
+    assert not login(instance, f"one@{DOMAIN}", "one-secret")
+    box = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    box.login(f"uno@{DOMAIN}", "one-secret")
+    assert box.select() == ("OK", [b"1"])
+    with instance.smtp() as client:
+        client.sendmail("a@elsewhere.example", [f"one@{DOMAIN}"], b"Subject: to the old address\r\n\r\nbody\r\n")
+    wait_for(lambda: box.select()[1] == [b"2"], "mail for the old address")
+    box.logout()
+    # Whoever gets the old address as his own does not get the old mail.
+    instance.postern("alias", "delete", f"one@{DOMAIN}")
+    instance.postern("user", "add", f"one@{DOMAIN}", input="another\n")
+    box = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    box.login(f"one@{DOMAIN}", "another")
+    assert box.select() == ("OK", [b"0"])
+    box.logout()
+
+
+@pytest.mark.core
+def test_mail_of_a_deleted_user_is_kept_unless_told(instance, tmp_path):
+    folder = instance.path / "mail" / DOMAIN / "one"
+    instance.wait_message(instance.send(to="one"))
+    instance.postern("user", "delete", f"one@{DOMAIN}")
+    assert list((folder / "new").iterdir()) + list((folder / "cur").iterdir())
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("not mail")
+    (folder / "link").symlink_to(outside)
+    instance.postern("user", "delete", f"one@{DOMAIN}", "--purge-mail")
+    assert not folder.exists() and (outside / "file").exists()
+    instance.wait_message(instance.send(to="two"), user="two")
+    instance.postern("user", "delete", f"two@{DOMAIN}", "--purge-mail", "--yes")
+    assert not (folder.parent / "two").exists()
+    assert instance.postern("user", "delete", f"two@{DOMAIN}", "--purge-mail", check=False).returncode == 65
+
+
+def test_deleting_asks_on_a_terminal(instance):
+    def delete(answer):
+        pid, terminal = os.forkpty()
+        if pid == 0:
+            os.execv(str(instance.bin / "postern"), ["postern", "-c", str(instance.etc), "user", "delete", f"one@{DOMAIN}"])
+        os.write(terminal, answer)
+        output = b""
+        try:
+            while chunk := os.read(terminal, 4096):
+                output += chunk
+        except OSError:
+            pass  # its end
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+
+    status, output = delete(b"n\n")
+    assert status == 65 and b"delete user one@" in output
+    assert login(instance, f"one@{DOMAIN}", "one-secret")
+    status, output = delete(b"y\n")
+    assert status == 0
+    assert not login(instance, f"one@{DOMAIN}", "one-secret")
+
+
+@pytest.mark.core
+def test_a_command_that_was_killed_leaves_both_databases_alike(make_instance):
+    """Whenever it dies, the mailboxes and the logins are the same ones after the next start."""
+    instance = make_instance()
+    for round in range(8):
+        lines = "".join(f"kill{round}x{i}@{DOMAIN} hash={HASH}\n" for i in range(2000))
+        command = subprocess.Popen([str(instance.bin / "postern"), "-c", str(instance.etc), "user", "add", "-"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, user=instance.user.pw_uid if instance.user else None, text=True)
+        try:
+            command.communicate(lines, timeout=0.02 + round * 0.02)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            command.wait()
+    instance.start()
+    instance.stop()
+    with sqlite3.connect(instance.path / "data" / "directory" / "accounts.db") as accounts:
+        mailboxes = {row[0] for row in accounts.execute("SELECT address FROM mailboxes")}
+    with sqlite3.connect(instance.path / "data" / "auth" / "credentials.db") as credentials:
+        logins = {row[0] for row in credentials.execute("SELECT login FROM credentials WHERE enabled")}
+        assert credentials.execute("SELECT count(*) FROM staged").fetchone() == (0,)
+    assert mailboxes == logins
+
+
 def test_login_names_without_domain_get_the_realm(instance):
     assert login(instance, "One", "one-secret")
     assert not login(instance, "one@example.net", "one-secret")

@@ -13,6 +13,8 @@
 
 #include "cli/joint.h"
 
+#define HASH_OF_PW "{SHA256}MMlS+rEiw/l1nwKm2Vw3WLJGtP7iOZV7LU/uRuJhcMQ="
+
 static char data[64], error[400];
 static struct accounts *accounts;
 static struct credentials *credentials;
@@ -27,8 +29,8 @@ static const char *at(const char *name)
 
 static bool open_both(bool create)
 {
-	return accounts_open(at("directory/accounts.db"), create, &accounts, error,
-		       sizeof(error)) &&
+	return accounts_open(
+		       at("directory/accounts.db"), create, &accounts, error, sizeof(error)) &&
 	       credentials_open(
 		       at("auth/credentials.db"), create, &credentials, error, sizeof(error));
 }
@@ -47,19 +49,22 @@ static int setup(void **state)
 	if (!open_both(true) ||
 		!accounts_add_domain(accounts, "example.org", error, sizeof(error)) ||
 		!accounts_add_mailbox(accounts, "old@example.org", 0, error, sizeof(error)) ||
-		!credentials_set(credentials, "old@example.org", SLICE("pw"), 1, error,
-			sizeof(error)))
+		!credentials_set(
+			credentials, "old@example.org", SLICE("pw"), 1, error, sizeof(error)))
 		return -1;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char command[100];
+	static const char *const FILES[] = { "directory/accounts.db", "directory/accounts.db-wal",
+		"directory/accounts.db-shm", "directory/accounts.lock", "auth/credentials.db",
+		"auth/credentials.db-wal", "auth/credentials.db-shm" };
 
 	close_both();
-	snprintf(command, sizeof(command), "rm -rf %s", data);
-	return system(command);
+	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++)
+		unlink(at(FILES[i]));
+	return rmdir(at("directory")) == 0 && rmdir(at("auth")) == 0 && rmdir(data) == 0 ? 0 : -1;
 }
 
 static bool mailbox_there(const char *address)
@@ -71,8 +76,13 @@ static bool mailbox_there(const char *address)
 
 static bool logs_in(const char *address)
 {
-	return credentials_verify(credentials, slice_from(address), SLICE("pw")) ==
-	       CREDENTIALS_GOOD;
+	char app[CREDENTIALS_MAX_APP + 1];
+	struct credentials_question question = { .login = slice_from(address),
+		.password = SLICE("pw"),
+		.service = SLICE("imap"),
+		.mechanism = SLICE("PLAIN") };
+
+	return credentials_verify(credentials, &question, app) == CREDENTIALS_GOOD;
 }
 
 static int die_at;
@@ -87,14 +97,10 @@ enum change { ADD, DELETE, RENAME, CHANGES };
 
 static bool stage_change(struct joint *joint, enum change change)
 {
-	char hash[CREDENTIALS_MAX_HASH];
-
 	switch (change) {
 	case ADD:
-		return accounts_add_mailbox(
-			       accounts, "new@example.org", 0, error, sizeof(error)) &&
-		       credentials_hash(SLICE("pw"), 1, hash, error, sizeof(error)) &&
-		       joint_stage(joint, CREDENTIALS_SET, "new@example.org", hash, error,
+		return accounts_add_mailbox(accounts, "new@example.org", 0, error, sizeof(error)) &&
+		       joint_stage(joint, CREDENTIALS_SET, "new@example.org", HASH_OF_PW, error,
 			       sizeof(error));
 	case DELETE:
 		return accounts_delete_mailbox(accounts, "old@example.org", error, sizeof(error)) &&
@@ -103,8 +109,8 @@ static bool stage_change(struct joint *joint, enum change change)
 	default:
 		return accounts_rename_mailbox(accounts, "old@example.org", "new@example.org",
 			       error, sizeof(error)) &&
-		       joint_stage(joint, CREDENTIALS_RENAME, "old@example.org",
-			       "new@example.org", error, sizeof(error));
+		       joint_stage(joint, CREDENTIALS_RENAME, "old@example.org", "new@example.org",
+			       error, sizeof(error));
 	}
 }
 
@@ -120,10 +126,9 @@ static void change_and_die(enum change change, int step)
 		struct joint joint;
 
 		die_at = step;
-		if (!open_both(false) || !joint_open(&joint, data, accounts, credentials, error,
-						 sizeof(error)) ||
-			!joint_begin(&joint, error, sizeof(error)) ||
-			!stage_change(&joint, change))
+		if (!open_both(false) ||
+			!joint_open(&joint, data, accounts, credentials, error, sizeof(error)) ||
+			!joint_begin(&joint, error, sizeof(error)) || !stage_change(&joint, change))
 			_exit(1);
 		die(0);
 		joint.step = die;
@@ -146,14 +151,17 @@ static void a_change_is_made_in_both_or_in_neither(void **state)
 			assert_int_equal(setup(state), 0);
 			change_and_die((enum change)change, step);
 			/* Whatever happened: a login without its mailbox is never open. */
-			assert_false(logs_in("old@example.org") && !mailbox_there("old@example.org"));
-			assert_false(logs_in("new@example.org") && !mailbox_there("new@example.org"));
+			assert_false(
+				logs_in("old@example.org") && !mailbox_there("old@example.org"));
+			assert_false(
+				logs_in("new@example.org") && !mailbox_there("new@example.org"));
 			assert_true(joint_open(
 				&joint, data, accounts, credentials, error, sizeof(error)));
 			joint_close(&joint);
 			assert_int_equal(mailbox_there("old@example.org"), change == ADD || !done);
 			assert_int_equal(logs_in("old@example.org"), change == ADD || !done);
-			assert_int_equal(mailbox_there("new@example.org"), change != DELETE && done);
+			assert_int_equal(
+				mailbox_there("new@example.org"), change != DELETE && done);
 			assert_int_equal(logs_in("new@example.org"), change != DELETE && done);
 			assert_int_equal(teardown(state), 0);
 		}
@@ -170,9 +178,34 @@ static void a_disabled_login_stays_so_through_a_change_that_is_taken_back(void *
 	assert_true(joint_open(&joint, data, accounts, credentials, error, sizeof(error)));
 	joint_close(&joint);
 	assert_false(logs_in("old@example.org"));
-	assert_true(
-		credentials_enable(credentials, "old@example.org", true, error, sizeof(error)));
+	assert_true(credentials_enable(credentials, "old@example.org", true, error, sizeof(error)));
 	assert_true(logs_in("old@example.org"));
+}
+
+static void a_login_with_application_passwords_alone_is_closed_and_opened_likewise(void **state)
+{
+	char app[CREDENTIALS_MAX_APP + 1], password[CREDENTIALS_APP_PASSWORD + 1];
+	struct credentials_question question = { .login = SLICE("old@example.org"),
+		.service = SLICE("imap"),
+		.mechanism = SLICE("PLAIN") };
+	struct joint joint;
+
+	assert_true(credentials_delete(credentials, "old@example.org", error, sizeof(error)));
+	assert_true(credentials_app_add(
+		credentials, "old@example.org", "phone", "", password, error, sizeof(error)));
+	question.password = slice_from(password);
+	change_and_die(DELETE, 1);
+	assert_int_not_equal(credentials_verify(credentials, &question, app), CREDENTIALS_GOOD);
+	assert_true(joint_open(&joint, data, accounts, credentials, error, sizeof(error)));
+	joint_close(&joint);
+	assert_int_equal(credentials_verify(credentials, &question, app), CREDENTIALS_GOOD);
+	assert_int_equal(credentials_exists(credentials, "old@example.org"), CREDENTIALS_BAD);
+	change_and_die(RENAME, 2);
+	assert_int_not_equal(credentials_verify(credentials, &question, app), CREDENTIALS_GOOD);
+	assert_true(joint_open(&joint, data, accounts, credentials, error, sizeof(error)));
+	joint_close(&joint);
+	question.login = SLICE("new@example.org");
+	assert_int_equal(credentials_verify(credentials, &question, app), CREDENTIALS_GOOD);
 }
 
 static void a_change_that_is_rolled_back_leaves_nothing(void **state)
@@ -215,6 +248,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_disabled_login_stays_so_through_a_change_that_is_taken_back, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			a_login_with_application_passwords_alone_is_closed_and_opened_likewise,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_change_that_is_rolled_back_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(

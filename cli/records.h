@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: ISC
+/*
+ * Lists of accounts, one a line: what `postern domain|user|alias` take from standard input and `postern import` makes of the files of
+ * other mail systems.
+ */
+#ifndef CLI_RECORDS_H
+#define CLI_RECORDS_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/vector.h"
+
+enum {
+	RECORDS_MAX = 2000000,
+	RECORDS_MAX_LINE = 256 * 1024, /* bytes */
+	RECORDS_MAX_WORDS = 10000, /* of one record */
+	RECORDS_MAX_MEMORY = 1 << 30
+};
+
+enum record_kind { RECORD_WORDS = 0, RECORD_DOMAIN, RECORD_MAILBOX, RECORD_ALIAS };
+
+struct record {
+	enum record_kind kind;
+	const char *file; /* NULL: standard input or the command line */
+	unsigned line; /* 0: the command line */
+	char **words; /* the address or domain, then the destinations or what else belongs to the action */
+	unsigned word_count;
+	char *hash, *password, *quota; /* or NULL */
+	signed char enabled; /* -1: not said */
+	bool bad; /* already told to be refused */
+};
+
+struct records {
+	struct arena arena;
+	struct vector list; /* struct record */
+};
+
+void records_init(struct records *records);
+void records_free(struct records *records);
+/* NULL: there are too many, or memory is out. */
+struct record *records_add(
+	struct records *records, enum record_kind kind, const char *file, unsigned line);
+/* Append a word; false as above. */
+MUST_CHECK bool record_add_word(struct records *records, struct record *record, struct slice word);
+static inline struct record *records_at(const struct records *records, size_t i)
+{
+	return vector_at(&records->list, i);
+}
+
+/*
+ * A line: a JSON object (as --json of the lists prints them), or words, of which `name=value` with a name of those below are not
+ * part of the record's words. Empty lines and those that begin with "#" give no record: true with *record NULL. Names: hash,
+ * password, quota, enabled (true, false). False with *error; *record is then there and marked bad.
+ */
+MUST_CHECK bool records_read_line(struct records *records, struct slice line, unsigned number,
+	struct record **record, const char **error);
+
+#endif
