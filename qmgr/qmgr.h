@@ -3,7 +3,9 @@
  * The queue manager's own structs, and what its chapters offer each other:
  *
  *	intake.c    how qmgr learns of messages: arrivals, folders, deferred ones that are due
- *	message.c   one message in the active queue, from envelope to result
+ *	message.c   one message in the active queue: taken, found, let go
+ *	outcome.c   what becomes of it: results, reports, the end of a pass
+ *	record.c    what of it is written down
  *	resolve.c   where its recipients go, asked of directoryd
  *	schedule.c  destinations: what goes next, how much at a time, when again
  *	deliver.c   transports and their agents
@@ -282,6 +284,16 @@ struct mail *mail_find(struct qmgr *q, struct slice id);
 bool mail_room(const struct qmgr *q);
 /* A read-only descriptor of its file; -1 with errno. Stays the message's. */
 int mail_fd(struct mail *mail);
+/* Out of the map, so that the id may come again; the struct stays while something refers to it. */
+void mail_forget(struct mail *mail);
+/* Off the list of those with results that are not written yet. */
+void mail_undirty(struct mail *mail);
+/* Forgotten, its descriptor closed, its memory free. */
+void mail_free(struct mail *mail);
+/* Once a second: what takes longer than a moment moves to active/. */
+void mail_settle_some(struct qmgr *q);
+
+/* --- outcome.c --- */
 /* One recipient's outcome. `log`: qmgr decided, so it writes the log line (an agent has written its own). */
 void mail_result(struct mail *mail, uint32_t recipient, enum recipient_state state,
 	struct slice dsn, struct slice relay, struct slice reason, bool log);
@@ -289,24 +301,28 @@ void mail_result(struct mail *mail, uint32_t recipient, enum recipient_state sta
 void mail_advance(struct mail *mail);
 /* The bounce report of `kind` was written (or could not be, for now). */
 void mail_reported(struct mail *mail, unsigned kind, bool done);
-/* Its file was found missing: forget it as soon as nothing refers to it (mail_advance). */
-void mail_lost(struct mail *mail);
 /* Its file was removed by order: forget it now, whatever is in flight. */
 void mail_delete(struct mail *mail);
 /* To hold/ as soon as nothing is in flight. May free it. */
 void mail_hold(struct mail *mail);
+/* Does the report of `kind` (enum bounce_kind) tell about this recipient? */
+bool mail_reportable(const struct mail *mail, uint32_t recipient, unsigned kind);
+bool mail_idle(const struct qmgr *q);
+
+/* --- record.c --- */
+/* Sent, or reported: nothing more is to be done for this recipient. */
+bool mail_is_done(const struct target *target);
+/* Its file was found missing: forget it as soon as nothing refers to it (mail_advance). */
+void mail_lost(struct mail *mail);
+/* Mark on disk who has it already. */
+void mail_mark(struct mail *mail);
+/* At the end of a turn: messages that were finished meanwhile are off the list, and cost no write. */
+void mail_mark_dirty(struct qmgr *q);
 /* What cannot be delivered in this pass is returned. */
 void mail_expire(struct mail *mail);
 /* Write down how far it came and move it to deferred/ or hold/. */
 void mail_record(struct mail *mail);
-/* Does the report of `kind` (enum bounce_kind) tell about this recipient? */
-bool mail_reportable(const struct mail *mail, uint32_t recipient, unsigned kind);
 void mail_retire_some(struct qmgr *q);
-void mail_mark_dirty(struct qmgr *q);
-bool mail_idle(const struct qmgr *q);
-
-/* Once a second: what takes longer than a moment moves to active/. */
-void mail_settle_some(struct qmgr *q);
 
 /* --- leftover.c --- */
 /* The file of a finished message could not be removed: try again, first in a second, then less and less often. */
