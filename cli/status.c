@@ -1,73 +1,98 @@
 // SPDX-License-Identifier: ISC
 /*
- * postern status - does it run (exit status 0 or 1, as postfix status), and what its processes have counted. The figures are read from the
- * page set that they share; nobody is asked.
+ * postern status - does it run (exit status 0 or 1, as postfix status), and what its processes have counted. The figures are read from
+ * the file that each counts in; nobody is asked.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/vector.h"
 #include "cli/instance.h"
 #include "cli/json.h"
+#include "os/os.h"
 #include "service/figures.h"
 
-static const struct figures_slot *map_figures(const char *root)
+/* Files of processes, in the order of their start. */
+static int compare_numbers(const void *a, const void *b)
 {
-	char path[PATH_MAX + 32];
-	void *map = MAP_FAILED;
-	struct stat info;
+	unsigned long x = *(const unsigned long *)a, y = *(const unsigned long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct vector numbers_in(int folder)
+{
+	struct vector numbers = vector_of(sizeof(unsigned long), 0);
+	DIR *listing = fdopendir(folder);
+	struct dirent *entry;
+
+	while (listing && (entry = readdir(listing))) {
+		unsigned long *place = ascii_digit(entry->d_name[0]) ? vector_add(&numbers) : NULL;
+
+		if (place)
+			*place = strtoul(entry->d_name, NULL, 10);
+	}
+	if (listing)
+		closedir(listing);
+	if (numbers.count)
+		qsort(numbers.items, numbers.count, sizeof(unsigned long), compare_numbers);
+	return numbers;
+}
+
+/* One struct figures for each file; a process that ends meanwhile takes its file with it. */
+static struct vector read_figures(const char *root)
+{
+	struct vector all = vector_of(sizeof(struct figures), 0), numbers;
+	char path[PATH_MAX + 64];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/run/figures", root);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/" FIGURES_FOLDER, root);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &info) == 0 &&
-		(size_t)info.st_size >= sizeof(struct figures_slot) * FIGURES_SLOTS)
-		map = mmap(NULL, sizeof(struct figures_slot) * FIGURES_SLOTS, PROT_READ, MAP_SHARED,
-			fd, 0);
-	close(fd);
-	return map == MAP_FAILED ? NULL : map;
+		return all;
+	numbers = numbers_in(fd);
+	for (size_t i = 0; i < numbers.count; i++) {
+		struct figures figures, *place;
+
+		snprintf(path, sizeof(path), "%s/" FIGURES_FOLDER "/%lu", root,
+			*(unsigned long *)vector_at(&numbers, i));
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && figures_read(fd, &figures) && (place = vector_add(&all)))
+			*place = figures;
+		os_close(&fd);
+	}
+	vector_free(&numbers);
+	return all;
 }
 
-static int64_t figure_of(const struct figures_slot *slot, int figure)
+static const struct figures *figures_at(const struct vector *all, size_t i)
 {
-	return atomic_load_explicit((_Atomic int64_t *)&slot->value[figure], memory_order_relaxed);
+	return vector_at(all, i);
 }
 
-static long long pid_of(const struct figures_slot *slot)
+/* What those that have ended counted is a file, too: the sum is of all since the start. */
+static void add_up(const struct vector *all, int64_t totals[FIGURE_COUNT])
 {
-	return atomic_load_explicit((_Atomic int64_t *)&slot->pid, memory_order_relaxed);
-}
+	for (int f = 0; f < FIGURE_COUNT; f++) {
+		uint64_t sum = 0;
 
-/* Slots of processes that ended keep what they counted: the sum is of all since the start. */
-static void add_up(const struct figures_slot *slots, int64_t totals[FIGURE_COUNT])
-{
-	for (int f = 0; f < FIGURE_COUNT; f++)
-		totals[f] = 0;
-	for (int i = 0; i < FIGURES_SLOTS; i++)
-		for (int f = 0; f < FIGURE_COUNT; f++)
-			totals[f] += figure_of(&slots[i], f);
-}
-
-/* The entry's name as a C string: another process writes the page. */
-static void entry_name(const struct figures_slot *slot, char name[sizeof(slot->entry) + 1])
-{
-	memcpy(name, slot->entry, sizeof(slot->entry));
-	name[sizeof(slot->entry)] = 0;
+		for (size_t i = 0; i < all->count; i++)
+			sum += (uint64_t)figures_at(all, i)->value[f];
+		totals[f] = (int64_t)sum;
+	}
 }
 
 /*
  * The lock is master's owner's to see; others learn from the figures who master was, and from the system whether such a process is
  * there. Good enough to be told, not to send signals.
  */
-static pid_t master_by_figures(const struct figures_slot *slots)
+static pid_t master_by_figures(const struct vector *all)
 {
 	char path[64], text[64] = "", wanted[64];
-	pid_t pid = slots ? (pid_t)pid_of(&slots[0]) : 0;
+	pid_t pid = all->count ? (pid_t)figures_at(all, 0)->pid : 0;
 	FILE *file;
 
 	if (pid <= 0)
@@ -86,32 +111,30 @@ static pid_t master_by_figures(const struct figures_slot *slots)
 
 /* --- for people --- */
 
-static void print_process(const struct figures_slot *slot)
+static void print_process(const struct figures *figures)
 {
-	char name[sizeof(slot->entry) + 1];
 	const char *separator = "";
 
-	entry_name(slot, name);
-	printf("%-16s %8lld  ", name, pid_of(slot));
+	printf("%-16s %8lld  ", figures->entry, (long long)figures->pid);
 	for (int f = 0; f < FIGURE_COUNT; f++) {
-		if (!figure_of(slot, f))
+		if (!figures->value[f])
 			continue;
 		printf("%s%s=%lld", separator, figure_name((enum figure)f),
-			(long long)figure_of(slot, f));
+			(long long)figures->value[f]);
 		separator = " ";
 	}
 	putchar('\n');
 }
 
-static void print_table(const struct figures_slot *slots)
+static void print_table(const struct vector *all)
 {
 	int64_t totals[FIGURE_COUNT];
 
 	printf("%-16s %8s  %s\n", "service", "pid", "figures");
-	for (int i = 0; i < FIGURES_SLOTS; i++)
-		if (pid_of(&slots[i]))
-			print_process(&slots[i]);
-	add_up(slots, totals);
+	for (size_t i = 0; i < all->count; i++)
+		if (figures_at(all, i)->pid)
+			print_process(figures_at(all, i));
+	add_up(all, totals);
 	puts("\nsince the start:");
 	for (int f = 0; f < FIGURE_COUNT; f++)
 		if (totals[f])
@@ -128,21 +151,15 @@ static void json_figures(struct buffer *out, const int64_t *values)
 	buffer_add_text(out, "}");
 }
 
-static void json_process(struct buffer *out, const struct figures_slot *slot)
+static void json_process(struct buffer *out, const struct figures *figures)
 {
-	char name[sizeof(slot->entry) + 1];
-	int64_t values[FIGURE_COUNT];
-
-	for (int f = 0; f < FIGURE_COUNT; f++)
-		values[f] = figure_of(slot, f);
-	entry_name(slot, name);
-	json_member(out, "{", "service", name);
-	buffer_printf(out, ", \"pid\": %lld, \"figures\": ", pid_of(slot));
-	json_figures(out, values);
+	json_member(out, "{", "service", figures->entry);
+	buffer_printf(out, ", \"pid\": %lld, \"figures\": ", (long long)figures->pid);
+	json_figures(out, figures->value);
 	buffer_add_text(out, "}");
 }
 
-static void print_json(const char *root, pid_t pid, const struct figures_slot *slots)
+static void print_json(const char *root, pid_t pid, const struct vector *all)
 {
 	struct buffer out = { 0 };
 	int64_t totals[FIGURE_COUNT];
@@ -151,17 +168,17 @@ static void print_json(const char *root, pid_t pid, const struct figures_slot *s
 	buffer_printf(&out, "{\"running\": %s, \"pid\": %d", pid > 0 ? "true" : "false",
 		pid > 0 ? (int)pid : 0);
 	json_member(&out, ", ", "instance", root);
-	if (slots) {
+	if (pid > 0 && all->count) {
 		buffer_add_text(&out, ", \"processes\": [");
-		for (int i = 0; i < FIGURES_SLOTS; i++) {
-			if (!pid_of(&slots[i]))
+		for (size_t i = 0; i < all->count; i++) {
+			if (!figures_at(all, i)->pid)
 				continue;
 			buffer_add_text(&out, separator);
-			json_process(&out, &slots[i]);
+			json_process(&out, figures_at(all, i));
 			separator = ", ";
 		}
 		buffer_add_text(&out, "], \"totals\": ");
-		add_up(slots, totals);
+		add_up(all, totals);
 		json_figures(&out, totals);
 	}
 	buffer_add_text(&out, "}");
@@ -172,7 +189,7 @@ static void print_json(const char *root, pid_t pid, const struct figures_slot *s
 int status_main(int argc, char **argv)
 {
 	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-	const struct figures_slot *slots;
+	struct vector all;
 	char root[PATH_MAX];
 	pid_t pid;
 
@@ -184,21 +201,20 @@ int status_main(int argc, char **argv)
 	}
 	if (!instance_find("status", root))
 		return EX_CONFIG;
-	slots = map_figures(root);
+	all = read_figures(root);
 	pid = instance_master(root);
 	if (pid < 0 && errno == EACCES)
-		pid = master_by_figures(slots);
+		pid = master_by_figures(&all);
 	else if (pid < 0)
 		cli_complain("status", "%s/run/master.pid: %s", root, strerror(errno));
-	if (pid <= 0)
-		slots = NULL;
 	if (json)
-		print_json(root, pid, slots);
+		print_json(root, pid, &all);
 	else if (pid > 0)
 		printf("the mail system is running: pid %d, %s\n", (int)pid, root);
 	else
 		printf("the mail system is not running: %s\n", root);
-	if (!json && slots)
-		print_table(slots);
+	if (!json && pid > 0 && all.count)
+		print_table(&all);
+	vector_free(&all);
 	return pid > 0 ? EX_OK : 1;
 }

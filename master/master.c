@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -138,22 +137,10 @@ static void take_lock(struct master *master)
 
 static void open_figures(struct master *master)
 {
-	size_t size = sizeof(struct figures_slot) * FIGURES_SLOTS;
 	char path[1200];
 
-	snprintf(path, sizeof(path), "%s/run/figures", master->instance);
-	unlink(path); /* processes of an earlier master keep the old pages */
-	master->figures_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (master->figures_fd < 0 || fchmod(master->figures_fd, 0644) < 0 ||
-		ftruncate(master->figures_fd, (off_t)size) < 0)
+	if (!figures_start(master, path, sizeof(path)))
 		give_up(master, EX_CANTCREAT, path, strerror(errno));
-	master->figures =
-		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, master->figures_fd, 0);
-	if (master->figures == MAP_FAILED || !figures_open(master->figures_fd, 0))
-		give_up(master, EX_OSERR, path, strerror(errno));
-	master->slots[0] = true;
-	snprintf(master->figures[0].entry, sizeof(master->figures[0].entry), "master");
-	atomic_store(&master->figures[0].pid, getpid());
 }
 
 static void raise_limits(void)
@@ -302,7 +289,7 @@ static void wait_until_ready(struct master *master)
 int main(int argc, char **argv)
 {
 	static struct master master = {
-		.log_fd = -1, .figures_fd = -1, .lock_fd = -1, .ready_fd = -1, .log_name = "postern"
+		.log_fd = -1, .lock_fd = -1, .ready_fd = -1, .log_name = "postern"
 	};
 	static struct config_report report;
 	struct generation *first;

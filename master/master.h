@@ -54,7 +54,8 @@ struct process {
 	bool closed_to_new; /* it has heard DRAIN */
 	struct channel control;
 	struct watch log; /* its lines for syslog; fd -1 when it writes a file */
-	unsigned slot; /* of the figures */
+	unsigned figures; /* the name of its file */
+	int figures_fd; /* -1: it counts for nobody */
 	int log_facility; /* that it was told to use */
 	int64_t started; /* loop time, ms */
 	struct vector
@@ -117,9 +118,10 @@ struct master {
 	bool root; /* started by root: uids are taken on */
 	bool best_effort, log_json;
 	int log_fd; /* -1: syslog */
-	int figures_fd, null_fd, lock_fd, ready_fd;
-	struct figures_slot *figures;
-	bool slots[FIGURES_SLOTS];
+	int null_fd, lock_fd, ready_fd;
+	int figures_folder, ended_fd;
+	unsigned next_figures;
+	struct figures figures_ended; /* what processes counted that are no more */
 	struct vector sockets; /* of struct listen_socket * */
 	struct generation *current;
 	struct watch signals;
@@ -166,6 +168,12 @@ MUST_CHECK bool listen_open(struct master *master, struct entry *entry, const st
 	struct config_report *report);
 /* Give up an entry's sockets; those that nobody has any more are closed. */
 void listen_release(struct entry *entry);
+
+/* figures.c: the folder, and the files of master and of those that have ended; false with errno and the folder's path. */
+MUST_CHECK bool figures_start(struct master *master, char *path, size_t size);
+/* A file for a process that is being started; what is in it when it has ended is added to the sum. */
+void figures_begin(struct process *process);
+void figures_end(struct process *process);
 
 /* notify.c: a service manager is told that all services are ready, if one asked for it. */
 void notify_ready(void);

@@ -16,19 +16,6 @@
 
 enum { CONTROL_FD = 3, ARGUMENTS_MAX = 64 };
 
-static unsigned slot_take(struct master *master, const char *name)
-{
-	for (unsigned i = 1; i < FIGURES_SLOTS; i++) {
-		if (master->slots[i])
-			continue;
-		master->slots[i] = true;
-		memset(&master->figures[i], 0, sizeof(master->figures[i]));
-		snprintf(master->figures[i].entry, sizeof(master->figures[i].entry), "%s", name);
-		return i;
-	}
-	return FIGURES_SLOTS - 1; /* shared by what is over the bound */
-}
-
 static void control_receive(struct channel *channel, struct message *message)
 {
 	struct process *process = channel->context;
@@ -119,14 +106,13 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 	start->chroot = master->root && entry->config->chroot;
 	start->uid = uid;
 	start->gid = gid;
-	start->figures_slot = process->slot;
 	start->max_sessions = entry->config->maxproc;
 	start->build = message_build();
 	start->listeners = buffer_slice(&names);
 	if (entry->id == SERVICE_TLSD || entry->id == SERVICE_AUTH)
 		start->seal_key = slice_of(master->seal_key, sizeof(master->seal_key));
 	message.fds[0] = entry->snapshot;
-	message.fds[1] = master->figures_fd;
+	message.fds[1] = process->figures_fd >= 0 ? process->figures_fd : master->null_fd;
 	message.fds[2] = log_fd;
 	for (unsigned i = 0; i < entry->listener_count; i++)
 		message.fds[message.fd_count++] = entry->listeners[i]->fd;
@@ -210,7 +196,7 @@ static struct process *process_new(struct entry *entry)
 	process->pending = vector_of(sizeof(struct pending), PENDING_MAX);
 	process->control.watch.fd = -1;
 	process->log.fd = -1;
-	process->slot = slot_take(entry->master, entry->config->name);
+	figures_begin(process);
 	return process;
 }
 
@@ -226,8 +212,7 @@ static void process_free(struct process *process)
 	}
 	channel_close(&process->control);
 	syslog_detach(process);
-	process->master->slots[process->slot] = false;
-	memset(&process->master->figures[process->slot], 0, sizeof(struct figures_slot));
+	figures_end(process);
 	vector_free(&process->introduced);
 	vector_free(&process->pending);
 	free(process);
@@ -298,7 +283,9 @@ bool process_start(struct entry *entry)
 		schedule_restart(entry, true);
 		return false;
 	}
-	atomic_store(&entry->master->figures[process->slot].pid, process->pid);
+	if (process->figures_fd >= 0 && !figures_set_pid(process->figures_fd, process->pid))
+		log_warning("%s[%d] is not shown by status: %s", entry->config->command,
+			(int)process->pid, strerror(errno));
 	told = channel_open(&process->control, entry->master->loop, ends[0], control_receive,
 		       control_closed, process) &&
 	       send_start(process, log_fd, uid, gid);

@@ -37,7 +37,7 @@ enum {
 
 /* --- master <-> every process, on the control channel --- */
 
-/* First message to a new process. Descriptors: snapshot, figures, log, then one for each listener. */
+/* First message to a new process. Descriptors: snapshot, figures of its own, log, then one for each listener. */
 #define FIELDS_MASTER_START(F) \
 	F(TEXT, entry, 64) /* name of the master.cf entry, "smtp" */ \
 	F(TEXT, root, MAX_PATH_TEXT) /* instance directory; "/" inside a chroot */ \
@@ -50,7 +50,6 @@ enum {
 	F(U8, chroot, 0) /* chroot to root before anything is opened */ \
 	F(U32, uid, 0) /* to take on in cell_enter; the present one when not started as root */ \
 	F(U32, gid, 0) \
-	F(U32, figures_slot, 0) \
 	F(U32, max_sessions, 0) /* maxproc of the entry, for spawners */ \
 	F(U32, build, 0) /* must equal MESSAGE_BUILD */ \
 	F(BYTES, seal_key, 32) /* to tlsd and authd only: what seals facts and session tickets */ \

@@ -28,6 +28,7 @@ void escape_arm(struct service *service)
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "service/figures.h"
 #include "service/log.h"
 
 static struct service *escape_service;
@@ -125,6 +126,7 @@ static const struct {
 	{ "write-mailbox-two", "mail/example.test/two/tmp/escape", O_WRONLY | O_CREAT },
 	{ "write-log", "log/escape", O_WRONLY | O_CREAT },
 	{ "write-run", "run/escape", O_WRONLY | O_CREAT },
+	{ "write-figures", "run/figures/0", O_RDWR },
 };
 
 static void try_files(void)
@@ -192,6 +194,8 @@ static void try_privileges(void)
 	report("chmod", chmod("/", 0777) == 0);
 	report("write-exec-memory", try_write_exec());
 	report("watch", try_watch());
+	report("figures-behind", figures_try_behind());
+	report("figures-before", figures_try_before());
 	report("bpf", syscall(SYS_bpf, 0, NULL, 0) >= 0);
 	report("io-uring", syscall(SYS_io_uring_setup, 1, NULL) >= 0);
 	report("perf-event", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0) >= 0);

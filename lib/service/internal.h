@@ -34,7 +34,7 @@ struct service {
 	bool has_seal_key;
 	bool best_effort, draining, ended, control_open;
 	int status;
-	unsigned max_sessions, figures_slot;
+	unsigned max_sessions;
 	struct cell_bases bases;
 	const struct cell *cell;
 	struct cell_session *session_cell; /* of spawners */

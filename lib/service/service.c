@@ -115,8 +115,7 @@ static void take_start(struct service *service, struct message *message)
 	if (start->log_syslog)
 		log_syslog(start->log_syslog - 1, NULL, NULL);
 	map_snapshot(service, message_take_fd(message, 0));
-	service->figures_slot = start->figures_slot;
-	if (!figures_open(message->fds[1], start->figures_slot))
+	if (!figures_open(message->fds[1]))
 		log_warning("figures cannot be mapped: %s", strerror(errno));
 	take_listeners(service, message, start->listeners);
 	if (start->chroot)

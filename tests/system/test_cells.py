@@ -31,7 +31,7 @@ ALLOWED = {
     "session of smtp": set(),
     "session of one": {"list-mailbox-one"},
 }
-ATTEMPTS = 43
+ATTEMPTS = 46
 
 
 def attempts(instance, pid):

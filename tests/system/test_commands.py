@@ -127,6 +127,20 @@ def test_status_is_for_everybody(instance, ordinary_user):
     assert instance.postern("status", as_user=ordinary_user, check=False).returncode == 1
 
 
+def test_what_a_process_counted_outlives_it_and_each_has_a_file_of_its_own(instance):
+    instance.wait_message(instance.send())
+    counted = json.loads(instance.postern("status", "--json").out)["totals"]
+    assert counted["messages"] == 1 and counted["delivered"] == 1
+    pid = instance.kill_daemon("cleanup")
+    wait_for(lambda: [p for p in instance.daemons("cleanup") if p != pid], "another cleanup")
+    status = json.loads(instance.postern("status", "--json").out)
+    assert status["totals"]["messages"] == 1 and status["totals"]["restarts"] == 1
+    assert pid not in [process["pid"] for process in status["processes"]]
+    # Beside those of the processes there is the file of all that have ended.
+    files = sorted((instance.path / "run/figures").iterdir())
+    assert len(files) == len(status["processes"]) + 1 and all(f.stat().st_mode & 0o777 == 0o644 for f in files)
+
+
 def test_nobody_else_can_keep_it_from_starting(instance, ordinary_user):
     instance.stop()
     lock = "import fcntl, sys; fcntl.lockf(open(sys.argv[1]), fcntl.LOCK_SH)"
