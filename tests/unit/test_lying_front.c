@@ -186,7 +186,7 @@ static void start_authd(void)
 	start->build = message_build();
 	snprintf(path, sizeof(path), "%s/log", folder);
 	message.fds[0] = make_snapshot();
-	message.fds[1] = page_of(sizeof(struct figures_slot) * FIGURES_SLOTS, SLICE(""));
+	message.fds[1] = page_of(2 * (size_t)sysconf(_SC_PAGESIZE), SLICE(""));
 	message.fds[2] = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
 	say(control, &message);
 	for (int i = 0; i < 3; i++)
