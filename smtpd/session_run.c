@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -69,6 +70,15 @@ static struct config *map_config(int fd)
 	return map == MAP_FAILED ? NULL : config_open(slice_of(map, (size_t)size));
 }
 
+/* The session was forked for a front, whose entry may have a log name of its own. */
+static void take_log_name(const struct config *config)
+{
+	char name[192];
+
+	snprintf(name, sizeof(name), "%s/smtpd", config_text(config, PARAM_syslog_name));
+	log_rename(name);
+}
+
 int session_run(struct service *service, int channel_fd, void *argument)
 {
 	const struct session_seed *seed = argument;
@@ -91,6 +101,7 @@ int session_run(struct service *service, int channel_fd, void *argument)
 		log_error("the front's configuration is not one of this build");
 		return EX_CONFIG;
 	}
+	take_log_name(config);
 	max_use = (unsigned)config_int(config, PARAM_max_use);
 	if (!session_settings_load(&settings, config, seed->host) ||
 		!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))

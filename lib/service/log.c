@@ -32,6 +32,17 @@ static struct {
 	char stamp[40], json_stamp[40];
 } log_state = { .fd = STDERR_FILENO, .name = "postern", .facility = -1, .second = -1 };
 
+/* What is not printable would let a peer forge lines or move a terminal's cursor. UTF-8 is left. */
+static void make_printable(char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7f)
+			text[i] = '?';
+	}
+}
+
 static void copy_text(char *to, size_t size, const char *from)
 {
 	snprintf(to, size, "%s", from);
@@ -74,6 +85,7 @@ int log_facility_of(const char *name)
 void log_rename(const char *name)
 {
 	copy_text(log_state.name, sizeof(log_state.name), name);
+	make_printable(log_state.name, strlen(log_state.name));
 }
 
 int log_descriptor(void)
@@ -94,17 +106,6 @@ static void take_stamps(time_t now)
 				      "%Y-%m-%dT%H:%M:%S%z", &broken) == 0)
 		log_state.json_stamp[0] = '\0';
 	log_state.second = now;
-}
-
-/* What is not printable would let a peer forge lines or move a terminal's cursor. UTF-8 is left. */
-static void make_printable(char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 || c == 0x7f)
-			text[i] = '?';
-	}
 }
 
 static void json_string(struct buffer *out, const char *text, size_t length)

@@ -77,6 +77,19 @@ def test_a_second_entry_may_have_a_log_name_of_its_own(two):
     two.wait_log(r" postern/smtpd\[\d+\]: warning: Connection concurrency limit exceeded: ")
 
 
+def test_sessions_of_an_entry_log_by_its_name(two):
+    for port, name in ((SECOND, "postern/second"), (25, "postern")):
+        at = len(two.log())
+        client = two.raw(port)
+        assert client.reply().startswith(b"220 ")
+        client.say("EHLO here")
+        client.say("MAIL FROM:<a@elsewhere.test>")
+        assert client.say(f"RCPT TO:<nobody@{DOMAIN}>").startswith(b"550 ")
+        client.close()
+        two.wait_log(rf" {name}/smtpd\[\d+\]: NOQUEUE: reject: ", after=at)
+        two.wait_log(rf" {name}/smtpd\[\d+\]: disconnect from ", after=at)
+
+
 def test_pop3_and_imap_log_by_syslog_name(make_instance):
     instance = make_instance(settings={"syslog_name": "mx1"})
     instance.start()
