@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "auth/authd_cell.h"
+#include "auth/penalty.h"
 #include "auth/tickets.h"
+#include "auth/turns.h"
 #include "auth/workers.h"
 #include "base/buffer.h"
 #include "base/map.h"
@@ -49,6 +51,8 @@ struct authd {
 	unsigned worker_count;
 	struct cache *cache; /* or NULL */
 	struct workers *workers;
+	struct turns turns; /* what waits for a worker */
+	struct penalties *penalties;
 	struct tickets *tickets;
 	unsigned attempts, peers;
 	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
@@ -64,6 +68,8 @@ struct auth_peer {
 	struct ticket_holder holder; /* of the tickets it gets */
 	struct map attempts; /* serial -> struct attempt * */
 	struct share share;
+	struct attempt *idle_first,
+		**idle_end; /* whose clients are asked for more, longest first */
 };
 
 struct attempt {
@@ -72,9 +78,16 @@ struct attempt {
 	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
 	uint32_t serial;
 	enum share_place place;
-	bool busy; /* a worker has it */
+	struct turn turn; /* for a worker */
+	bool busy; /* it waits for a worker, or one has it */
 	bool cancelled; /* and the peer wants to hear no more of it; it counts until the worker gives it back */
+	struct attempt *idle_next, **idle_at; /* while its client is asked for more */
 };
+
+static int64_t now_of(const struct authd *authd)
+{
+	return loop_now(service_loop(authd->service));
+}
 
 /* --- attempts --- */
 
@@ -83,9 +96,32 @@ static struct slice serial_key(const uint32_t *serial)
 	return slice_of(serial, sizeof(*serial));
 }
 
+static void idle_add(struct attempt *attempt)
+{
+	struct auth_peer *peer = attempt->peer;
+
+	attempt->idle_next = NULL;
+	attempt->idle_at = peer->idle_end;
+	*peer->idle_end = attempt;
+	peer->idle_end = &attempt->idle_next;
+}
+
+static void idle_remove(struct attempt *attempt)
+{
+	if (!attempt->idle_at)
+		return;
+	*attempt->idle_at = attempt->idle_next;
+	if (attempt->idle_next)
+		attempt->idle_next->idle_at = attempt->idle_at;
+	else
+		attempt->peer->idle_end = attempt->idle_at;
+	attempt->idle_at = NULL;
+}
+
 static void attempt_free(struct attempt *attempt)
 {
 	attempt->authd->attempts--;
+	idle_remove(attempt);
 	if (attempt->peer)
 		map_remove(&attempt->peer->attempts, serial_key(&attempt->serial));
 	share_give(&attempt->authd->places, attempt->peer ? &attempt->peer->share : NULL,
@@ -94,11 +130,12 @@ static void attempt_free(struct attempt *attempt)
 	free(attempt);
 }
 
-static void send_result(
-	struct auth_peer *peer, uint32_t serial, enum auth_status status, const char *reason)
+static void send_result(struct auth_peer *peer, uint32_t serial, enum auth_status status,
+	const char *reason, int64_t delay)
 {
 	struct message result = { .type = MESSAGE_AUTH_RESULT };
 
+	result.auth_result.delay = (uint32_t)delay;
 	result.auth_result.serial = serial;
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(reason);
@@ -116,6 +153,8 @@ static const char *reason_of(enum auth_status status)
 		return "no such mechanism";
 	case AUTH_BAD:
 		return "malformed authentication exchange";
+	case AUTH_REFUSED:
+		return "too many failures, try again later";
 	default:
 		return "temporary authentication failure";
 	}
@@ -128,7 +167,8 @@ static void log_end(const struct attempt *attempt, enum auth_status status)
 		[AUTH_OK] = "ok",
 		[AUTH_FAILED] = "failed",
 		[AUTH_NO_MECHANISM] = "no such mechanism",
-		[AUTH_BAD] = "malformed" };
+		[AUTH_BAD] = "malformed",
+		[AUTH_REFUSED] = "refused: too many failures (auth_failure_account_limit)" };
 	bool app = status == AUTH_OK && exchange_app(exchange)[0];
 
 	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s", exchange_login(exchange),
@@ -156,18 +196,47 @@ static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TIC
 		       exchange_login(attempt->job.exchange), ticket);
 }
 
+/* Counts what happened, and says what becomes of it. `*delay`: ms that the client has to wait for it. A good password is
+ * refused like a wrong one while the account is. */
+static enum auth_status judge(
+	const struct attempt *attempt, enum auth_status status, int64_t *delay)
+{
+	const char *login = exchange_login(attempt->job.exchange);
+	const char *client = exchange_client(attempt->job.exchange);
+	struct penalties *penalties = attempt->authd->penalties;
+	int64_t now = now_of(attempt->authd);
+	char network[PENALTY_NETWORK_TEXT];
+
+	if (status != AUTH_OK && status != AUTH_FAILED)
+		return status;
+	if (penalties_account_refused(penalties, now, client, login)) {
+		*delay = penalties_longest_delay(penalties);
+		return AUTH_REFUSED;
+	}
+	if (status == AUTH_OK) {
+		penalties_good(penalties, now, client, login);
+		return status;
+	}
+	*delay = penalties_failed(penalties, now, client, login);
+	penalty_network(client, network);
+	turns_suspect(&attempt->authd->turns, network);
+	return status;
+}
+
 /* The line is in the log before anybody can have the answer. */
 static void attempt_end(struct attempt *attempt, enum auth_status status)
 {
 	struct auth_peer *peer = attempt->peer;
 	struct message result = { .type = MESSAGE_AUTH_RESULT };
 	unsigned char ticket[TICKET_BYTES];
+	int64_t delay = 0;
 
+	status = judge(attempt, status, &delay);
 	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
 		status = AUTH_TEMPORARY;
 	log_end(attempt, status);
+	result.auth_result.login = slice_from(exchange_login(attempt->job.exchange));
 	if (status == AUTH_OK) {
-		result.auth_result.login = slice_from(exchange_login(attempt->job.exchange));
 		result.auth_result.final = exchange_output(attempt->job.exchange);
 		if (has_tickets(peer))
 			result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
@@ -175,8 +244,27 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	result.auth_result.serial = attempt->serial;
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(reason_of(status));
+	result.auth_result.delay = (uint32_t)delay;
 	channel_send(&peer->channel, &result);
 	attempt_free(attempt);
+}
+
+/* Nobody hears the end, but a password that was tried is one that counts. */
+static void attempt_end_unheard(struct attempt *attempt)
+{
+	int64_t delay;
+
+	if (attempt->job.done && exchange_status(attempt->job.exchange) == AUTH_FAILED)
+		(void)judge(attempt, AUTH_FAILED, &delay);
+	attempt_free(attempt);
+}
+
+static void attempt_turn(void *context, struct turn *turn)
+{
+	struct authd *authd = context;
+	struct attempt *attempt = (struct attempt *)((char *)turn - offsetof(struct attempt, turn));
+
+	workers_add(authd->workers, &attempt->job);
 }
 
 static void attempt_finished(void *context, struct job *job)
@@ -185,14 +273,16 @@ static void attempt_finished(void *context, struct job *job)
 	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
 
 	attempt->busy = false;
+	turns_done(&attempt->authd->turns, &attempt->turn);
 	if (!attempt->peer || attempt->cancelled) {
-		attempt_free(attempt);
+		attempt_end_unheard(attempt);
 		return;
 	}
 	if (!job->done) {
 		challenge.auth_challenge.serial = attempt->serial;
 		challenge.auth_challenge.challenge = exchange_output(job->exchange);
 		channel_send(&attempt->peer->channel, &challenge);
+		idle_add(attempt);
 		return;
 	}
 	attempt_end(attempt, exchange_status(job->exchange));
@@ -209,10 +299,26 @@ static bool may_ask(const struct auth_peer *peer, struct slice service)
 	return false;
 }
 
-static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin)
+/* A place for an exchange. When there is none, whose client has let authd wait longest gives up his: those who stall keep
+ * nobody out. */
+static enum share_place take_place(struct auth_peer *peer)
 {
 	struct authd *authd = peer->authd;
 	enum share_place place = share_take(&authd->places, &peer->share, &authd->bounds);
+	struct attempt *oldest = peer->idle_first;
+
+	if (place != SHARE_NONE || !oldest)
+		return place;
+	log_end(oldest, AUTH_TEMPORARY);
+	send_result(peer, oldest->serial, AUTH_TEMPORARY, "too slow while others wait", 0);
+	attempt_free(oldest);
+	return share_take(&authd->places, &peer->share, &authd->bounds);
+}
+
+static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin)
+{
+	struct authd *authd = peer->authd;
+	enum share_place place = take_place(peer);
 	struct exchange_start start = { begin->service, begin->mechanism, begin->client_address,
 		begin->local_address, begin->secured != 0 };
 	struct attempt *attempt = place == SHARE_NONE ? NULL : calloc(1, sizeof(*attempt));
@@ -235,10 +341,47 @@ static struct attempt *attempt_new(struct auth_peer *peer, const struct message_
 
 static bool run_step(struct attempt *attempt, bool has_input, struct slice input)
 {
+	struct authd *authd = attempt->authd;
+	const char *client = exchange_client(attempt->job.exchange);
+	char network[PENALTY_NETWORK_TEXT];
+
+	idle_remove(attempt);
 	if (!exchange_input(attempt->job.exchange, has_input, input))
 		return false;
-	attempt->busy = true;
-	workers_add(attempt->authd->workers, &attempt->job);
+	penalty_network(client, network);
+	attempt->busy = turns_add(&authd->turns, &attempt->turn, network,
+		penalties_suspect(authd->penalties, now_of(authd), client));
+	if (!attempt->busy)
+		attempt_end(attempt, AUTH_TEMPORARY);
+	return true;
+}
+
+/* Nobody wants to know the end: forget it, now or when the worker gives it back. */
+static void abandon(struct attempt *attempt)
+{
+	if (attempt->busy && attempt->turn.running) {
+		attempt->cancelled = true;
+		return;
+	}
+	if (attempt->busy)
+		turns_remove(&attempt->authd->turns, &attempt->turn);
+	attempt_free(attempt);
+}
+
+/* Whoever guessed too much of late is not even looked at. */
+static bool refuse_network(struct auth_peer *peer, const struct message_auth_begin *begin)
+{
+	struct penalties *penalties = peer->authd->penalties;
+	char client[sizeof("") + 64];
+
+	if (!slice_to_string(begin->client_address, client, sizeof(client)) ||
+		!penalties_network_refused(penalties, now_of(peer->authd), client))
+		return false;
+	log_info("auth: user=<> service=%.*s mech=%.*s rip=%s refused: too many failures "
+		 "(auth_failure_network_limit)",
+		SLICE_ARG(begin->service), SLICE_ARG(begin->mechanism), client);
+	send_result(peer, begin->serial, AUTH_REFUSED, reason_of(AUTH_REFUSED),
+		penalties_longest_delay(penalties));
 	return true;
 }
 
@@ -250,15 +393,18 @@ static bool take_begin(struct auth_peer *peer, const struct message *message)
 	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, serial_key(&begin->serial)))
 		return false;
 	if (!exchange_mechanism_known(begin->mechanism)) {
-		send_result(peer, begin->serial, AUTH_NO_MECHANISM, reason_of(AUTH_NO_MECHANISM));
+		send_result(
+			peer, begin->serial, AUTH_NO_MECHANISM, reason_of(AUTH_NO_MECHANISM), 0);
 		return true;
 	}
+	if (refuse_network(peer, begin))
+		return true;
 	attempt = attempt_new(peer, begin);
 	if (!attempt) {
 		log_warning("auth: too many exchanges in progress of one %s or of all "
 			    "(auth_connection_exchange_limit, auth_exchange_limit) or no memory",
 			service_id_name(peer->from));
-		send_result(peer, begin->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY));
+		send_result(peer, begin->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY), 0);
 		return true;
 	}
 	return run_step(attempt, begin->has_initial != 0, begin->initial);
@@ -280,10 +426,8 @@ static bool take_cancel(struct auth_peer *peer, const struct message *message)
 	struct attempt *attempt =
 		map_get(&peer->attempts, serial_key(&message->auth_cancel.serial));
 
-	if (attempt && attempt->busy)
-		attempt->cancelled = true;
-	else if (attempt)
-		attempt_free(attempt);
+	if (attempt)
+		abandon(attempt);
 	return true;
 }
 
@@ -316,15 +460,14 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 
 /* --- peers --- */
 
-/* Nobody wants to know the end: forget it, now or when the worker gives it back. */
 static bool abandon_each(void *context, struct slice key, void *value)
 {
 	struct attempt *attempt = value;
 
+	idle_remove(attempt);
 	attempt->peer = NULL;
 	map_remove(context, key);
-	if (!attempt->busy)
-		attempt_free(attempt);
+	abandon(attempt);
 	return true;
 }
 
@@ -381,6 +524,7 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 	}
 	peer->authd = authd;
 	peer->from = who->from;
+	peer->idle_end = &peer->idle_first;
 	peer->holder = (struct ticket_holder){ ++authd->next_front, (uint32_t)who->pid };
 	authd->peers++;
 	if (!channel_open(&peer->channel, service_loop(service), fd, receive, peer_closed, peer))
@@ -450,8 +594,22 @@ static bool open_credentials(struct authd *authd)
 	return done;
 }
 
+static struct penalty_limits limits_of(const struct config *config)
+{
+	return (struct penalty_limits){
+		.delay = config_time(config, PARAM_auth_failure_delay),
+		.delay_most = config_time(config, PARAM_auth_failure_delay_limit),
+		.window = config_time(config, PARAM_auth_failure_window),
+		.network = (unsigned)config_int(config, PARAM_auth_failure_network_limit),
+		.account = (unsigned)config_int(config, PARAM_auth_failure_account_limit),
+		.known = config_time(config, PARAM_auth_known_network_lifetime),
+		.exempt = config_text(config, PARAM_auth_failure_exempt_clients),
+	};
+}
+
 static bool open_all(struct authd *authd)
 {
+	struct penalty_limits limits;
 	int64_t lifetime;
 	char error[300];
 
@@ -460,6 +618,7 @@ static bool open_all(struct authd *authd)
 		log_error("the configuration snapshot cannot be read");
 		return false;
 	}
+	limits = limits_of(authd->config);
 	config_place(authd->service, authd->config);
 	authd->places.limit = (unsigned)config_int(authd->config, PARAM_auth_exchange_limit);
 	authd->bounds = (struct share_bounds){ .own = OWN_ATTEMPTS,
@@ -468,7 +627,8 @@ static bool open_all(struct authd *authd)
 	lifetime = config_time(authd->config, PARAM_auth_cache_lifetime);
 	if (lifetime > 0)
 		authd->cache = cache_new(lifetime);
-	if (!authd->tickets || (lifetime > 0 && !authd->cache)) {
+	authd->penalties = penalties_new(&limits);
+	if (!authd->tickets || !authd->penalties || (lifetime > 0 && !authd->cache)) {
 		log_error("out of memory");
 		return false;
 	}
@@ -491,6 +651,7 @@ int main(int argc, char **argv)
 	if (!open_all(&authd))
 		return EX_CONFIG;
 	service_enter(authd.service, &CELL_AUTHD);
+	turns_open(&authd.turns, authd.worker_count, attempt_turn, &authd);
 	authd.workers = workers_open(service_loop(authd.service), authd.connections,
 		authd.worker_count, attempt_finished, &authd);
 	if (!authd.workers) {

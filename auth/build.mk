@@ -5,7 +5,7 @@ CREDENTIALS := auth/credentials.c auth/credentials_batch.c auth/app_passwords.c 
 CREDENTIALS_LIBS := -lcrypto -largon2
 test_scheme_SOURCES := $(SCHEMES)
 test_scheme_LIBS := $(CREDENTIALS_LIBS)
-AUTH := auth/exchange.c auth/tickets.c auth/workers.c $(CREDENTIALS)
+AUTH := auth/exchange.c auth/tickets.c auth/workers.c auth/penalty.c auth/turns.c $(CREDENTIALS)
 test_exchange_SOURCES := $(AUTH)
 test_exchange_LIBS := -lsasl2 $(CREDENTIALS_LIBS)
 PROGRAMS += authd
@@ -17,3 +17,4 @@ test_lying_front_SOURCES := auth/tickets.c $(CREDENTIALS)
 test_lying_front_LIBS := $(CREDENTIALS_LIBS)
 $(BUILD)/tests/test_lying_front: | $(BUILD)/bin/authd
 fuzz_tickets_SOURCES := auth/tickets.c
+test_penalty_SOURCES := auth/penalty.c auth/turns.c

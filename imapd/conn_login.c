@@ -18,9 +18,7 @@ static void unavailable(struct conn *conn)
 /* The name for the log, as the client gave it. */
 static void remember_user(struct conn *conn, struct slice user)
 {
-	if (!slice_to_string(
-		    slice_head(user, CONN_USER_SHOWN), conn->pre->user, sizeof(conn->pre->user)))
-		conn->pre->user[0] = '\0';
+	login_name_for_log(user, conn->pre->user, sizeof(conn->pre->user));
 }
 
 static void begin(struct conn *conn, const char *mechanism, struct slice initial)
@@ -122,7 +120,7 @@ static void refuse(struct conn *conn, const char *reply)
 	conn->state = CONN_DELAY;
 	log_info("imap-login: Login failed: user=<%s>, method=%s, rip=%s, lip=%s", l->user,
 		conn->client.mechanism, conn->client.peer.address, conn->client.peer.local_address);
-	loop_timer_start(conn->front->loop, &conn->timer, CONN_FAILURE_DELAY);
+	loop_timer_start(conn->front->loop, &conn->timer, conn->client.delay);
 }
 
 static void on_failed(struct login_client *client, enum auth_status status, const char *reason)
@@ -131,9 +129,14 @@ static void on_failed(struct login_client *client, enum auth_status status, cons
 
 	conn->state = CONN_LOGIN;
 	conn->pre->sasl = false;
+	if (!conn->pre->user[0])
+		remember_user(conn, slice_from(client->login));
 	switch (status) {
 	case AUTH_FAILED:
 		refuse(conn, "NO [AUTHENTICATIONFAILED] Authentication failed.");
+		break;
+	case AUTH_REFUSED:
+		refuse(conn, "NO [UNAVAILABLE] Too many failures, try again later.");
 		break;
 	case AUTH_NO_MECHANISM:
 		conn->pre->bad++;

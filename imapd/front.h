@@ -25,7 +25,6 @@ enum {
 	CONN_ARENA_LIMIT = 32 * 1024,
 	CONN_LITERALS = 4, /* in one command */
 	CONN_BAD_LIMIT = 20, /* commands that make no sense */
-	CONN_FAILURE_DELAY = 2000, /* ms before a refused login is answered */
 	CONN_USER_SHOWN = 128 /* bytes of the user name in log lines */
 };
 

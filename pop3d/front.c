@@ -24,15 +24,32 @@ struct pop3_client {
 	struct buffer input;
 	char user[MAX_LOGIN + 1];
 	unsigned failures;
+	int64_t since; /* loop time of accept */
+	const char *why; /* it ends, for the log */
+	const char *refusal; /* to be said when the pause is over */
 	bool in_exchange; /* the next line is a SASL response */
 	bool closing;
 	char attempted[MAX_LOGIN + 1];
 };
 
+/* In the form that filters of logs know. */
+static void log_end(const struct pop3_client *client)
+{
+	int64_t seconds = (loop_now(service_loop(client->front->service)) - client->since) / 1000;
+
+	log_info("pop3-login: %s (auth failed, %u attempts in %lld secs): user=<%s>, method=%s, "
+		 "rip=%s, lip=%s",
+		client->why, client->failures, (long long)seconds, client->attempted,
+		client->login.mechanism, client->login.peer.address,
+		client->login.peer.local_address);
+}
+
 static void client_free(struct pop3_client *client)
 {
 	struct pop3_front *front = client->front;
 
+	if (client->failures && client->login.state != LOGIN_SERVED)
+		log_end(client);
 	login_cancel(front->login, &client->login);
 	loop_timer_stop(&client->timeout);
 	loop_timer_stop(&client->pause);
@@ -70,13 +87,6 @@ static void reply(struct pop3_client *client, const char *format, ...)
 	if (send(client->watch.fd, line, (size_t)length + 2, MSG_NOSIGNAL | MSG_DONTWAIT) !=
 		length + 2)
 		client->closing = true;
-}
-
-static void log_end(struct pop3_client *client, const char *why)
-{
-	log_info("pop3-login: %s (auth failed, %u attempts): user=<%s>, method=%s, rip=%s, lip=%s",
-		why, client->failures, client->attempted, client->login.mechanism,
-		client->login.peer.address, client->login.peer.local_address);
 }
 
 static void capa(struct pop3_client *client, struct slice arguments)
@@ -132,7 +142,7 @@ static void pass(struct pop3_client *client, struct slice password)
 	buffer_add_text(&plain, client->user);
 	buffer_add_byte(&plain, '\0');
 	buffer_add(&plain, password);
-	memcpy(client->attempted, client->user, sizeof(client->attempted));
+	login_name_for_log(slice_from(client->user), client->attempted, sizeof(client->attempted));
 	client->user[0] = '\0';
 	if (slice_find(password, '\0') >= 0)
 		reply(client, "-ERR Bad password");
@@ -276,8 +286,6 @@ static void readable(struct watch *watch, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		if (client->failures)
-			log_end(client, "Disconnected");
 		client_free(client);
 		return;
 	}
@@ -290,8 +298,7 @@ static void timed_out(struct timer *timer)
 	struct pop3_client *client = timer->context;
 
 	reply(client, "-ERR Disconnected for inactivity");
-	if (client->failures)
-		log_end(client, "Disconnected: Inactivity");
+	client->why = "Disconnected: Inactivity";
 	client_free(client);
 }
 
@@ -299,6 +306,13 @@ static void pause_over(struct timer *timer)
 {
 	struct pop3_client *client = timer->context;
 
+	if (client->refusal)
+		reply(client, "%s", client->refusal);
+	client->refusal = NULL;
+	if (client->failures >= client->front->settings.max_failures) {
+		client->why = "Aborted login";
+		client->closing = true;
+	}
 	loop_rewatch(&client->watch, EPOLLIN);
 	serve(client);
 }
@@ -328,28 +342,43 @@ static void accepted(struct login_client *login, struct slice final)
 	login_hand_over(client->front->login, login, slice_from(""), buffer_slice(&client->input));
 }
 
+/* Guessing costs time: the answer waits, and so does whatever the client sends meanwhile. */
+static void refuse(struct pop3_client *client, const char *answer)
+{
+	client->failures++;
+	client->refusal = answer;
+	client->pause = (struct timer){ .fire = pause_over, .context = client };
+	loop_timer_start(service_loop(client->front->service), &client->pause, client->login.delay);
+}
+
 static void failed(struct login_client *login, enum auth_status status, const char *reason)
 {
 	struct pop3_client *client = login->context;
 
 	client->in_exchange = false;
-	if (status == AUTH_TEMPORARY) {
-		reply(client, "-ERR [SYS/TEMP] Temporary authentication failure");
-	} else if (status == AUTH_NO_MECHANISM) {
+	if (!client->attempted[0])
+		login_name_for_log(
+			slice_from(login->login), client->attempted, sizeof(client->attempted));
+	switch (status) {
+	case AUTH_FAILED:
+		refuse(client, "-ERR [AUTH] Authentication failed");
+		return;
+	case AUTH_REFUSED:
+		refuse(client, "-ERR [SYS/TEMP] Too many failures, try again later");
+		return;
+	case AUTH_NO_MECHANISM:
 		reply(client, "-ERR Unknown mechanism");
-	} else {
-		client->failures++;
-		reply(client, "-ERR [AUTH] Authentication failed");
+		break;
+	case AUTH_BAD:
+		client->login.delay = 0;
+		refuse(client, "-ERR [AUTH] Authentication failed");
+		return;
+	default:
+		reply(client, "-ERR [SYS/TEMP] Temporary authentication failure");
 	}
-	if (client->failures >= client->front->settings.max_failures) {
-		log_end(client, "Aborted login");
-		client->closing = true;
-	}
-	/* Guessing costs time; the reply has gone, the next command waits. */
+	/* What it sent ahead is handled from the loop, not from here. */
 	client->pause = (struct timer){ .fire = pause_over, .context = client };
-	loop_timer_start(service_loop(client->front->service), &client->pause,
-		status == AUTH_FAILED ? client->front->settings.failure_delay * client->failures
-				      : 1);
+	loop_timer_start(service_loop(client->front->service), &client->pause, 0);
 }
 
 static void served(struct login_client *login)
@@ -415,6 +444,8 @@ void pop3_accepted(
 		return;
 	}
 	client->front = front;
+	client->since = loop_now(service_loop(front->service));
+	client->why = "Disconnected";
 	client->input = buffer_limited(POP3_INPUT_MAX + 4096);
 	client->login = (struct login_client){ .fd = fd, .peer = *peer, .context = client };
 	client->next = front->first;

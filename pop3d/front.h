@@ -16,7 +16,6 @@ struct pop3_settings {
 	int64_t login_timeout; /* ms */
 	unsigned max_failures;
 	bool no_plaintext; /* disable_plaintext_auth */
-	int64_t failure_delay; /* ms, grows with each failure */
 };
 
 struct pop3_front {

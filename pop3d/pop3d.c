@@ -10,8 +10,6 @@
 #include "pop3d/pop3d_cell.h"
 #include "service/log.h"
 
-enum { FAILURE_DELAY = 1000 /* ms, times the number of failures */ };
-
 static void drain(struct service *service, void *context, bool fast)
 {
 	struct pop3_front *front = context;
@@ -39,7 +37,6 @@ int main(int argc, char **argv)
 		.login_timeout = config_time(config, PARAM_pop3_login_timeout),
 		.max_failures = (unsigned)config_int(config, PARAM_pop3_max_login_failures),
 		.no_plaintext = config_bool(config, PARAM_disable_plaintext_auth),
-		.failure_delay = FAILURE_DELAY,
 	};
 	limits.connections = (unsigned)config_int(config, PARAM_pop3_connection_limit);
 	limits.connections_per_client =

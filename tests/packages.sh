@@ -6,7 +6,7 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libsqlite3-dev libdb-dev libsasl2-dev libsasl2-modules libpcre2-dev libseccomp-dev libidn2-dev libcrypt-dev libssl-dev libargon2-dev"
 build="$build python3 ca-certificates"
-test="libcmocka-dev clang clang-format libclang-rt-14-dev python3-pytest python3-pytest-xdist python3-pytest-timeout curl openssl isync fetchmail mutt tmux mandoc"
+test="libcmocka-dev clang clang-format libclang-rt-14-dev python3-pytest python3-pytest-xdist python3-pytest-timeout curl openssl isync fetchmail mutt tmux mandoc fail2ban"
 bench="postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd"
 
 packages=$build
@@ -28,11 +28,13 @@ fi
 echo "Installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-# Measuring needs the servers of others, never as running services of this machine.
-if [ "${1:-}" = --bench ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+# Measuring needs the servers of others, and a test the filters of fail2ban; none of them as running services of this machine.
+if [ "${1:-}" ] && [ ! -e /usr/sbin/policy-rc.d ]; then
 	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 	chmod 755 /usr/sbin/policy-rc.d
 	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+if [ "${1:-}" = --bench ]; then
 	echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
 fi
 # shellcheck disable=SC2086

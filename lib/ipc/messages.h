@@ -278,8 +278,8 @@ enum {
 #define FIELDS_AUTH_RESULT(F) \
 	F(U32, serial, 0) \
 	F(U8, status, 0) \
-	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) F(BYTES, ticket, MAX_TICKET) \
-		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200)
+	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) /* after a failure: who it claimed to be */ F(BYTES, ticket, MAX_TICKET) \
+		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */
 /* session spawner -> authd: whose ticket is this, which came from the front with that pid? It is spent by the question. */
 #define FIELDS_AUTH_REDEEM(F) \
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
@@ -446,7 +446,8 @@ enum auth_status {
 	AUTH_OK = 1,
 	AUTH_FAILED = 2,
 	AUTH_NO_MECHANISM = 3,
-	AUTH_BAD = 4
+	AUTH_BAD = 4,
+	AUTH_REFUSED = 5 /* for a while, after too many failures */
 };
 enum cleanup_flag {
 	CLEANUP_LOCAL = 1,

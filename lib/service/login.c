@@ -42,6 +42,18 @@ static void forget(struct login *login, struct login_client *client)
 	client->state = LOGIN_NONE;
 }
 
+void login_name_for_log(struct slice name, char *text, size_t size)
+{
+	size_t length = name.length < size - 1 ? name.length : size - 1;
+
+	for (size_t i = 0; i < length; i++) {
+		char c = name.data[i];
+
+		text[i] = c == '<' || c == '>' || (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
+	}
+	text[length] = '\0';
+}
+
 bool login_adopt(struct login *login, struct login_client *client)
 {
 	/* Zero means "none", and a number still in use would mix two clients up. */
@@ -70,6 +82,9 @@ static void auth_result(struct login *login, struct message_auth_result *result)
 			reason[0] = '\0';
 		figures_add(FIGURE_logins_failed, 1);
 		forget(login, client);
+		client->delay = result->delay;
+		if (!slice_to_string(result->login, client->login, sizeof(client->login)))
+			client->login[0] = '\0';
 		login->hooks->failed(client, status, reason);
 		return;
 	}
@@ -130,6 +145,7 @@ static void auth_down(struct link *link)
 
 	while ((client = next_lost(login, LOGIN_AUTHENTICATING))) {
 		forget(login, client);
+		client->delay = 0;
 		login->hooks->failed(client, AUTH_TEMPORARY, "authentication service went away");
 	}
 }
@@ -255,6 +271,7 @@ void login_continue(struct login *login, struct login_client *client, struct sli
 	if (channel && channel_send(channel, &message))
 		return;
 	login_cancel(login, client);
+	client->delay = 0;
 	login->hooks->failed(client, AUTH_BAD, "response too long");
 }
 

@@ -28,9 +28,10 @@ struct login_client {
 	struct front_client peer;
 	char mechanism[33];
 	char login[MAX_LOGIN +
-		   1]; /* set from `accepted` on; for the log, trust in it is authd's and the spawner's */
+		   1]; /* set from `accepted` on, and for `failed` who it claimed to be; for the log, trust in it is authd's and the spawner's */
 	char ticket[MAX_TICKET];
 	size_t ticket_length;
+	int64_t delay; /* ms, set when `failed` is called: the client is to wait so long for the answer */
 	int64_t pid; /* of the session, from `served` on */
 	void *context; /* the front's */
 };
@@ -40,7 +41,7 @@ struct login_hooks {
 	void (*challenge)(struct login_client *client, struct slice challenge);
 	/* The name and password are right. `final` (raw) goes with success where the mechanism has it. Call login_hand_over. */
 	void (*accepted)(struct login_client *client, struct slice final);
-	/* They are not (AUTH_FAILED), or authd does not offer or understand it, or it cannot tell now (AUTH_TEMPORARY). */
+	/* They are not (AUTH_FAILED), or authd does not offer or understand it, refuses for a while (AUTH_REFUSED), or cannot tell now (AUTH_TEMPORARY). */
 	void (*failed)(struct login_client *client, enum auth_status status, const char *reason);
 	/* A session serves the client now: the front closes its own descriptor and keeps the struct until `ended`. */
 	void (*served)(struct login_client *client);
@@ -71,6 +72,9 @@ void login_hand_over(
 	struct login *login, struct login_client *client, struct slice tag, struct slice input);
 /* To the spawner, as RESUME; false when there is none now. */
 bool login_tell_spawner(struct login *login, const struct message *message);
+/* A name as the client gave it, for user=<...> in a log line: cut to `size`, and without what would let it look like the rest of the
+ * line to those who read logs. */
+void login_name_for_log(struct slice name, char *text, size_t size);
 /* Who has that serial; NULL when nobody has. For what only one protocol's spawner says. */
 struct login_client *login_find(struct login *login, uint32_t serial);
 /* Count a client under a serial of its own although it never logged in here (a sleeper that came by HIBERNATE). */

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: ISC
 """Who guesses passwords, lies with tickets or crowds the door gets nothing, and nobody else waits for it."""
+import base64
 import json
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import time
 
 import pytest
 
-from postern import DOMAIN
+from postern import DOMAIN, HOST, TIMEOUT, wait_for
 from test_accounts import login
 
 ONE = f"one@{DOMAIN}"
@@ -43,3 +50,109 @@ def test_application_passwords_are_for_mailboxes_that_exist(instance):
         assert instance.postern("user", "app", *words, check=False).returncode == 65
     for words in (["add", ONE], ["change", ONE, "x"]):
         assert instance.postern("user", "app", *words, check=False).returncode == 64
+
+
+# Clients of 127.0.0.0/8 count, so that each address of it plays a network.
+COUNTED = {"auth_failure_exempt_clients": "", "auth_failure_delay": "0s", "auth_failure_delay_limit": "0s"}
+
+
+class Client:
+    """IMAP, line by line, from an address of its own."""
+
+    def __init__(self, instance, address="127.0.0.1", port=143):
+        self.socket = socket.create_connection((HOST, instance.base + port), timeout=TIMEOUT, source_address=(address, 0))
+        self.file = self.socket.makefile("rb")
+        self.greeting = self.file.readline()
+
+    def say(self, line):
+        self.socket.sendall(line.encode() + b"\r\n")
+        return self.file.readline()
+
+    def login(self, user, password):
+        return self.say(f'a LOGIN "{user}" "{password}"')
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+def attempt(instance, user, password, address="127.0.0.1"):
+    client = Client(instance, address)
+    answer = client.login(user, password)
+    client.close()
+    return answer
+
+
+@pytest.mark.core
+def test_a_network_that_guesses_is_refused_for_a_while_and_no_other(make_instance):
+    instance = make_instance(settings={**COUNTED, "auth_failure_network_limit": "4", "auth_failure_window": "8s"})
+    instance.start()
+    for n in range(4):
+        assert attempt(instance, f"nobody{n}@{DOMAIN}", "x", "127.0.0.9").startswith(b"a NO [AUTHENTICATIONFAILED]")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.9").startswith(b"a NO [UNAVAILABLE] Too many failures")
+    instance.wait_log(r"auth: user=<> service=imap mech=PLAIN rip=127.0.0.9 refused: too many failures \(auth_failure_network_limit\)")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.8").startswith(b"a OK")
+    pop3 = Client(instance, "127.0.0.9", 110)
+    assert pop3.say(f"USER {ONE}").startswith(b"+OK")
+    assert pop3.say("PASS one-secret").startswith(b"-ERR [SYS/TEMP] Too many failures")
+    pop3.close()
+    wait_for(lambda: attempt(instance, ONE, "one-secret", "127.0.0.9").startswith(b"a OK"), "the end of the refusal", pause=0.2)
+
+
+def test_nobody_locks_a_user_out_of_his_own_networks(make_instance):
+    instance = make_instance(settings={**COUNTED, "auth_failure_account_limit": "5"})
+    instance.start()
+    assert attempt(instance, ONE, "one-secret", "127.0.0.2").startswith(b"a OK")
+    for n in range(10, 20):
+        attempt(instance, ONE, "guess", f"127.0.0.{n}")
+    # Whoever guessed does not even hear that he found it; somebody new may try.
+    assert attempt(instance, ONE, "one-secret", "127.0.0.10").startswith(b"a NO [UNAVAILABLE]")
+    instance.wait_log(rf"auth: user=<{ONE}> service=imap mech=PLAIN rip=127.0.0.10 refused: too many failures")
+    assert attempt(instance, f"two@{DOMAIN}", "two-secret", "127.0.0.10").startswith(b"a OK")
+    attempt(instance, "somebody", "x", "127.0.0.2")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.2").startswith(b"a OK")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.3").startswith(b"a OK")
+
+
+@pytest.mark.parametrize("port, lines", [(143, [f'a LOGIN "{ONE}" wrong']), (110, [f"USER {ONE}", "PASS wrong"])])
+def test_failures_cost_more_and_more_time(make_instance, port, lines):
+    instance = make_instance(settings={"auth_failure_exempt_clients": "", "auth_failure_delay": "1s", "auth_failure_delay_limit": "2s"})
+    instance.start()
+    for least in (1, 2, 2):
+        client = Client(instance, port=port)
+        begun = time.monotonic()
+        for line in lines:
+            answer = client.say(line)
+        assert b"AUTH" in answer
+        assert least <= time.monotonic() - begun < least + 2
+        client.close()
+
+
+def test_filters_of_logs_find_the_failures(make_instance, tmp_path):
+    """fail2ban's own filter for Dovecot, with another program's name."""
+    stock = pathlib.Path("/etc/fail2ban/filter.d")
+    filter_file = tmp_path / "dovecot.conf"
+    text = (stock / "dovecot.conf").read_text()
+    assert "_daemon = (?:dovecot(?:-auth)?|auth)" in text
+    filter_file.write_text(text.replace("_daemon = (?:dovecot(?:-auth)?|auth)", "_daemon = postern/(?:imapd|pop3d)"))
+    shutil.copy(stock / "common.conf", tmp_path)
+    instance = make_instance(settings=COUNTED)
+    instance.start()
+    # The last wants to look like somebody else.
+    for n, user in enumerate([ONE, "nobody", "", "x>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.1, session=<y"]):
+        attempt(instance, user, "wrong", f"127.0.1.{n}")
+        pop3 = Client(instance, f"127.0.2.{n}", 110)
+        pop3.say(f"USER {user or 'u'}")
+        pop3.say("PASS wrong")
+        pop3.close()
+    plain = Client(instance, "127.0.3.1")
+    assert plain.say("a AUTHENTICATE PLAIN " + base64.b64encode(f"\0{ONE}\0no".encode()).decode()).startswith(b"a NO")
+    plain.say("b LOGOUT")
+    plain.close()
+    expected = {f"127.0.{net}.{n}" for net in (1, 2) for n in range(4)} | {"127.0.3.1"}
+    instance.wait_log(r"rip=127\.0\.3\.1, lip")
+    for address in expected:
+        instance.wait_log(rf"auth failed, 1 attempts in \d+ secs\): user=<[^>]*>, method=PLAIN, rip={re.escape(address)}, lip=127\.0\.0\.1$")
+    done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(filter_file)], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == expected, done.stdout + done.stderr
+    assert f"pop3-login: Disconnected (auth failed, 1 attempts in 0 secs): user=<{ONE}>" in instance.log()
