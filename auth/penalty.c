@@ -3,6 +3,7 @@
 #include "auth/penalty.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -165,6 +166,7 @@ static bool at_limit(const struct penalties *penalties, const struct penalty_tab
 
 void penalty_network(const char *address, char network[PENALTY_NETWORK_TEXT])
 {
+	char text[INET6_ADDRSTRLEN];
 	struct in6_addr six;
 
 	if (inet_pton(AF_INET6, address, &six) != 1) {
@@ -174,8 +176,8 @@ void penalty_network(const char *address, char network[PENALTY_NETWORK_TEXT])
 		return;
 	}
 	memset(six.s6_addr + 8, 0, 8);
-	inet_ntop(AF_INET6, &six, network, PENALTY_NETWORK_TEXT - 3);
-	strcat(network, "/64");
+	inet_ntop(AF_INET6, &six, text, sizeof(text));
+	snprintf(network, PENALTY_NETWORK_TEXT, "%s/64", text);
 }
 
 static bool exempt(const struct penalties *penalties, const char *address)
