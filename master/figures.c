@@ -56,7 +56,7 @@ bool figures_start(struct master *master, char *path, size_t size)
 	int fd;
 	bool ok;
 
-	snprintf(path, size, "%s/" FIGURES_FOLDER, master->instance);
+	snprintf(path, size, "%s/" FIGURES_FOLDER, master->settings.instance);
 	if (!open_folder(master, path))
 		return false;
 	fd = make(master, "master");

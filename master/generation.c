@@ -193,31 +193,56 @@ out:
 	return ok;
 }
 
-static void take_settings(struct generation *generation, const struct config *view)
+static void read_settings(struct generation *generation, const struct config *view)
 {
-	struct master *master = generation->master;
+	struct settings *settings = &generation->settings;
+	const char *daemons = config_text(view, PARAM_daemon_directory);
 
 	generation->restart_delay = config_time(view, PARAM_service_restart_delay);
 	generation->stop_timeout = config_time(view, PARAM_service_stop_timeout);
 	generation->drain_timeout = config_time(view, PARAM_service_drain_timeout);
-	snprintf(master->host, sizeof(master->host), "%s", config_text(view, PARAM_myhostname));
-	snprintf(master->log_name, sizeof(master->log_name), "%s",
+	snprintf(settings->host, sizeof(settings->host), "%s", config_text(view, PARAM_myhostname));
+	snprintf(settings->log_name, sizeof(settings->log_name), "%s",
 		config_text(view, PARAM_syslog_name));
-	snprintf(master->log_file, sizeof(master->log_file), "%s",
+	snprintf(settings->log_file, sizeof(settings->log_file), "%s",
 		config_text(view, PARAM_maillog_file));
-	snprintf(master->log_socket, sizeof(master->log_socket), "%s",
+	snprintf(settings->log_socket, sizeof(settings->log_socket), "%s",
 		config_text(view, PARAM_syslog_socket));
-	master->log_facility = log_facility_of(config_text(view, PARAM_syslog_facility));
-	snprintf(master->instance, sizeof(master->instance), "%s",
+	settings->log_facility = log_facility_of(config_text(view, PARAM_syslog_facility));
+	snprintf(settings->instance, sizeof(settings->instance), "%s",
 		config_text(view, PARAM_instance_directory));
-	master->log_json = strcmp(config_text(view, PARAM_log_format), "json") == 0;
-	master->best_effort = strcmp(config_text(view, PARAM_sandbox), "best-effort") == 0;
-	if (config_text(view, PARAM_daemon_directory)[0])
-		snprintf(master->daemons, sizeof(master->daemons), "%s",
-			config_text(view, PARAM_daemon_directory));
+	settings->log_json = strcmp(config_text(view, PARAM_log_format), "json") == 0;
+	settings->best_effort = strcmp(config_text(view, PARAM_sandbox), "best-effort") == 0;
+	snprintf(settings->daemons, sizeof(settings->daemons), "%s",
+		*daemons ? daemons : generation->master->own_folder);
 }
 
-/* Evaluate main.cf and take over what concerns master itself. */
+/* Master's lock, its sockets and everything that was accepted are in the former one. */
+static bool stays_where_it_is(const struct generation *generation, struct config_report *report)
+{
+	if (!generation->master->current ||
+		strcmp(generation->settings.instance, generation->master->settings.instance) == 0)
+		return true;
+	config_setting_fault(generation->source, "instance_directory", false,
+		"it cannot change while the suite runs", report);
+	return false;
+}
+
+/* The last step, since it may make the file. */
+static bool open_log_file(struct generation *generation, struct config_report *report)
+{
+	const char *path = generation->settings.log_file;
+
+	if (!*path)
+		return true;
+	generation->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (generation->log_fd < 0)
+		config_setting_fault(
+			generation->source, "maillog_file", false, strerror(errno), report);
+	return generation->log_fd >= 0;
+}
+
+/* Evaluate main.cf and read what concerns master itself. */
 static bool evaluate(
 	struct generation *generation, struct buffer *snapshot, struct config_report *report)
 {
@@ -228,11 +253,11 @@ static bool evaluate(
 	view = config_open(buffer_slice(snapshot));
 	if (!view)
 		return false;
-	take_settings(generation, view);
+	read_settings(generation, view);
 	restrictions_check_config(view, restriction_fault,
 		&(struct restriction_faults){ .report = report, .source = generation->source });
 	config_free(&view);
-	return report->errors == 0;
+	return report->errors == 0 && stays_where_it_is(generation, report);
 }
 
 static bool open_entries(struct generation *generation, struct config_report *report)
@@ -261,6 +286,7 @@ static struct generation *generation_read(struct master *master, struct config_r
 	if (!generation)
 		return NULL;
 	generation->master = master;
+	generation->log_fd = -1;
 	generation->number = master->current ? master->current->number + 1 : 1;
 	generation->source = config_read(master->config_directory, report);
 	if (generation->source &&
@@ -276,6 +302,8 @@ bool generation_settings(struct master *master, struct config_report *report)
 	struct buffer snapshot = { 0 };
 	bool ok = generation && evaluate(generation, &snapshot, report);
 
+	if (ok)
+		master->settings = generation->settings;
 	buffer_free(&snapshot);
 	if (generation)
 		generation_free(generation);
@@ -292,7 +320,8 @@ struct generation *generation_load(struct master *master, struct config_report *
 		    master->config_directory, generation->source, &generation->services, report)) {
 		generation->count = generation->services.count;
 		generation->entries = calloc(generation->count + 1, sizeof(struct entry));
-		if (generation->entries && open_entries(generation, report))
+		if (generation->entries && open_entries(generation, report) &&
+			open_log_file(generation, report))
 			return generation;
 	}
 	generation_free(generation);
@@ -313,6 +342,7 @@ void generation_free(struct generation *generation)
 		os_close(&entry->snapshot);
 		vector_free(&entry->processes);
 	}
+	os_close(&generation->log_fd);
 	free(generation->entries);
 	services_free(&generation->services);
 	config_source_free(&generation->source);

@@ -141,7 +141,7 @@ static bool listen_unix(struct master *master, struct entry *entry, const char *
 	char address[1400], shown[160];
 	int fd;
 
-	snprintf(address, sizeof(address), "unix:%s/run/%s", master->instance, name);
+	snprintf(address, sizeof(address), "unix:%s/run/%s", master->settings.instance, name);
 	snprintf(shown, sizeof(shown), "unix:%s", name);
 	if (entry->listener_count >= LISTENERS_MAX)
 		return fault(report, entry, address, "too many addresses");

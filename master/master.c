@@ -75,11 +75,12 @@ static bool parse_arguments(struct master *master, int argc, char **argv)
 /* Daemons stand beside this program, unless daemon_directory says otherwise. */
 static void find_daemons(struct master *master)
 {
-	ssize_t length = readlink("/proc/self/exe", master->daemons, sizeof(master->daemons) - 1);
+	ssize_t length =
+		readlink("/proc/self/exe", master->own_folder, sizeof(master->own_folder) - 1);
 	char *slash;
 
-	master->daemons[length > 0 ? length : 0] = '\0';
-	slash = strrchr(master->daemons, '/');
+	master->own_folder[length > 0 ? length : 0] = '\0';
+	slash = strrchr(master->own_folder, '/');
 	if (slash)
 		*slash = '\0';
 }
@@ -91,29 +92,30 @@ static void open_syslog(struct master *master)
 	int length;
 
 	os_close(&master->log_fd);
-	log_open(STDERR_FILENO, master->log_name, master->host, master->log_json, false);
+	log_open(STDERR_FILENO, master->settings.log_name, master->settings.host,
+		master->settings.log_json, false);
 	if (syslog_open(master))
 		return;
-	length = snprintf(line, sizeof(line), "warning: syslog_socket %s: %s\n", master->log_socket,
-		strerror(errno));
+	length = snprintf(line, sizeof(line), "warning: syslog_socket %s: %s\n",
+		master->settings.log_socket, strerror(errno));
 	if (master->ready_fd >= 0 && !os_write_all(master->ready_fd, line, (size_t)length))
-		log_warning("%s: %s", master->log_socket, strerror(errno));
+		log_warning("%s: %s", master->settings.log_socket, strerror(errno));
 }
 
-static void open_log(struct master *master)
+/* What a generation says of master itself holds from now on. */
+static void take_settings(struct master *master, struct generation *generation)
 {
-	int fd;
+	const struct settings *settings = &master->settings;
 
-	if (!master->log_file[0]) {
+	master->settings = generation->settings;
+	if (!settings->log_file[0]) {
 		open_syslog(master);
 		return;
 	}
-	fd = open(master->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	if (fd < 0)
-		give_up(master, EX_CANTCREAT, master->log_file, strerror(errno));
 	os_close(&master->log_fd);
-	master->log_fd = fd;
-	log_open(fd, master->log_name, master->host, master->log_json, false);
+	master->log_fd = generation->log_fd;
+	generation->log_fd = -1;
+	log_open(master->log_fd, settings->log_name, settings->host, settings->log_json, false);
 }
 
 static void take_lock(struct master *master)
@@ -122,7 +124,7 @@ static void take_lock(struct master *master)
 	char path[1200], text[32];
 	int length;
 
-	snprintf(path, sizeof(path), "%s/run/master.pid", master->instance);
+	snprintf(path, sizeof(path), "%s/run/master.pid", master->settings.instance);
 	master->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (master->lock_fd < 0)
 		give_up(master, EX_CANTCREAT, path, strerror(errno));
@@ -164,7 +166,7 @@ static void write_reload_status(struct master *master, const char *text)
 	char path[1200], temporary[1210], line[1000];
 	int length = snprintf(line, sizeof(line), "generation %u %s\n", master->reloads, text), fd;
 
-	snprintf(path, sizeof(path), "%s/run/reload.status", master->instance);
+	snprintf(path, sizeof(path), "%s/run/reload.status", master->settings.instance);
 	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
 	fd = os_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	if (fd < 0 || !os_write_all(fd, line, (size_t)length) || rename(temporary, path) < 0)
@@ -175,22 +177,15 @@ static void write_reload_status(struct master *master, const char *text)
 static void reload(struct master *master)
 {
 	static struct config_report report;
-	char old_instance[1024], text[900];
+	char text[900];
 	struct generation *generation;
 
 	if (master->stopping)
 		return;
 	report = (struct config_report){ 0 };
-	snprintf(old_instance, sizeof(old_instance), "%s", master->instance);
 	generation = generation_load(master, &report);
 	master->reloads++;
 	report_faults(&report, -1);
-	if (generation && strcmp(old_instance, master->instance) != 0) {
-		snprintf(master->instance, sizeof(master->instance), "%s", old_instance);
-		log_error("instance_directory cannot change while the suite runs");
-		generation_free(generation);
-		generation = NULL;
-	}
 	if (!generation) {
 		snprintf(text, sizeof(text), "error: %s, line %u: %s: %s",
 			report.count ? report.faults[0].file : "main.cf", report.faults[0].line,
@@ -199,7 +194,7 @@ static void reload(struct master *master)
 		write_reload_status(master, text);
 		return;
 	}
-	open_log(master);
+	take_settings(master, generation);
 	log_info("reload -- generation %u", generation->number);
 	master->reload_open = true;
 	generation_switch(generation);
@@ -289,7 +284,7 @@ static void wait_until_ready(struct master *master)
 int main(int argc, char **argv)
 {
 	static struct master master = {
-		.log_fd = -1, .lock_fd = -1, .ready_fd = -1, .log_name = "postern"
+		.log_fd = -1, .lock_fd = -1, .ready_fd = -1, .settings.log_name = "postern"
 	};
 	static struct config_report report;
 	struct generation *first;
@@ -321,7 +316,7 @@ int main(int argc, char **argv)
 	report_faults(&report, master.ready_fd);
 	if (!first)
 		exit(EX_CONFIG);
-	open_log(&master);
+	take_settings(&master, first);
 	master.current = first;
 	log_info("daemon started -- version %s, configuration %s", POSTERN_VERSION,
 		master.config_directory);

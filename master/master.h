@@ -82,8 +82,21 @@ struct entry {
 	bool replaced; /* its processes drain; none is started any more */
 };
 
+/* What main.cf says of master itself. Those of a generation become master's own when it is taken up, and not before. */
+struct settings {
+	char instance[1024];
+	char daemons[1024]; /* daemon_directory, or where master's own program stands */
+	char host[256], log_name[128];
+	char log_file[1024]; /* empty: syslog */
+	char log_socket[256];
+	int log_facility; /* LOG_MAIL and so on */
+	bool best_effort, log_json;
+};
+
 struct generation {
 	struct master *master;
+	struct settings settings;
+	int log_fd; /* maillog_file, until it is taken up; -1: syslog */
 	unsigned number;
 	struct config_source *source;
 	struct services services;
@@ -108,15 +121,10 @@ struct syslog {
 struct master {
 	struct loop *loop;
 	char config_directory[1024];
-	char instance[1024];
-	char daemons[1024];
-	char host[256], log_name[128];
-	char log_file[1024]; /* empty: syslog */
-	char log_socket[256];
-	int log_facility; /* LOG_MAIL and so on */
+	char own_folder[1024]; /* of master's program */
+	struct settings settings; /* in force */
 	struct syslog syslog;
 	bool root; /* started by root: uids are taken on */
-	bool best_effort, log_json;
 	int log_fd; /* -1: syslog */
 	int null_fd, lock_fd, ready_fd;
 	int figures_folder, ended_fd;
@@ -135,7 +143,7 @@ struct master {
 
 /* generation.c: read, check and evaluate the configuration; NULL with faults in `report`. Opens listeners, starts nothing. */
 struct generation *generation_load(struct master *master, struct config_report *report);
-/* Only what main.cf says of master itself (instance_directory and so on). */
+/* Only what main.cf says of master itself (instance_directory and so on), into master's settings. */
 MUST_CHECK bool generation_settings(struct master *master, struct config_report *report);
 void generation_start(struct generation *generation);
 /* Take `generation` up in place of the present one. */

@@ -97,12 +97,12 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 		buffer_append(
 			&names, entry->listeners[i]->name, strlen(entry->listeners[i]->name) + 1);
 	start->entry = slice_from(entry->config->name);
-	start->root = slice_from(master->instance);
+	start->root = slice_from(master->settings.instance);
 	start->log_name = slice_from(log_name);
-	start->host = slice_from(master->host);
-	start->log_json = master->log_json;
-	start->log_syslog = process->log.fd >= 0 ? (uint8_t)(master->log_facility + 1) : 0;
-	start->best_effort = master->best_effort;
+	start->host = slice_from(master->settings.host);
+	start->log_json = master->settings.log_json;
+	start->log_syslog = process->log.fd >= 0 ? (uint8_t)(master->settings.log_facility + 1) : 0;
+	start->best_effort = master->settings.best_effort;
 	start->chroot = master->root && entry->config->chroot;
 	start->uid = uid;
 	start->gid = gid;
@@ -161,7 +161,7 @@ static _Noreturn void run_daemon(struct entry *entry, int control, int log_fd)
 		i + 2 < ARGUMENTS_MAX && entry->config->arguments && entry->config->arguments[i];
 		i++)
 		arguments[i + 1] = entry->config->arguments[i];
-	snprintf(path, sizeof(path), "%s/%s", master->daemons, entry->config->command);
+	snprintf(path, sizeof(path), "%s/%s", master->settings.daemons, entry->config->command);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -172,9 +172,10 @@ static _Noreturn void run_daemon(struct entry *entry, int control, int log_fd)
 	close_range(CONTROL_FD + 1, ~0U, 0);
 	fcntl(CONTROL_FD, F_SETFD, 0);
 	execve(path, arguments, daemon_environment());
-	log_open(2, master->log_name, master->host, master->log_json, false);
+	log_open(2, master->settings.log_name, master->settings.host, master->settings.log_json,
+		false);
 	if (master->log_fd < 0)
-		log_syslog(master->log_facility, NULL, NULL);
+		log_syslog(master->settings.log_facility, NULL, NULL);
 	log_error("cannot execute %s: %s", path, strerror(errno));
 	_exit(EX_OSFILE);
 }
@@ -332,11 +333,13 @@ static void log_exit(const struct process *process, int status)
 	const char *command = process->entry->config->command;
 
 	if (WIFSIGNALED(status))
-		log_warning("process %s/%s pid %d killed by signal %d", process->master->daemons,
-			command, (int)process->pid, WTERMSIG(status));
+		log_warning("process %s/%s pid %d killed by signal %d",
+			process->master->settings.daemons, command, (int)process->pid,
+			WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_warning("process %s/%s pid %d exit status %d", process->master->daemons,
-			command, (int)process->pid, WEXITSTATUS(status));
+		log_warning("process %s/%s pid %d exit status %d",
+			process->master->settings.daemons, command, (int)process->pid,
+			WEXITSTATUS(status));
 }
 
 void process_exited(struct master *master, pid_t pid, int status)

@@ -202,8 +202,8 @@ bool syslog_open(struct master *master)
 		*syslog = (struct syslog){
 			.master = master, .fd = -1, .since = -1, .held = buffer_limited(HELD_MOST)
 		};
-	snprintf(syslog->path, sizeof(syslog->path), "%s", master->log_socket);
-	log_syslog(master->log_facility, own_line, syslog);
+	snprintf(syslog->path, sizeof(syslog->path), "%s", master->settings.log_socket);
+	log_syslog(master->settings.log_facility, own_line, syslog);
 	return reach_logger(syslog);
 }
 
@@ -216,7 +216,7 @@ int syslog_attach(struct process *process)
 		return -1;
 	/* As much as the system lets us have. */
 	(void)!setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	process->log_facility = process->master->log_facility;
+	process->log_facility = process->master->settings.log_facility;
 	process->log = (struct watch){ .fd = ends[0],
 		.events = process->master->syslog.since < 0 ? EPOLLIN : 0,
 		.ready = writer_ready,

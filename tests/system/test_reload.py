@@ -56,6 +56,31 @@ def test_a_bad_configuration_changes_nothing_and_is_told(instance, file, line, w
     instance.reload()
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("fault", [
+    {"message_size_limit": "many"},
+    {"instance_directory": "/nonexistent/elsewhere"},
+    {"maillog_file": "/nonexistent/log"},
+], ids=lambda fault: next(iter(fault)))
+def test_nothing_of_a_refused_configuration_holds_for_what_is_started_again(instance, fault):
+    main_cf = (instance.etc / "main.cf").read_text()
+    others = {"myhostname": "other.example", "syslog_name": "other", "log_format": "json", "daemon_directory": "/nonexistent",
+              "syslog_socket": "/nonexistent/socket"}
+    instance.configure(**{**others, **fault})
+    at = len(instance.log())
+    os.kill(instance.master_pid(), signal.SIGHUP)
+    instance.wait_log(rf" postern\[\d+\]: error: \S*main.cf, line \d+: {next(iter(fault))}: ", after=at)
+    instance.wait_log(r" postern\[\d+\]: error: reload refused", after=at)
+    pid = instance.kill_daemon("cleanup")
+    wait_for(lambda: [p for p in instance.daemons("cleanup") if p != pid], "another cleanup")
+    instance.wait_message(instance.send())
+    lines = instance.log()[at:].splitlines()
+    assert any(" postern/cleanup[" in line for line in lines)
+    assert not any("other" in line or line.startswith("{") for line in lines), lines
+    (instance.etc / "main.cf").write_text(main_cf)
+    instance.reload()
+
+
 def test_each_daemon_that_dies_is_started_again_and_mail_flows(instance):
     for name in ("cleanup", "directoryd", "qmgr", "virtual", "smtpd", "smtpd-session", "authd", "imapd", "imapd-session", "pop3d"):
         pid = instance.kill_daemon(name)
