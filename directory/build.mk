@@ -12,3 +12,4 @@ test_joint_SOURCES := cli/joint.c $(ACCOUNTS) $(CREDENTIALS)
 test_joint_LIBS := $(CREDENTIALS_LIBS)
 test_answer_SOURCES := $(ANSWER)
 test_records_SOURCES := cli/records.c cli/json_read.c
+fuzz_import_SOURCES := cli/import_postfix.c cli/import_passwd.c cli/records.c cli/json_read.c
