@@ -26,7 +26,8 @@ static bool fail(const char *what)
 /* --- system users --- */
 
 /* Those that have something to run in this version. */
-static const enum cell_uid CLASSES[] = { UID_NET, UID_QUEUE, UID_DIRECTORY, UID_AUTH, UID_VMAIL };
+static const enum cell_uid CLASSES[] = { UID_NET, UID_QUEUE, UID_DIRECTORY, UID_AUTH, UID_TLS,
+	UID_KEYS, UID_VMAIL };
 
 static bool run_useradd(const char *name)
 {

@@ -16,6 +16,8 @@
 #include "qmgr/showq_cell.h"
 #include "smtpd/smtpd_cell.h"
 #include "smtpd/smtpd_session_cell.h"
+#include "tls/keyd_cell.h"
+#include "tls/tlsd_cell.h"
 
 const struct cell *cell_of(enum service_id id)
 {
@@ -34,6 +36,8 @@ const struct cell *cell_of(enum service_id id)
 		[SERVICE_IMAPD_SESSION] = &CELL_IMAPD_SESSION,
 		[SERVICE_POP3D] = &CELL_POP3D,
 		[SERVICE_POP3D_SESSION] = &CELL_POP3D_SESSION,
+		[SERVICE_TLSD] = &CELL_TLSD,
+		[SERVICE_KEYD] = &CELL_KEYD,
 	};
 
 	return id < SERVICE_COUNT ? CELLS[id] : NULL;

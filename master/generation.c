@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config/tls_set.h"
 #include "config/tls_settings.h"
 #include "master/master.h"
 #include "os/os.h"
@@ -93,18 +94,34 @@ static bool add_overrides_of_all(struct generation *generation, struct config_so
 	return ok;
 }
 
+static bool add_tls_sets(struct generation *generation, struct config_source *own)
+{
+	const char *sets = buffer_text(&generation->tls_sets);
+
+	return sets && config_source_set(own, TLS_SETS_NAME, sets);
+}
+
+/* Whose snapshot holds what stands in the configurations of others. */
+static bool needs_others(enum service_id id)
+{
+	return id == SERVICE_DIRECTORY || id == SERVICE_KEYD || id == SERVICE_TLSD;
+}
+
 /* The configuration as an entry's -o options change it, read again so that the common one stays as it is. */
 static bool entry_snapshot(struct generation *generation, const struct service_entry *entry,
 	struct buffer *snapshot, struct config_report *report)
 {
 	struct config_source *own = config_read(generation->master->config_directory, report);
+	enum service_id id = service_id_of(slice_from(entry->command));
 	bool ok = own &&
 		  config_source_set(own, "config_directory", generation->master->config_directory);
 
 	for (unsigned i = 0; ok && i < entry->override_count; i++)
 		ok = config_source_set(own, entry->overrides[i].name, entry->overrides[i].value);
-	if (ok && service_id_of(slice_from(entry->command)) == SERVICE_DIRECTORY)
+	if (ok && id == SERVICE_DIRECTORY)
 		ok = add_overrides_of_all(generation, own);
+	if (ok && (id == SERVICE_KEYD || id == SERVICE_TLSD))
+		ok = add_tls_sets(generation, own);
 	ok = ok && config_snapshot(own, snapshot, report);
 	config_source_free(&own);
 	return ok;
@@ -164,7 +181,7 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 	entry->cell = cell_of(entry->id);
 	if (!entry->cell)
 		return fault(report, config, "there is no such daemon");
-	if (config->override_count || entry->id == SERVICE_DIRECTORY) {
+	if (config->override_count || needs_others(entry->id)) {
 		if (!entry_snapshot(generation, config, &own, report))
 			goto out;
 		snapshot = buffer_slice(&own);
@@ -200,6 +217,7 @@ static void read_settings(struct generation *generation, const struct config *vi
 
 	generation->restart_delay = config_time(view, PARAM_service_restart_delay);
 	generation->stop_timeout = config_time(view, PARAM_service_stop_timeout);
+	settings->key_interval = config_time(view, PARAM_tls_reload_interval);
 	generation->drain_timeout = config_time(view, PARAM_service_drain_timeout);
 	snprintf(settings->host, sizeof(settings->host), "%s", config_text(view, PARAM_myhostname));
 	snprintf(settings->log_name, sizeof(settings->log_name), "%s",
@@ -263,7 +281,9 @@ static bool evaluate(
 static bool open_entries(struct generation *generation, struct config_report *report)
 {
 	struct buffer snapshot = { 0 };
-	bool ok = evaluate(generation, &snapshot, report);
+	bool ok = evaluate(generation, &snapshot, report) &&
+		  tls_sets_gather(
+			  generation->source, &generation->services, &generation->tls_sets, report);
 
 	for (unsigned i = 0; ok && i < generation->count; i++) {
 		struct entry *entry = &generation->entries[i];
@@ -310,6 +330,17 @@ bool generation_settings(struct master *master, struct config_report *report)
 	return ok;
 }
 
+/* Nothing is taken up whose keys do not fit. */
+static bool check_keys(struct generation *generation, struct config_report *report)
+{
+	const struct entry *keyd = entry_of(generation, SERVICE_KEYD);
+
+	if (keyd && generation->tls_sets.length && !keys_check(generation, keyd, report))
+		return false;
+	generation->master->keys_since = os_now() / 1000000;
+	return true;
+}
+
 struct generation *generation_load(struct master *master, struct config_report *report)
 {
 	struct generation *generation = generation_read(master, report);
@@ -321,7 +352,7 @@ struct generation *generation_load(struct master *master, struct config_report *
 		generation->count = generation->services.count;
 		generation->entries = calloc(generation->count + 1, sizeof(struct entry));
 		if (generation->entries && open_entries(generation, report) &&
-			open_log_file(generation, report))
+			check_keys(generation, report) && open_log_file(generation, report))
 			return generation;
 	}
 	generation_free(generation);
@@ -344,6 +375,7 @@ void generation_free(struct generation *generation)
 	}
 	os_close(&generation->log_fd);
 	free(generation->entries);
+	buffer_free(&generation->tls_sets);
 	services_free(&generation->services);
 	config_source_free(&generation->source);
 	free(generation);

@@ -57,6 +57,8 @@ struct process {
 	unsigned figures; /* the name of its file */
 	int figures_fd; /* -1: it counts for nobody */
 	int log_facility; /* that it was told to use */
+	struct vector watched; /* of struct watched_file (keys.c) */
+	struct timer watch_timer;
 	int64_t started; /* loop time, ms */
 	struct vector
 		introduced; /* of struct introduced: those that have a connection to this one */
@@ -91,6 +93,7 @@ struct settings {
 	char log_socket[256];
 	int log_facility; /* LOG_MAIL and so on */
 	bool best_effort, log_json;
+	int64_t key_interval; /* ms between looks at files of keys */
 };
 
 struct generation {
@@ -101,6 +104,7 @@ struct generation {
 	struct config_source *source;
 	struct services services;
 	struct entry *entries;
+	struct buffer tls_sets; /* of certificates, of all entries: keyd and tlsd know them */
 	unsigned count;
 	int64_t restart_delay, stop_timeout, drain_timeout; /* ms */
 	struct timer drain_limit;
@@ -136,6 +140,7 @@ struct master {
 	bool stopping, ended;
 	unsigned stop_phase;
 	struct timer stop_timer;
+	int64_t keys_since; /* seconds: when the present ones were taken up; 0: not yet */
 	unsigned char seal_key[32]; /* of this master's life: facts and tickets outlive a reload */
 	unsigned reloads;
 	bool reload_open; /* somebody may wait for the present generation to be in force */
@@ -182,6 +187,15 @@ MUST_CHECK bool figures_start(struct master *master, char *path, size_t size);
 /* A file for a process that is being started; what is in it when it has ended is added to the sum. */
 void figures_begin(struct process *process);
 void figures_end(struct process *process);
+
+/* keys.c: files of keys and certificates. */
+void keys_watch(struct process *process, const struct message_key_watch *message);
+/* keyd is ready: look at its files from now on. */
+void keys_begin(struct process *process);
+void keys_end(struct process *process);
+/* Are the keys of that configuration good? Faults go into the report. */
+MUST_CHECK bool keys_check(
+	struct generation *generation, const struct entry *keyd, struct config_report *report);
 
 /* notify.c: a service manager is told that all services are ready, if one asked for it. */
 void notify_ready(void);

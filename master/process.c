@@ -25,6 +25,7 @@ static void control_receive(struct channel *channel, struct message *message)
 		if (process->state != PROCESS_STARTING)
 			return;
 		process->state = PROCESS_READY;
+		keys_begin(process);
 		introduce_pending(process);
 		generation_sweep(process->master);
 		return;
@@ -35,6 +36,13 @@ static void control_receive(struct channel *channel, struct message *message)
 	case MESSAGE_MASTER_CONNECT:
 		introduce(process, &message->master_connect);
 		return;
+	case MESSAGE_KEY_WATCH:
+		/* Master opens what is named here: only who has not heard anybody yet may name it. */
+		if (process->state == PROCESS_STARTING && process->entry->id == SERVICE_KEYD) {
+			keys_watch(process, &message->key_watch);
+			return;
+		}
+		/* fallthrough */
 	default:
 		log_warning("%s[%d] sent %s, which is not for master: ended",
 			process->entry->config->command, (int)process->pid,
@@ -212,6 +220,7 @@ static void process_free(struct process *process)
 		}
 	}
 	channel_close(&process->control);
+	keys_end(process);
 	syslog_detach(process);
 	figures_end(process);
 	vector_free(&process->introduced);

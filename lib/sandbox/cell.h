@@ -83,6 +83,7 @@ enum cell_calls {
 	CELL_CALLS_SOCKET = 16, /* accept4, getpeername, setsockopt on TCP sockets it was given */
 	CELL_CALLS_LOCK_IN = 32, /* spawners: landlock and seccomp for the child they fork */
 	CELL_CALLS_CONNECT = 64, /* socket, connect, bind to TCP and UDP (smtp, dnsd) */
+	CELL_CALLS_PAIR = 256, /* make pairs of sockets, to hand one end on */
 	CELL_CALLS_WATCH = 128 /* watch folders by a descriptor that was opened before */
 };
 

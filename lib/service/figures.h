@@ -34,6 +34,11 @@
 	F(logins_failed, COUNTER, "logins refused") \
 	F(fsyncs, COUNTER, "files synced to disk") \
 	F(wakes, COUNTER, "sleepers woken") \
+	F(tls_handshakes, COUNTER, "TLS handshakes done") \
+	F(tls_resumed, COUNTER, "TLS sessions resumed") \
+	F(tls_failed, COUNTER, "TLS handshakes failed") \
+	F(tls_now, GAUGE, "TLS connections open") \
+	F(tls_signatures, COUNTER, "TLS signatures made") \
 	F(introductions, COUNTER, "introductions made") \
 	F(restarts, COUNTER, "processes restarted")
 /* clang-format on */

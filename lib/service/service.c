@@ -233,6 +233,16 @@ static void take_peer(struct service *service, struct message *message)
 		close(fd);
 }
 
+static void take_file(struct service *service, struct message *message)
+{
+	int fd = message_take_fd(message, 0);
+
+	if (fd >= 0 && service->hooks && service->hooks->file)
+		service->hooks->file(service, service->context, message->key_file.number, fd);
+	else
+		os_close(&fd);
+}
+
 static void control_receive(struct channel *channel, struct message *message)
 {
 	struct service *service = channel->context;
@@ -243,6 +253,9 @@ static void control_receive(struct channel *channel, struct message *message)
 		break;
 	case MESSAGE_MASTER_PEER:
 		take_peer(service, message);
+		break;
+	case MESSAGE_KEY_FILE:
+		take_file(service, message);
 		break;
 	case MESSAGE_MASTER_DRAIN:
 		begin_drain(service, message->master_drain.fast);
@@ -327,6 +340,18 @@ void service_open_control(struct service *service)
 	if (!channel_open(&service->control, service->loop, CONTROL_FD, control_receive,
 		    control_closed, service))
 		give_up(EX_OSERR, "control channel", strerror(errno));
+}
+
+void service_watch_file(struct service *service, unsigned number, const char *path)
+{
+	struct message watch = { .type = MESSAGE_KEY_WATCH };
+
+	if (!service->control_open)
+		service_open_control(service);
+	watch.key_watch.number = number;
+	watch.key_watch.path = slice_from(path);
+	if (!channel_send(&service->control, &watch))
+		log_warning("%s is not watched for changes", path);
 }
 
 void service_end(struct service *service, int status)

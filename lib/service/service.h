@@ -32,6 +32,8 @@ struct service_hooks {
 	void (*client)(struct service *service, void *context, int fd, const struct peer *peer);
 	/* wakeup time of master.cf, or flush (reason 1). */
 	void (*wakeup)(struct service *service, void *context, unsigned reason);
+	/* A file named by service_watch_file has changed; the descriptor is the hook's. */
+	void (*file)(struct service *service, void *context, unsigned number, int fd);
 	/* Take nothing new, finish what is in hand, then call service_end. NULL: service_end at once. `fast`: give up what is slow. */
 	void (*drain)(struct service *service, void *context, bool fast);
 };
@@ -42,6 +44,9 @@ void service_enter(struct service *service, const struct cell *cell);
 int service_run(struct service *service, const struct service_hooks *hooks, void *context);
 /* The same start without the loop's hooks, for processes that serve in blocking style (session children of spawners). */
 void service_end(struct service *service, int status);
+
+/* keyd only, before service_run: master looks now and then whether the file at `path` has changed, and brings it to hooks.file. */
+void service_watch_file(struct service *service, unsigned number, const char *path);
 
 struct loop *service_loop(struct service *service);
 /* The sealed snapshot, mapped read-only; for config_open. */

@@ -1,0 +1,577 @@
+// SPDX-License-Identifier: ISC
+/*
+ * tlsd and keyd as they are built, in their cells, with this test in the places of master, of the servers, and of the clients.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base64.h"
+#include "config/tls_set.h"
+#include "os/os.h"
+#include "service/figures.h"
+#include "service/service.h"
+#include "service/tls_seal.h"
+
+enum { PATIENCE = 8000 };
+
+struct daemon {
+	pid_t pid;
+	int control;
+};
+struct world {
+	char folder[64], programs[400];
+	struct buffer set;
+	int snapshot, figures, log;
+	struct daemon tlsd, keyd;
+	int server; /* a front's connection to tlsd */
+	unsigned watched;
+	bool introduced; /* tlsd has its keyd */
+	unsigned char seal_key[TLS_SEAL_KEY];
+};
+static struct world world;
+
+static int64_t deadline(void)
+{
+	return loop_monotonic() + PATIENCE;
+}
+
+/* --- certificates --- */
+
+static void write_pair(const char *name, EVP_PKEY *key, int days)
+{
+	X509 *certificate = X509_new();
+	char path[200];
+	FILE *file;
+
+	assert_non_null(key);
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), (long)(os_now() & 0x7fffffff));
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -86400L * 10);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * days);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+		(const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+	X509_set_pubkey(certificate, key);
+	assert_true(X509_sign(certificate, key,
+			    EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()) > 0);
+	snprintf(path, sizeof(path), "%s/%s.pem", world.folder, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
+	assert_true(PEM_write_X509(file, certificate));
+	fclose(file);
+	chmod(path, 0600);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+/* --- the place of master --- */
+
+static void find_programs(void)
+{
+	ssize_t length = readlink("/proc/self/exe", world.programs, sizeof(world.programs) - 20);
+
+	assert_true(length > 0);
+	world.programs[length] = 0;
+	*strrchr(world.programs, '/') = 0;
+	snprintf(strrchr(world.programs, '/'), 5, "/bin");
+}
+
+static int sealed(struct slice data)
+{
+	int fd = memfd_create("snapshot", MFD_CLOEXEC);
+
+	assert_true(os_write_all(fd, data.data, data.length));
+	return fd;
+}
+
+static void make_snapshot(const char *settings)
+{
+	struct config_report report = { 0 };
+	struct buffer text = { 0 }, snapshot = { 0 }, set = { 0 };
+	struct config_source *source;
+	struct config *config;
+
+	buffer_printf(&text, "config_directory=%s\nmyhostname=mail.example.org\n%s", world.folder,
+		settings);
+	source = config_parse("main.cf", buffer_slice(&text), &report);
+	assert_non_null(source);
+	assert_true(config_snapshot(source, &snapshot, &report));
+	config = config_open(buffer_slice(&snapshot));
+	assert_true(tls_set_of(config, "imap", &world.set));
+	config_free(&config);
+	assert_true(base64_encode(buffer_slice(&world.set), &set));
+	assert_true(config_source_set(source, TLS_SETS_NAME, buffer_text(&set)));
+	buffer_clear(&snapshot);
+	assert_true(config_snapshot(source, &snapshot, &report));
+	world.snapshot = sealed(buffer_slice(&snapshot));
+	config_source_free(&source);
+	buffer_free(&text);
+	buffer_free(&set);
+	buffer_free(&snapshot);
+}
+
+static void send_start(struct daemon *daemon, const char *name)
+{
+	struct passwd *nobody = getpwnam("nobody");
+	struct message message = { .type = MESSAGE_MASTER_START, .fd_count = 3 };
+	struct message_master_start *start = &message.master_start;
+
+	start->entry = start->log_name = slice_from(name);
+	start->root = slice_from(world.folder);
+	start->host = SLICE("localhost");
+	start->best_effort = true;
+	start->uid = getuid() ? getuid() : nobody->pw_uid;
+	start->gid = getuid() ? getgid() : nobody->pw_gid;
+	start->max_sessions = 1;
+	start->build = message_build();
+	start->seal_key = slice_of(world.seal_key, sizeof(world.seal_key));
+	message.fds[0] = world.snapshot;
+	message.fds[1] = world.figures;
+	message.fds[2] = world.log;
+	assert_true(channel_sync_send(daemon->control, &message, deadline()));
+}
+
+static void start_daemon(struct daemon *daemon, const char *name)
+{
+	char path[500];
+	int ends[2];
+
+	snprintf(path, sizeof(path), "%s/%s", world.programs, name);
+	assert_true(channel_pair(ends));
+	daemon->pid = fork();
+	if (daemon->pid == 0) {
+		dup2(world.log, 1);
+		dup2(world.log, 2);
+		dup2(ends[1], 3);
+		close_range(4, ~0U, 0);
+		execl(path, name, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	daemon->control = ends[0];
+	send_start(daemon, name);
+}
+
+static void introduce(int control, enum service_id from, int fd)
+{
+	struct message peer = { .type = MESSAGE_MASTER_PEER, .fd_count = 1 };
+
+	peer.master_peer.from = (uint8_t)from;
+	peer.fds[0] = fd;
+	assert_true(channel_sync_send(control, &peer, deadline()));
+	close(fd);
+}
+
+/* What both say until they are ready, and until tlsd has its keyd. */
+static void serve_daemon(struct daemon *daemon, bool *ready)
+{
+	static struct buffer space;
+	struct message message, answer = { .type = MESSAGE_MASTER_CONNECTED, .fd_count = 1 };
+	int ends[2];
+
+	assert_true(channel_sync_receive(daemon->control, &message, &space, deadline()));
+	if (message.type == MESSAGE_MASTER_READY) {
+		*ready = true;
+	} else if (message.type == MESSAGE_KEY_WATCH) {
+		world.watched++;
+	} else {
+		assert_int_equal(message.type, MESSAGE_MASTER_CONNECT);
+		assert_int_equal(message.master_connect.service, SERVICE_KEYD);
+		assert_true(channel_pair(ends));
+		answer.master_connected.serial = message.master_connect.serial;
+		answer.fds[0] = ends[0];
+		assert_true(channel_sync_send(daemon->control, &answer, deadline()));
+		close(ends[0]);
+		introduce(world.keyd.control, SERVICE_TLSD, ends[1]);
+		world.introduced = true;
+	}
+}
+
+static void start_keyd(void)
+{
+	bool ready = false;
+
+	start_daemon(&world.keyd, "keyd");
+	while (!ready)
+		serve_daemon(&world.keyd, &ready);
+}
+
+static void start_all(const char *settings)
+{
+	bool ready = false;
+	int ends[2];
+
+	make_snapshot(settings);
+	world.watched = 0;
+	world.introduced = false;
+	start_keyd();
+	start_daemon(&world.tlsd, "tlsd");
+	while (!ready || !world.introduced)
+		serve_daemon(&world.tlsd, &ready);
+	assert_true(channel_pair(ends));
+	introduce(world.tlsd.control, SERVICE_IMAPD, ends[1]);
+	world.server = ends[0];
+}
+
+static void stop_daemon(struct daemon *daemon)
+{
+	int status;
+
+	close(daemon->control);
+	kill(daemon->pid, SIGKILL);
+	waitpid(daemon->pid, &status, 0);
+}
+
+static void stop_all(void)
+{
+	close(world.server);
+	stop_daemon(&world.tlsd);
+	stop_daemon(&world.keyd);
+	close(world.snapshot);
+	buffer_free(&world.set);
+}
+
+/* --- the places of server and client --- */
+
+static void tcp_pair(int ends[2])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(address);
+	struct timeval patience = { .tv_sec = PATIENCE / 1000 };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	getsockname(listener, (struct sockaddr *)&address, &length);
+	ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(connect(ends[0], (struct sockaddr *)&address, sizeof(address)), 0);
+	ends[1] = accept(listener, NULL, NULL);
+	assert_true(ends[1] >= 0);
+	close(listener);
+}
+
+static int begin(uint32_t serial, const char *alpn, struct slice set)
+{
+	struct message message = { .type = MESSAGE_TLS_ACCEPT, .fd_count = 1 };
+	int ends[2];
+
+	tcp_pair(ends);
+	message.tls_accept.serial = serial;
+	message.tls_accept.service = SLICE("imap");
+	message.tls_accept.alpn = slice_from(alpn);
+	message.tls_accept.certificates = set;
+	message.tls_accept.protocols = SLICE(">=TLSv1.2");
+	message.tls_accept.ciphers = SLICE("HIGH:MEDIUM");
+	message.tls_accept.client_certificate = TLS_CERTIFICATE_ASK;
+	message.tls_accept.timeout_ms = PATIENCE;
+	message.tls_accept.client_address = SLICE("127.0.0.1");
+	message.fds[0] = ends[1];
+	assert_true(channel_sync_send(world.server, &message, deadline()));
+	close(ends[1]);
+	return ends[0];
+}
+
+static int take_ready(struct message *ready, struct buffer *space)
+{
+	assert_true(channel_sync_receive(world.server, ready, space, deadline()));
+	assert_int_equal(ready->type, MESSAGE_TLS_READY);
+	return message_take_fd(ready, 0);
+}
+
+struct client {
+	SSL_CTX *context;
+	SSL *ssl;
+	int fd, plain;
+	struct message ready;
+	struct buffer space;
+};
+
+/* A handshake from both sides. `prepare` may set what the client wants. */
+static void connect_client(struct client *client, void (*prepare)(SSL_CTX *context, SSL *ssl))
+{
+	static uint32_t serial;
+
+	*client = (struct client){ 0 };
+	client->fd = begin(++serial, "", buffer_slice(&world.set));
+	client->context = SSL_CTX_new(TLS_client_method());
+	client->ssl = SSL_new(client->context);
+	if (prepare)
+		prepare(client->context, client->ssl);
+	SSL_set_fd(client->ssl, client->fd);
+	if (SSL_connect(client->ssl) != 1) {
+		ERR_print_errors_fp(stderr);
+		fail_msg("no handshake");
+	}
+	client->plain = take_ready(&client->ready, &client->space);
+	assert_int_equal(client->ready.tls_ready.status, TLS_OK);
+	assert_int_equal(client->ready.tls_ready.serial, serial);
+	assert_true(client->plain >= 0);
+	fcntl(client->plain, F_SETFL, fcntl(client->plain, F_GETFL) & ~O_NONBLOCK);
+}
+
+static void disconnect(struct client *client)
+{
+	SSL_free(client->ssl);
+	SSL_CTX_free(client->context);
+	close(client->fd);
+	close(client->plain);
+	buffer_free(&client->space);
+}
+
+static void talk(struct client *client)
+{
+	char text[16] = "";
+
+	assert_int_equal(SSL_write(client->ssl, "hello", 5), 5);
+	assert_int_equal(recv(client->plain, text, 5, MSG_WAITALL), 5);
+	assert_string_equal(text, "hello");
+	assert_int_equal(write(client->plain, "world", 5), 5);
+	assert_int_equal(SSL_read(client->ssl, text, sizeof(text)), 5);
+	assert_string_equal(text, "world");
+}
+
+static void only_tls12(SSL_CTX *context, SSL *ssl)
+{
+	SSL_set_max_proto_version(ssl, TLS1_2_VERSION);
+}
+
+static void only_rsa(SSL_CTX *context, SSL *ssl)
+{
+	SSL_set1_sigalgs_list(ssl, "RSA-PSS+SHA256:RSA+SHA256");
+}
+
+static void only_rsa12(SSL_CTX *context, SSL *ssl)
+{
+	only_tls12(context, ssl);
+	SSL_set_cipher_list(ssl, "ECDHE-RSA-AES256-GCM-SHA384");
+	SSL_set1_sigalgs_list(ssl, "RSA+SHA256");
+}
+
+static const char *shown(struct client *client)
+{
+	static char name[100];
+	X509 *certificate = SSL_get1_peer_certificate(client->ssl);
+
+	assert_non_null(certificate);
+	X509_NAME_get_text_by_NID(
+		X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
+	X509_free(certificate);
+	return name;
+}
+
+/* --- tests --- */
+
+static int make_world(void **state)
+{
+	char log[120];
+
+	snprintf(world.folder, sizeof(world.folder), "/tmp/postern-tls-XXXXXX");
+	assert_non_null(mkdtemp(world.folder));
+	find_programs();
+	write_pair("rsa", EVP_RSA_gen(2048), 100);
+	write_pair("ec", EVP_EC_gen("P-256"), 100);
+	write_pair("ed", EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), 100);
+	world.figures = memfd_create("figures", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(world.figures, 2 * sysconf(_SC_PAGESIZE)), 0);
+	snprintf(log, sizeof(log), "%s/log", world.folder);
+	world.log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	os_random(world.seal_key, sizeof(world.seal_key));
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int remove_world(void **state)
+{
+	static const char *const FILES[] = { "rsa.pem", "ec.pem", "ed.pem", "log" };
+	char path[120];
+
+	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", world.folder, FILES[i]);
+		unlink(path);
+	}
+	return rmdir(world.folder);
+}
+
+static void every_kind_of_key_signs_in_both_versions_of_tls(void **state)
+{
+	static const struct {
+		const char *file;
+		void (*prepare)(SSL_CTX *context, SSL *ssl);
+		const char *version;
+	} CASES[] = { { "ec", NULL, "TLSv1.3" }, { "ec", only_tls12, "TLSv1.2" },
+		{ "rsa", NULL, "TLSv1.3" }, { "rsa", only_rsa12, "TLSv1.2" },
+		{ "rsa", only_tls12, "TLSv1.2" }, { "ed", NULL, "TLSv1.3" },
+		{ "ed", only_tls12, "TLSv1.2" } };
+	struct client client;
+	char settings[200];
+
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		snprintf(settings, sizeof(settings), "smtpd_tls_chain_files=%s.pem\n",
+			CASES[i].file);
+		start_all(settings);
+		connect_client(&client, CASES[i].prepare);
+		assert_true(
+			slice_equal(client.ready.tls_ready.protocol, slice_from(CASES[i].version)));
+		assert_string_equal(shown(&client), CASES[i].file);
+		talk(&client);
+		disconnect(&client);
+		stop_all();
+	}
+}
+
+static void a_client_gets_the_certificate_it_can_check(void **state)
+{
+	struct client client;
+
+	start_all("smtpd_tls_chain_files=ec.pem, rsa.pem\n");
+	connect_client(&client, only_rsa);
+	assert_string_equal(shown(&client), "rsa");
+	disconnect(&client);
+	connect_client(&client, NULL);
+	assert_string_equal(shown(&client), "ec");
+	disconnect(&client);
+	stop_all();
+}
+
+static void the_end_of_one_side_is_the_end_of_file_of_the_other(void **state)
+{
+	struct client client;
+	char text[8];
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, NULL);
+	SSL_shutdown(client.ssl);
+	assert_int_equal(read(client.plain, text, sizeof(text)), 0);
+	assert_int_equal(write(client.plain, "still", 5), 5);
+	assert_int_equal(SSL_read(client.ssl, text, sizeof(text)), 5);
+	disconnect(&client);
+	connect_client(&client, NULL);
+	assert_int_equal(write(client.plain, "bye", 3), 3);
+	close(client.plain);
+	assert_int_equal(SSL_read(client.ssl, text, sizeof(text)), 3);
+	assert_int_equal(SSL_read(client.ssl, text, sizeof(text)), 0);
+	assert_int_equal(SSL_get_error(client.ssl, 0), SSL_ERROR_ZERO_RETURN);
+	disconnect(&client);
+	connect_client(&client, NULL);
+	assert_int_equal(write(client.fd, "this is no TLS record at all", 28), 28);
+	assert_int_equal(read(client.plain, text, sizeof(text)), 0);
+	disconnect(&client);
+	stop_all();
+}
+
+static void what_is_too_much_at_once_comes_whole(void **state)
+{
+	enum { SIZE = 4 << 20 };
+	char *out = malloc(SIZE), *in = malloc(SIZE);
+	struct client client;
+	pid_t writer;
+	int status, got;
+
+	for (int i = 0; i < SIZE; i++)
+		out[i] = (char)(i * 7 + i / 1000);
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, NULL);
+	writer = fork();
+	if (writer == 0)
+		_exit(os_write_all(client.plain, out, SIZE) ? 0 : 1);
+	for (int done = 0; done < SIZE; done += got) {
+		got = SSL_read(client.ssl, in + done, SIZE - done);
+		assert_true(got > 0);
+	}
+	assert_memory_equal(in, out, SIZE);
+	waitpid(writer, &status, 0);
+	writer = fork();
+	if (writer == 0)
+		_exit(SSL_write(client.ssl, out, SIZE) == SIZE ? 0 : 1);
+	memset(in, 0, SIZE);
+	assert_int_equal(recv(client.plain, in, SIZE, MSG_WAITALL), SIZE);
+	assert_memory_equal(in, out, SIZE);
+	waitpid(writer, &status, 0);
+	assert_int_equal(status, 0);
+	disconnect(&client);
+	stop_all();
+	free(out);
+	free(in);
+}
+
+static void a_set_nobody_configured_and_garbage_are_told_as_failures(void **state)
+{
+	struct buffer space = { 0 };
+	struct message ready;
+	int fd;
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	close(begin(1, "", SLICE("chain /etc/shadow\n")));
+	assert_int_equal(take_ready(&ready, &space), -1);
+	assert_int_equal(ready.tls_ready.status, TLS_FAILED);
+	fd = begin(2, "", buffer_slice(&world.set));
+	assert_int_equal(write(fd, "a1 LOGIN x y\r\n", 14), 14);
+	assert_int_equal(take_ready(&ready, &space), -1);
+	assert_int_equal(ready.tls_ready.serial, 2);
+	assert_true(ready.tls_ready.reason.length > 0);
+	close(fd);
+	close(begin(3, "", buffer_slice(&world.set)));
+	assert_int_equal(take_ready(&ready, &space), -1);
+	assert_true(slice_equal(ready.tls_ready.reason, SLICE("lost connection")));
+	buffer_free(&space);
+	stop_all();
+}
+
+static void the_facts_are_sealed_with_the_bindings_the_client_has(void **state)
+{
+	unsigned char exporter[TLS_EXPORTER_SIZE], end_point[32];
+	struct client client;
+	struct tls_facts facts;
+	X509 *certificate;
+	unsigned length;
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, NULL);
+	assert_true(tls_unseal(client.ready.tls_ready.seal, world.seal_key, SLICE("imap"),
+		SLICE("127.0.0.1"), os_now(), 60000000, &facts));
+	assert_int_equal(SSL_export_keying_material(client.ssl, exporter, sizeof(exporter),
+				 "EXPORTER-Channel-Binding", 24, NULL, 0, 0),
+		1);
+	assert_true(slice_equal(facts.exporter, slice_of(exporter, sizeof(exporter))));
+	certificate = SSL_get1_peer_certificate(client.ssl);
+	X509_digest(certificate, EVP_sha256(), end_point, &length);
+	assert_true(slice_equal(facts.end_point, slice_of(end_point, length)));
+	X509_free(certificate);
+	disconnect(&client);
+	stop_all();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind_of_key_signs_in_both_versions_of_tls),
+		cmocka_unit_test(a_client_gets_the_certificate_it_can_check),
+		cmocka_unit_test(the_end_of_one_side_is_the_end_of_file_of_the_other),
+		cmocka_unit_test(what_is_too_much_at_once_comes_whole),
+		cmocka_unit_test(a_set_nobody_configured_and_garbage_are_told_as_failures),
+		cmocka_unit_test(the_facts_are_sealed_with_the_bindings_the_client_has),
+	};
+
+	return cmocka_run_group_tests(tests, make_world, remove_world);
+}

@@ -1,0 +1,9 @@
+# tlsd and keyd.
+KEYSET := tls/keyset.c tls/keyset_pem.c tls/to_sign.c
+PROGRAMS += keyd
+keyd_SOURCES := tls/keyd.c $(KEYSET)
+PROGRAMS += tlsd
+TLSD := $(filter-out tls/tlsd.c tls/keyd.c tls/keyset%,$(wildcard tls/*.c))
+tlsd_SOURCES := tls/tlsd.c $(TLSD)
+tlsd_LIBS := -lssl
+test_tls_daemons_LIBS := -lssl

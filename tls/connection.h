@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: ISC
+/*
+ * One connection of tlsd: the handshake with the client, then bytes both ways between its socket and the server's end of a pair. Nothing is
+ * kept while nothing is under way but the SSL object and this struct.
+ */
+#ifndef TLS_CONNECTION_H
+#define TLS_CONNECTION_H
+
+#include "base/share.h"
+#include "tls/certificates.h"
+#include "tls/context.h"
+
+enum {
+	CONNECTION_CHUNK = 16 * 1024, /* one record's plain text, at most */
+	CONNECTION_BURST = 8, /* chunks one way before others have their turn */
+	CONNECTION_FLUSH = 30000, /* ms for what a server that has gone has written */
+	CONNECTION_LINGER = 2000 /* ms for the client's end after ours */
+};
+
+struct tls_server;
+/* What all connections share. */
+struct tls_world {
+	struct loop *loop;
+	struct signer *signer;
+	struct certificates certificates;
+	struct contexts contexts;
+	const unsigned char *seal_key;
+	struct tls_connection *unowned; /* of servers that have gone */
+	/* A connection is over, its server may have gone before. */
+	void (*ended)(struct tls_connection *connection);
+	/* Its handshake is over, well or not: the answer for the server. */
+	void (*answer)(struct tls_connection *connection, const struct message *ready);
+	void *context;
+	char chunk[CONNECTION_CHUNK];
+};
+
+struct handshake;
+/* Bytes that could not be passed on yet. */
+struct held {
+	char *data;
+	uint32_t offset, length;
+};
+struct tls_connection {
+	struct tls_world *world;
+	struct tls_server *server; /* NULL: it has gone */
+	struct tls_connection *next, **at; /* in its server's list */
+	SSL *ssl;
+	struct watch tcp, plain; /* plain.fd -1 while the handshake goes on */
+	struct timer timer;
+	struct handshake *handshake; /* NULL once it is done */
+	struct held in, out;
+	enum share_place place; /* among the connections */
+	enum share_place handshake_place;
+	bool in_ended; /* nothing more comes from the client */
+	bool out_ended; /* nothing more comes from the server */
+	bool lingering; /* our end was sent */
+};
+
+/*
+ * Begin a handshake as `accept` says, on `fd`, which is taken over in any case. NULL with `reason` when that cannot be. The answer comes
+ * through the world, never from inside.
+ */
+struct tls_connection *connection_new(struct tls_world *world, struct tls_connection **list,
+	const struct message_tls_accept *accept, int fd, char *reason, size_t size);
+uint32_t connection_serial(const struct tls_connection *connection);
+/* Still before the end of its handshake? */
+static inline bool connection_is_new(const struct tls_connection *connection)
+{
+	return connection->handshake != NULL;
+}
+/* The server does not want it any more, or has gone: no answer, everything closed. For those whose handshake goes on. */
+void connection_drop(struct tls_connection *connection);
+/* Chains have come: those that wait for them go on. */
+void connections_wake(struct tls_connection *list);
+/* cert_cb of all contexts. */
+int connection_choose(SSL *ssl, void *unused);
+
+#endif

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: ISC
+/*
+ * tlsd - speaks TLS for the servers. It gets a client's socket, does the handshake (keyd signs), gives the server one end of a socket pair
+ * with the plain text and the facts, and passes bytes on both ways. It owns nothing: no key, no file, no password.
+ */
+#include <openssl/async.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/share.h"
+#include "config/config.h"
+#include "service/figures.h"
+#include "service/log.h"
+#include "service/service.h"
+#include "tls/connection.h"
+#include "tls/facts.h"
+#include "tls/tlsd_cell.h"
+
+enum {
+	MAX_SERVERS = 4000,
+	OWN_CONNECTIONS = 4, /* of a server that no other can keep it from */
+	OWN_HANDSHAKES = 2,
+	TIMEOUT_MOST = 600000 /* ms */
+};
+
+struct tlsd {
+	struct service *service;
+	struct config *config;
+	struct tls_world world;
+	struct tls_server *servers;
+	unsigned server_count, connection_count;
+	struct share_pool connections, handshakes;
+	struct share_bounds connection_bounds, handshake_bounds;
+};
+
+/* A front or a session that has its clients speak TLS. */
+struct tls_server {
+	struct channel channel;
+	struct tlsd *tlsd;
+	enum service_id from;
+	struct tls_connection *first;
+	struct share connections, handshakes;
+	struct tls_server *next, **at;
+};
+
+static void end_when_drained(struct tlsd *tlsd)
+{
+	if (service_draining(tlsd->service) && !tlsd->server_count && !tlsd->connection_count)
+		service_end(tlsd->service, EX_OK);
+}
+
+/* --- connections --- */
+
+static void give_handshake(struct tls_connection *connection)
+{
+	struct tlsd *tlsd = connection->world->context;
+
+	share_give(&tlsd->handshakes, connection->server ? &connection->server->handshakes : NULL,
+		connection->handshake_place);
+	connection->handshake_place = SHARE_NONE;
+}
+
+static void connection_ended(struct tls_connection *connection)
+{
+	struct tlsd *tlsd = connection->world->context;
+
+	give_handshake(connection);
+	share_give(&tlsd->connections, connection->server ? &connection->server->connections : NULL,
+		connection->place);
+	figures_set(FIGURE_tls_now, --tlsd->connection_count);
+	end_when_drained(tlsd);
+}
+
+static void connection_answer(struct tls_connection *connection, const struct message *ready)
+{
+	give_handshake(connection);
+	if (connection->server)
+		channel_send(&connection->server->channel, ready);
+}
+
+static void refuse(struct tls_server *server, uint32_t serial, const char *reason)
+{
+	struct message answer = { .type = MESSAGE_TLS_READY };
+
+	figures_add(FIGURE_tls_failed, 1);
+	answer.tls_ready.serial = serial;
+	answer.tls_ready.status = TLS_FAILED;
+	answer.tls_ready.reason = slice_from(reason);
+	channel_send(&server->channel, &answer);
+}
+
+/* Both places or none. */
+static const char *take_places(
+	struct tls_server *server, enum share_place *connection, enum share_place *handshake)
+{
+	struct tlsd *tlsd = server->tlsd;
+
+	*handshake = SHARE_NONE;
+	*connection =
+		share_take(&tlsd->connections, &server->connections, &tlsd->connection_bounds);
+	if (*connection == SHARE_NONE)
+		return "too many TLS connections";
+	*handshake = share_take(&tlsd->handshakes, &server->handshakes, &tlsd->handshake_bounds);
+	if (*handshake != SHARE_NONE)
+		return NULL;
+	share_give(&tlsd->connections, &server->connections, *connection);
+	return "too many TLS handshakes";
+}
+
+static bool take_accept(struct tls_server *server, struct message *message)
+{
+	struct tlsd *tlsd = server->tlsd;
+	int fd = message_take_fd(message, 0);
+	enum share_place place, handshake_place;
+	struct tls_connection *connection;
+	struct message_tls_accept accept = message->tls_accept;
+	char reason[200] = "";
+	const char *full;
+
+	if (fd < 0)
+		return false;
+	if (accept.timeout_ms == 0 || accept.timeout_ms > TIMEOUT_MOST)
+		accept.timeout_ms = TIMEOUT_MOST;
+	full = take_places(server, &place, &handshake_place);
+	if (full) {
+		log_warning(
+			"TLS: %s: a client of %s is refused", full, service_id_name(server->from));
+		close(fd);
+		refuse(server, accept.serial, full);
+		return true;
+	}
+	connection =
+		connection_new(&tlsd->world, &server->first, &accept, fd, reason, sizeof(reason));
+	if (!connection) {
+		share_give(&tlsd->handshakes, &server->handshakes, handshake_place);
+		share_give(&tlsd->connections, &server->connections, place);
+		log_warning("TLS: %s: %s", service_id_name(server->from), reason);
+		refuse(server, accept.serial, reason);
+		return true;
+	}
+	connection->server = server;
+	connection->place = place;
+	connection->handshake_place = handshake_place;
+	figures_set(FIGURE_tls_now, ++tlsd->connection_count);
+	return true;
+}
+
+/* --- servers --- */
+
+static bool take_cancel(struct tls_server *server, const struct message *message)
+{
+	for (struct tls_connection *c = server->first; c; c = c->next)
+		if (connection_is_new(c) && connection_serial(c) == message->tls_cancel.serial) {
+			connection_drop(c);
+			return true;
+		}
+	/* It is ready already: the answer is on its way, and its end of the pair will be closed. */
+	return true;
+}
+
+/* Connections that are set up may be with sessions that live on. */
+static void forget_server(struct tls_server *server)
+{
+	struct tlsd *tlsd = server->tlsd;
+
+	while (server->first) {
+		struct tls_connection *connection = server->first;
+
+		if (connection_is_new(connection)) {
+			connection_drop(connection);
+			continue;
+		}
+		connection->server = NULL;
+		*connection->at = connection->next;
+		if (connection->next)
+			connection->next->at = connection->at;
+		connection->next = tlsd->world.unowned;
+		connection->at = &tlsd->world.unowned;
+		if (connection->next)
+			connection->next->at = &connection->next;
+		tlsd->world.unowned = connection;
+	}
+	*server->at = server->next;
+	if (server->next)
+		server->next->at = server->at;
+	tlsd->server_count--;
+	free(server);
+	end_when_drained(tlsd);
+}
+
+static void server_closed(struct channel *channel, const char *why)
+{
+	forget_server(channel->context);
+}
+
+static void receive(struct channel *channel, struct message *message)
+{
+	struct tls_server *server = channel->context;
+
+	if (message->type == MESSAGE_TLS_ACCEPT && take_accept(server, message))
+		return;
+	if (message->type == MESSAGE_TLS_CANCEL && take_cancel(server, message))
+		return;
+	log_warning("%s sent %s out of place; connection closed", service_id_name(server->from),
+		message_name(message->type));
+	channel_close(channel);
+	forget_server(server);
+}
+
+static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
+{
+	struct tlsd *tlsd = context;
+	struct tls_server *server =
+		tlsd->server_count < MAX_SERVERS ? calloc(1, sizeof(*server)) : NULL;
+
+	if (!server) {
+		log_warning("no room for another connection from %s", service_id_name(who->from));
+		close(fd);
+		return;
+	}
+	server->tlsd = tlsd;
+	server->from = who->from;
+	server->next = tlsd->servers;
+	server->at = &tlsd->servers;
+	if (server->next)
+		server->next->at = &server->next;
+	tlsd->servers = server;
+	tlsd->server_count++;
+	if (!channel_open(
+		    &server->channel, service_loop(service), fd, receive, server_closed, server))
+		forget_server(server);
+}
+
+/* --- keyd --- */
+
+static bool ask_keyd(void *context, const struct message *question)
+{
+	struct tlsd *tlsd = context;
+
+	return link_send(&tlsd->world.certificates.keyd, question);
+}
+
+static void chains_known(void *context)
+{
+	struct tlsd *tlsd = context;
+
+	for (struct tls_server *server = tlsd->servers; server; server = server->next)
+		connections_wake(server->first);
+}
+
+/* --- start and end --- */
+
+static void drain(struct service *service, void *context, bool fast)
+{
+	if (fast)
+		service_end(service, EX_OK);
+	else
+		end_when_drained(context);
+}
+
+static bool open_all(struct tlsd *tlsd)
+{
+	struct tls_world *world = &tlsd->world;
+
+	tlsd->config = config_open(service_snapshot(tlsd->service));
+	world->seal_key = service_seal_key(tlsd->service);
+	if (!tlsd->config || !world->seal_key) {
+		log_error("the configuration snapshot cannot be read");
+		return false;
+	}
+	tlsd->connections.limit = (unsigned)config_int(tlsd->config, PARAM_tls_connection_limit);
+	tlsd->handshakes.limit = (unsigned)config_int(tlsd->config, PARAM_tls_handshake_limit);
+	tlsd->connection_bounds = (struct share_bounds){ .own = OWN_CONNECTIONS,
+		.most = OWN_CONNECTIONS + tlsd->connections.limit };
+	tlsd->handshake_bounds = (struct share_bounds){ .own = OWN_HANDSHAKES,
+		.most = OWN_HANDSHAKES + tlsd->handshakes.limit * 3 / 4 };
+	world->context = world->certificates.context = tlsd;
+	world->ended = connection_ended;
+	world->answer = connection_answer;
+	world->loop = service_loop(tlsd->service);
+	world->certificates.ready = chains_known;
+	world->contexts.choose = connection_choose;
+	world->contexts.ticket_lifetime =
+		config_time(tlsd->config, PARAM_smtpd_tls_session_cache_timeout) / 1000;
+	memcpy(world->contexts.tickets.seal_key, world->seal_key, TLS_SEAL_KEY);
+	world->contexts.tickets.period = world->contexts.ticket_lifetime;
+	contexts_open(&world->contexts);
+	world->signer = world->certificates.signer = signer_new(ask_keyd, tlsd);
+	if (!world->signer) {
+		log_error("OpenSSL does not take the provider of keyd's keys");
+		return false;
+	}
+	return certificates_open(&world->certificates, tlsd->config);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_hooks hooks = { .peer = take_peer, .drain = drain };
+	static struct tlsd tlsd;
+
+	tlsd.service = service_start("tlsd", argc, argv);
+	/* All that OpenSSL opens by name it has opened before the cell; it reads no configuration of its own. */
+	if (!OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+				      OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+		    NULL) ||
+		!open_all(&tlsd))
+		return EX_CONFIG;
+	service_enter(tlsd.service, &CELL_TLSD);
+	certificates_start(&tlsd.world.certificates, tlsd.service);
+	return service_run(tlsd.service, &hooks, &tlsd);
+}
