@@ -22,6 +22,8 @@ ALLOWED = {
     "showq": {"list-queue-incoming", "list-queue-active", "list-queue-deferred"},
     "virtual": MAIL,
     "bounce": set(),
+    "tlsd": set(),
+    "keyd": set(),
     "directoryd": {"read-accounts"},
     "authd": {"read-credentials"},
     "imapd": set(),
@@ -54,7 +56,7 @@ def test_no_process_gets_out_of_its_cell(instance):
     wait_for(lambda: instance.delivered_files("one") and instance.delivered_files("two"), "both mailboxes")
     daemons = {name: pid for pid, name in instance.processes().items()
                if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1] == str(instance.master_pid())}
-    assert len(daemons) == 14, daemons
+    assert len(daemons) == 16, daemons
     for name, pid in daemons.items():
         allowed, count = attempts(instance, pid)
         assert count >= ATTEMPTS, (name, count)
