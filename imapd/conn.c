@@ -16,6 +16,8 @@ void conn_forget_prelogin(struct conn *conn)
 
 	if (!l)
 		return;
+	tls_cancel(&l->handshake);
+	free(l->tls);
 	/* It may hold a password. */
 	if (l->in.data)
 		explicit_bzero(l->in.data, l->in.capacity);
@@ -58,15 +60,30 @@ void conn_begin(struct conn *conn)
 	conn->pre->in = buffer_limited(CONN_INPUT_LIMIT);
 	conn->pre->out = buffer_limited(CONN_OUTPUT_LIMIT);
 	arena_init(&conn->pre->arena, CONN_ARENA_LIMIT);
-	conn->watch.events = EPOLLIN;
-	conn->watch.ready = conn_ready;
-	conn->watch.context = conn;
 	conn->timer = (struct timer){ .fire = conn_timeout, .context = conn };
-	if (!loop_watch(f->loop, &conn->watch) ||
-		!loop_timer_start(f->loop, &conn->timer, f->login_timeout)) {
+	if (!loop_timer_start(f->loop, &conn->timer, f->login_timeout)) {
 		conn_close(conn);
 		return;
 	}
+	if (f->tls.wrapper && !conn->client.peer.local) {
+		conn->state = CONN_TLS;
+		conn_start_tls(conn);
+	} else if (conn_watch(conn, conn->watch.fd)) {
+		conn_greet(conn);
+	} else {
+		conn_close(conn);
+	}
+}
+
+bool conn_watch(struct conn *conn, int fd)
+{
+	conn->watch =
+		(struct watch){ .fd = fd, .events = EPOLLIN, .ready = conn_ready, .context = conn };
+	return loop_watch(conn->front->loop, &conn->watch);
+}
+
+void conn_greet(struct conn *conn)
+{
 	conn_say(conn, "* OK [CAPABILITY ");
 	conn_say(conn, conn_capabilities(conn));
 	conn_say(conn, "] Postern ready.\r\n");
@@ -116,10 +133,10 @@ void conn_end(struct conn *conn, const char *why, const char *bye)
 
 	if (l->failures)
 		snprintf(attempts, sizeof(attempts), "auth failed, %u attempts", l->failures);
-	log_info("imap-login: Disconnected: %s (%s in %lld secs): user=<%s>%s%s, rip=%s, lip=%s",
+	log_info("imap-login: Disconnected: %s (%s in %lld secs): user=<%s>%s%s, rip=%s, lip=%s%s",
 		why, attempts, (long long)seconds, l->user,
 		conn->client.mechanism[0] ? ", method=" : "", conn->client.mechanism,
-		conn->client.peer.address, conn->client.peer.local_address);
+		conn->client.peer.address, conn->client.peer.local_address, conn_tls_words(conn));
 	if (bye) {
 		conn_say(conn, "* BYE ");
 		conn_say(conn, bye);
@@ -238,6 +255,10 @@ void conn_continue(struct conn *conn)
 	conn->pre->running = false;
 	if (!conn_flush(conn)) {
 		conn_end(conn, "Connection closed", NULL);
+		return;
+	}
+	if (conn->state == CONN_TLS) {
+		conn_start_tls(conn);
 		return;
 	}
 	/* Nothing is read while somebody else is asked: what can be read ahead stays within the limit. */

@@ -7,8 +7,14 @@
 
 const char *conn_capabilities(const struct conn *conn)
 {
-	return conn->plaintext ? "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN"
-			       : "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE LOGINDISABLED";
+#define BEFORE_LOGIN "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE"
+	static const char *const WORDS[2][2] = { { BEFORE_LOGIN " LOGINDISABLED",
+							 BEFORE_LOGIN " AUTH=PLAIN AUTH=LOGIN" },
+		{ BEFORE_LOGIN " STARTTLS LOGINDISABLED",
+			BEFORE_LOGIN " STARTTLS AUTH=PLAIN AUTH=LOGIN" } };
+#undef BEFORE_LOGIN
+
+	return WORDS[conn_offers_tls(conn)][conn->plaintext];
 }
 
 static void bad(struct conn *conn, const char *why)
@@ -50,6 +56,20 @@ static void run_id(struct conn *conn, struct parser *p)
 		return;
 	conn_say(conn, "* ID (\"name\" \"Postern\")\r\n");
 	conn_reply(conn, "OK ID completed.");
+}
+
+static void run_starttls(struct conn *conn, struct parser *p)
+{
+	if (!parse_end(p))
+		return;
+	if (conn->pre->tls) {
+		bad(conn, "TLS is already active");
+	} else if (!conn_offers_tls(conn)) {
+		bad(conn, "TLS support isn't enabled");
+	} else {
+		conn_reply(conn, "OK Begin TLS negotiation now.");
+		conn->state = CONN_TLS;
+	}
 }
 
 static bool refuse_plaintext(struct conn *conn)
@@ -111,6 +131,7 @@ static const struct {
 	{ "NOOP", run_noop },
 	{ "LOGOUT", run_logout },
 	{ "ID", run_id },
+	{ "STARTTLS", run_starttls },
 	{ "LOGIN", run_login },
 	{ "AUTHENTICATE", run_authenticate },
 };

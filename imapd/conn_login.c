@@ -118,8 +118,9 @@ static void refuse(struct conn *conn, const char *reply)
 	l->failures++;
 	l->refusal = reply;
 	conn->state = CONN_DELAY;
-	log_info("imap-login: Login failed: user=<%s>, method=%s, rip=%s, lip=%s", l->user,
-		conn->client.mechanism, conn->client.peer.address, conn->client.peer.local_address);
+	log_info("imap-login: Login failed: user=<%s>, method=%s, rip=%s, lip=%s%s", l->user,
+		conn->client.mechanism, conn->client.peer.address, conn->client.peer.local_address,
+		conn_tls_words(conn));
 	loop_timer_start(conn->front->loop, &conn->timer, conn->client.delay);
 }
 
@@ -160,9 +161,9 @@ static void on_served(struct login_client *client)
 		sleeper_resumed(conn);
 		return;
 	}
-	log_info("imap-login: Login: user=<%s>, method=%s, rip=%s, lip=%s, mpid=%lld",
+	log_info("imap-login: Login: user=<%s>, method=%s, rip=%s, lip=%s, mpid=%lld%s",
 		client->login, client->mechanism, client->peer.address, client->peer.local_address,
-		(long long)client->pid);
+		(long long)client->pid, conn_tls_words(conn));
 	loop_timer_stop(&conn->timer);
 	loop_unwatch(&conn->watch);
 	close(conn->watch.fd);

@@ -7,6 +7,7 @@
  *	conn.c           a client's input before login: lines, literals, output, end
  *	conn_commands.c  CAPABILITY NOOP LOGOUT ID LOGIN AUTHENTICATE
  *	conn_login.c     what authd and the session spawner answer
+ *	conn_tls.c       STARTTLS, and the handshake before the greeting
  *	sleepers.c       hibernated clients
  */
 #ifndef IMAPD_FRONT_H
@@ -16,6 +17,7 @@
 #include "config/config.h"
 #include "imapd/parse.h"
 #include "service/login.h"
+#include "service/tls.h"
 
 enum {
 	CONN_INPUT_LIMIT =
@@ -30,6 +32,7 @@ enum {
 
 enum conn_state {
 	CONN_LOGIN, /* its input is read */
+	CONN_TLS, /* tlsd is asked, or will be when the last reply in clear has gone */
 	CONN_AUTH, /* authd is asked */
 	CONN_DELAY, /* a refusal waits */
 	CONN_HANDOVER, /* the spawner is asked */
@@ -48,6 +51,8 @@ struct prelogin {
 	unsigned failures, bad;
 	char tag[257], user[CONN_USER_SHOWN + 1];
 	const char *refusal; /* to be said after the delay */
+	struct tls_handshake handshake;
+	struct tls_info *tls; /* NULL: it speaks in clear */
 };
 /* What is kept of a sleeping client: one block of memory. */
 struct sleeper {
@@ -80,6 +85,9 @@ struct imap_front {
 	int64_t login_timeout, keepalive_interval; /* ms */
 	unsigned max_failures;
 	bool disable_plaintext;
+	const char *plaintext_networks; /* where that does not hold */
+	struct tls_settings tls;
+	struct tls_link *tlsd; /* NULL: no TLS */
 };
 
 /* --- imapd.c --- */
@@ -87,8 +95,12 @@ struct imap_front {
 void conn_close(struct conn *conn);
 
 /* --- conn.c --- */
-/* Greet, and read. */
+/* Greet, and read; where TLS comes first, after the handshake. */
 void conn_begin(struct conn *conn);
+/* It may speak now. */
+void conn_greet(struct conn *conn);
+/* Its input is read from `fd` from now on. False: it cannot be watched. */
+MUST_CHECK bool conn_watch(struct conn *conn, int fd);
 /* Go on with input that was read already, and then with what comes. */
 void conn_continue(struct conn *conn);
 void conn_forget_prelogin(struct conn *conn);
@@ -112,6 +124,13 @@ void conn_login(struct conn *conn, struct slice user, struct slice password);
 void conn_authenticate(struct conn *conn, struct slice mechanism, struct slice initial);
 /* The client's line in a SASL exchange. */
 void conn_sasl_line(struct conn *conn, struct slice line);
+
+/* --- conn_tls.c --- */
+bool conn_offers_tls(const struct conn *conn);
+/* Give the client to tlsd: nothing it said counts any more. With TLS it goes on, or is greeted. */
+void conn_start_tls(struct conn *conn);
+/* ", TLS" for log lines, or how far the handshake is. */
+const char *conn_tls_words(const struct conn *conn);
 
 /* --- sleepers.c --- */
 void sleeper_spawner_says(void *context, struct message *message);

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "config/tls_settings.h"
 #include "imapd/imapd_cell.h"
 #include "service/figures.h"
 #include "service/log.h"
@@ -52,9 +53,8 @@ static struct conn *conn_new(struct imap_front *f, int fd, const struct front_cl
 	conn->watch.fd = fd;
 	conn->client.peer = *client;
 	conn->client.context = conn;
-	/* A password may cross this machine's loopback in clear, whatever the policy. */
-	conn->plaintext = !f->disable_plaintext || client->local ||
-			  network_match("127.0.0.0/8, [::1]/128", client->address);
+	conn->plaintext = conn->client.secured =
+		tls_plaintext_allowed(&f->tls, f->disable_plaintext, f->plaintext_networks, client);
 	conn->next = f->conns;
 	conn->previous = &f->conns;
 	if (conn->next)
@@ -123,6 +123,14 @@ static bool front_start(struct imap_front *f)
 	f->keepalive_interval = config_time(c, PARAM_imap_idle_notify_interval);
 	f->max_failures = (unsigned)config_int(c, PARAM_imap_max_login_failures);
 	f->disable_plaintext = config_bool(c, PARAM_disable_plaintext_auth);
+	f->plaintext_networks = config_text(c, PARAM_plaintext_auth_networks);
+	if (!tls_settings_load(&f->tls, c, TLS_IMAP))
+		return false;
+	if (tls_offered(&f->tls)) {
+		f->tlsd = tls_open(f->service, &f->tls);
+		if (!f->tlsd)
+			return false;
+	}
 	f->front = front_open(f->service, &limits, accepted, f);
 	if (!f->front)
 		return false;

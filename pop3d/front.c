@@ -28,9 +28,18 @@ struct pop3_client {
 	const char *why; /* it ends, for the log */
 	const char *refusal; /* to be said when the pause is over */
 	bool in_exchange; /* the next line is a SASL response */
+	bool plaintext; /* passwords may be sent */
+	bool stls; /* the reply to STLS has gone: no more is read in clear */
+	struct tls_handshake handshake;
+	struct tls_info *tls; /* NULL: it speaks in clear */
 	bool closing;
 	char attempted[MAX_LOGIN + 1];
 };
+
+static const char *tls_words(const struct pop3_client *client)
+{
+	return client->stls ? ", TLS handshaking" : client->tls ? ", TLS" : "";
+}
 
 /* In the form that filters of logs know. */
 static void log_end(const struct pop3_client *client)
@@ -38,10 +47,10 @@ static void log_end(const struct pop3_client *client)
 	int64_t seconds = (loop_now(service_loop(client->front->service)) - client->since) / 1000;
 
 	log_info("pop3-login: %s (auth failed, %u attempts in %lld secs): user=<%s>, method=%s, "
-		 "rip=%s, lip=%s",
+		 "rip=%s, lip=%s%s",
 		client->why, client->failures, (long long)seconds, client->attempted,
 		client->login.mechanism, client->login.peer.address,
-		client->login.peer.local_address);
+		client->login.peer.local_address, tls_words(client));
 }
 
 static void client_free(struct pop3_client *client)
@@ -51,6 +60,8 @@ static void client_free(struct pop3_client *client)
 	if (client->failures && client->login.state != LOGIN_SERVED)
 		log_end(client);
 	login_cancel(front->login, &client->login);
+	tls_cancel(&client->handshake);
+	free(client->tls);
 	loop_timer_stop(&client->timeout);
 	loop_timer_stop(&client->pause);
 	loop_unwatch(&client->watch);
@@ -89,11 +100,31 @@ static void reply(struct pop3_client *client, const char *format, ...)
 		client->closing = true;
 }
 
+static bool offers_tls(const struct pop3_client *client)
+{
+	return tls_offered(&client->front->settings.tls) && !client->login.peer.local &&
+	       !client->tls;
+}
+
 static void capa(struct pop3_client *client, struct slice arguments)
 {
-	reply(client, "+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-"
-		      "CODE\r\nUSER\r\nSASL PLAIN LOGIN\r\n"
-		      "IMPLEMENTATION Postern\r\n.");
+	reply(client,
+		"+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n%s%s"
+		"IMPLEMENTATION Postern\r\n.",
+		offers_tls(client) ? "STLS\r\n" : "",
+		client->plaintext ? "USER\r\nSASL PLAIN LOGIN\r\n" : "");
+}
+
+static void stls(struct pop3_client *client, struct slice arguments)
+{
+	if (client->tls) {
+		reply(client, "-ERR TLS is already active");
+	} else if (!offers_tls(client)) {
+		reply(client, "-ERR TLS support isn't enabled");
+	} else {
+		reply(client, "+OK Begin TLS negotiation now.");
+		client->stls = true;
+	}
 }
 
 static void quit(struct pop3_client *client, struct slice arguments)
@@ -104,8 +135,7 @@ static void quit(struct pop3_client *client, struct slice arguments)
 
 static bool refuse_plaintext(struct pop3_client *client)
 {
-	if (!client->front->settings.no_plaintext ||
-		network_match("127.0.0.0/8 [::1]/128", client->login.peer.address))
+	if (client->plaintext)
 		return false;
 	reply(client, "-ERR [AUTH] Plaintext authentication is not allowed on this connection");
 	return true;
@@ -184,7 +214,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct pop3_client *client, struct slice arguments);
 } COMMANDS[] = { { "CAPA", capa }, { "USER", user }, { "PASS", pass }, { "AUTH", auth },
-	{ "QUIT", quit } };
+	{ "STLS", stls }, { "QUIT", quit } };
 
 static void command(struct pop3_client *client, struct slice line)
 {
@@ -227,7 +257,7 @@ static void response(struct pop3_client *client, struct slice line)
 /* A client may speak when nothing of it is in the hands of authd or the spawner, and no failure delay runs. */
 static bool may_speak(const struct pop3_client *client)
 {
-	return !client->closing && !client->pause.place &&
+	return !client->closing && !client->stls && !client->pause.place &&
 	       (client->login.state == LOGIN_NONE ||
 		       (client->login.state == LOGIN_AUTHENTICATING && client->in_exchange));
 }
@@ -261,6 +291,8 @@ static bool one_line(struct pop3_client *client)
 	return true;
 }
 
+static void start_tls(struct pop3_client *client);
+
 /* Ends with the client freed when it is closing. */
 static void serve(struct pop3_client *client)
 {
@@ -268,6 +300,79 @@ static void serve(struct pop3_client *client)
 		continue;
 	if (client->closing && client->login.state != LOGIN_SERVED)
 		client_free(client);
+	else if (client->stls && !client->handshake.serial)
+		start_tls(client);
+}
+
+static void readable(struct watch *watch, uint32_t events);
+
+/* ---- TLS (RFC 2595, RFC 8314) --------------------------------------------------------------------------------------- */
+
+static void tls_failed(struct pop3_client *client, const char *reason)
+{
+	log_info("pop3-login: Disconnected: Connection closed: SSL_accept() failed: %s: user=<>, "
+		 "rip=%s, lip=%s%s",
+		reason, client->login.peer.address, client->login.peer.local_address,
+		tls_words(client));
+	client_free(client);
+}
+
+static void greet(struct pop3_client *client)
+{
+	reply(client, "+OK %s Postern ready.", client->front->settings.host);
+	if (client->closing)
+		client_free(client);
+}
+
+static bool listen_to(struct pop3_client *client, int fd)
+{
+	client->watch =
+		(struct watch){ .fd = fd, .events = EPOLLIN, .ready = readable, .context = client };
+	return loop_watch(service_loop(client->front->service), &client->watch);
+}
+
+static void tls_done(
+	struct tls_handshake *handshake, int fd, const struct tls_info *info, const char *reason)
+{
+	struct pop3_client *client = handshake->context;
+
+	if (fd < 0) {
+		tls_failed(client, reason);
+		return;
+	}
+	client->tls = malloc(sizeof(*client->tls));
+	if (!client->tls || !listen_to(client, fd)) {
+		client->watch.fd = fd;
+		client_free(client);
+		return;
+	}
+	*client->tls = *info;
+	client->login.seal = slice_of(client->tls->seal, client->tls->seal_length);
+	client->login.secured = client->plaintext = true;
+	client->stls = false;
+	tls_log_established(&client->front->settings.tls, client->login.peer.address, info);
+	if (client->front->settings.tls.wrapper)
+		greet(client);
+}
+
+/* Nothing that was said in clear counts any more, a name given by USER neither. */
+static void start_tls(struct pop3_client *client)
+{
+	struct pop3_front *front = client->front;
+	bool good;
+
+	client->stls = true;
+	client->user[0] = '\0';
+	client->handshake.done = tls_done;
+	client->handshake.context = client;
+	loop_unwatch(&client->watch);
+	good = front->tlsd &&
+	       tls_start(front->tlsd, &client->handshake, client->watch.fd, &client->login.peer,
+		       client->input.data, &client->input.length);
+	close(client->watch.fd);
+	client->watch.fd = -1;
+	if (!good)
+		tls_failed(client, "not available");
 }
 
 static void readable(struct watch *watch, uint32_t events)
@@ -385,9 +490,9 @@ static void served(struct login_client *login)
 {
 	struct pop3_client *client = login->context;
 
-	log_info("pop3-login: Login: user=<%s>, method=%s, rip=%s, lip=%s, mpid=%lld", login->login,
-		login->mechanism, login->peer.address, login->peer.local_address,
-		(long long)login->pid);
+	log_info("pop3-login: Login: user=<%s>, method=%s, rip=%s, lip=%s, mpid=%lld%s",
+		login->login, login->mechanism, login->peer.address, login->peer.local_address,
+		(long long)login->pid, tls_words(client));
 	close(client->watch.fd);
 	client->watch.fd = -1;
 	buffer_free(&client->input);
@@ -433,14 +538,9 @@ void pop3_accepted(
 		return;
 	}
 	client = calloc(1, sizeof(*client));
-	if (client)
-		client->watch = (struct watch){
-			.fd = fd, .events = EPOLLIN, .ready = readable, .context = client
-		};
-	if (!client || !loop_watch(service_loop(front->service), &client->watch)) {
+	if (!client) {
 		turn_away(fd, "-ERR [SYS/TEMP] Try again later\r\n");
 		front_release(front->clients, peer->address);
-		free(client);
 		return;
 	}
 	client->front = front;
@@ -457,8 +557,14 @@ void pop3_accepted(
 	client->timeout = (struct timer){ .fire = timed_out, .context = client };
 	loop_timer_start(
 		service_loop(front->service), &client->timeout, front->settings.login_timeout);
-	reply(client, "+OK %s Postern ready.", front->settings.host);
-	if (client->closing)
+	client->plaintext = client->login.secured = tls_plaintext_allowed(&front->settings.tls,
+		front->settings.no_plaintext, front->settings.plaintext_networks, peer);
+	client->watch.fd = fd;
+	if (front->settings.tls.wrapper && !peer->local)
+		start_tls(client);
+	else if (listen_to(client, fd))
+		greet(client);
+	else
 		client_free(client);
 }
 

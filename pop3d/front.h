@@ -4,6 +4,7 @@
 #define POP3D_FRONT_H
 
 #include "service/login.h"
+#include "service/tls.h"
 
 enum {
 	POP3_LINE_MAX = 255 + 2, /* RFC 2449 4: a command with its CR LF */
@@ -16,12 +17,15 @@ struct pop3_settings {
 	int64_t login_timeout; /* ms */
 	unsigned max_failures;
 	bool no_plaintext; /* disable_plaintext_auth */
+	const char *plaintext_networks; /* where that does not hold */
+	struct tls_settings tls;
 };
 
 struct pop3_front {
 	struct service *service;
 	struct front *clients;
 	struct login *login;
+	struct tls_link *tlsd; /* NULL: no TLS */
 	struct pop3_settings settings;
 	unsigned count;
 	bool draining;

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "config/config.h"
+#include "config/tls_settings.h"
 #include "pop3d/front.h"
 #include "pop3d/pop3d_cell.h"
 #include "service/log.h"
@@ -37,12 +38,20 @@ int main(int argc, char **argv)
 		.login_timeout = config_time(config, PARAM_pop3_login_timeout),
 		.max_failures = (unsigned)config_int(config, PARAM_pop3_max_login_failures),
 		.no_plaintext = config_bool(config, PARAM_disable_plaintext_auth),
+		.plaintext_networks = config_text(config, PARAM_plaintext_auth_networks),
 	};
 	limits.connections = (unsigned)config_int(config, PARAM_pop3_connection_limit);
 	limits.connections_per_client =
 		(unsigned)config_int(config, PARAM_pop3_client_connection_count_limit);
 	limits.unit = config_time(config, PARAM_anvil_rate_time_unit);
+	if (!tls_settings_load(&front.settings.tls, config, TLS_POP3))
+		return EX_OSERR;
 	service_enter(service, &CELL_POP3D);
+	if (tls_offered(&front.settings.tls)) {
+		front.tlsd = tls_open(service, &front.settings.tls);
+		if (!front.tlsd)
+			return EX_OSERR;
+	}
 	front.login = login_open(service, "pop3", SERVICE_POP3D_SESSION, &POP3_LOGIN_HOOKS, &front);
 	front.clients = front_open(service, &limits, pop3_accepted, &front);
 	if (!front.login || !front.clients) {

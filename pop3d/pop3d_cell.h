@@ -8,7 +8,7 @@
 static const struct cell CELL_POP3D = {
 	.service = SERVICE_POP3D,
 	.uid = UID_NET,
-	.talk_to = PEER(AUTH) | PEER(POP3D_SESSION),
+	.talk_to = PEER(AUTH) | PEER(POP3D_SESSION) | PEER(TLSD),
 	.calls = CELL_CALLS_SOCKET,
 	.memory = MIB(512),
 	.descriptors = 20000,

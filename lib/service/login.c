@@ -252,6 +252,8 @@ bool login_begin(struct login *login, struct login_client *client, const char *m
 	begin->initial = initial;
 	begin->client_address = slice_from(client->peer.address);
 	begin->local_address = slice_from(client->peer.local_address);
+	begin->secured = client->secured;
+	begin->tls = client->seal;
 	/* Just after a start or a reload authd may not have been introduced yet: the question waits for it. */
 	if (link_send(&login->auth, &message))
 		return true;

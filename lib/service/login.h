@@ -26,6 +26,9 @@ struct login_client {
 	uint32_t serial;
 	int fd; /* the client's socket; the front's, read at login_hand_over only */
 	struct front_client peer;
+	bool secured; /* nobody can listen: TLS, or this machine's own line */
+	struct slice
+		seal; /* what tlsd sealed about the connection; the front's, read at login_begin only */
 	char mechanism[33];
 	char login[MAX_LOGIN +
 		   1]; /* set from `accepted` on, and for `failed` who it claimed to be; for the log, trust in it is authd's and the spawner's */

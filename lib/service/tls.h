@@ -60,6 +60,12 @@ void tls_request(const struct tls_settings *settings, const struct front_client 
 MUST_CHECK bool tls_take_info(const struct message_tls_ready *ready, struct tls_info *info,
 	char *reason, size_t reason_size);
 
+/*
+ * May a password cross the client's line before there is TLS? `disabled` and `networks` are disable_plaintext_auth and
+ * plaintext_auth_networks. Never where TLS must be.
+ */
+bool tls_plaintext_allowed(const struct tls_settings *settings, bool disabled, const char *networks,
+	const struct front_client *client);
 /* "Anonymous TLS connection established from NAME: TLSv1.3 with cipher ... (256/256 bits)", as loglevel says. */
 void tls_log_established(
 	const struct tls_settings *settings, const char *client, const struct tls_info *info);

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: ISC
+/* The POP3 front and TLS: what a client is told when, and that nothing said in clear counts under TLS. tlsd and authd are played here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pop3d/front.h"
+#include "service/internal.h"
+
+/* ---- The world ---------------------------------------------------------------------------------------------------------- */
+
+struct tls_link {
+	struct tls_handshake *handshake;
+	int fd;
+};
+
+static struct tls_link tlsd;
+static struct service service;
+static struct pop3_front front;
+static unsigned logins;
+static bool secured;
+static int client;
+static char text[8192];
+
+bool tls_start(struct tls_link *link, struct tls_handshake *handshake, int fd,
+	const struct front_client *peer, char *plaintext, size_t *unread)
+{
+	struct message message;
+
+	tls_request(&front.settings.tls, peer, plaintext, unread, &message);
+	handshake->serial = 1;
+	link->handshake = handshake;
+	link->fd = dup(fd);
+	return true;
+}
+
+void tls_cancel(struct tls_handshake *handshake)
+{
+	handshake->serial = 0;
+}
+
+bool login_begin(
+	struct login *login, struct login_client *c, const char *mechanism, struct slice initial)
+{
+	logins++;
+	secured = c->secured;
+	return false;
+}
+
+void login_continue(struct login *login, struct login_client *c, struct slice response)
+{
+}
+
+void login_cancel(struct login *login, struct login_client *c)
+{
+}
+
+void login_hand_over(
+	struct login *login, struct login_client *c, struct slice tag, struct slice input)
+{
+}
+
+void login_name_for_log(struct slice name, char *to, size_t size)
+{
+	to[0] = '\0';
+}
+
+void front_release(struct front *f, const char *address)
+{
+}
+
+/* What the client got since the last call. */
+static const char *got(void)
+{
+	ssize_t n;
+
+	for (unsigned i = 0; i < 5; i++)
+		loop_turn(service.loop, 0);
+	n = recv(client, text, sizeof(text) - 1, MSG_DONTWAIT);
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+static const char *say(const char *line)
+{
+	assert_int_equal(send(client, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+	return got();
+}
+
+static void handshake_succeeds(void)
+{
+	static const struct tls_info INFO = {
+		.protocol = "TLSv1.3", .seal_length = 4, .seal = "seal"
+	};
+	struct tls_handshake *handshake = tlsd.handshake;
+	int ends[2];
+
+	assert_non_null(handshake);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	close(client);
+	close(tlsd.fd);
+	client = ends[0];
+	tlsd.handshake = NULL;
+	handshake->serial = 0;
+	handshake->done(handshake, ends[1], &INFO, "");
+}
+
+static int setup(void **state)
+{
+	tlsd = (struct tls_link){ 0 };
+	service = (struct service){ .loop = loop_new(NULL) };
+	front = (struct pop3_front){ .service = &service,
+		.tlsd = &tlsd,
+		.settings = { .host = "mail.example.test",
+			.login_timeout = 60000,
+			.max_failures = 3,
+			.no_plaintext = true,
+			.plaintext_networks = "127.0.0.0/8",
+			.tls = { .level = TLS_LEVEL_MAY,
+				.service = "pop3",
+				.alpn = "pop3",
+				.protocols = "",
+				.options = "" } } };
+	logins = 0;
+	return buffer_add_text(&front.settings.tls.certificates, "chain /x\n") && service.loop ? 0
+											       : -1;
+}
+
+static int teardown(void **state)
+{
+	pop3_close_all(&front);
+	close(client);
+	tls_settings_free(&front.settings.tls);
+	loop_free(&service.loop);
+	return 0;
+}
+
+static void connect_from(const char *address)
+{
+	struct front_client peer = { .port = 1 };
+	int ends[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	client = ends[0];
+	snprintf(peer.address, sizeof(peer.address), "%s", address);
+	pop3_accepted(&front, ends[1], &peer, FRONT_ACCEPTED);
+}
+
+/* ---- Tests -------------------------------------------------------------------------------------------------------------- */
+
+static void from_afar_no_password_is_taken_in_clear(void **state)
+{
+	connect_from("192.0.2.1");
+	assert_non_null(strstr(got(), "+OK "));
+	say("CAPA\r\n");
+	assert_non_null(strstr(text, "STLS\r\n"));
+	assert_null(strstr(text, "USER"));
+	assert_null(strstr(text, "SASL"));
+	assert_non_null(strstr(say("USER one\r\n"), "-ERR"));
+	assert_non_null(strstr(say("AUTH PLAIN AG9uZQBzZWNyZXQ=\r\n"), "-ERR"));
+	assert_int_equal(logins, 0);
+}
+
+static void this_machine_may_say_passwords_in_clear(void **state)
+{
+	connect_from("127.0.0.1");
+	got();
+	say("CAPA\r\n");
+	assert_non_null(strstr(text, "STLS\r\nUSER\r\nSASL PLAIN LOGIN\r\n"));
+	say("USER one\r\nPASS secret\r\n");
+	assert_int_equal(logins, 1);
+}
+
+static void where_tls_must_be_nobody_says_passwords_in_clear(void **state)
+{
+	front.settings.tls.level = TLS_LEVEL_ENCRYPT;
+	connect_from("127.0.0.1");
+	got();
+	assert_non_null(strstr(say("USER one\r\n"), "-ERR"));
+}
+
+static void under_tls_passwords_are_taken_and_stls_is_not(void **state)
+{
+	connect_from("192.0.2.1");
+	got();
+	assert_string_equal(say("STLS\r\n"), "+OK Begin TLS negotiation now.\r\n");
+	handshake_succeeds();
+	assert_string_equal(got(), "");
+	say("CAPA\r\n");
+	assert_null(strstr(text, "STLS"));
+	assert_non_null(strstr(text, "USER"));
+	assert_string_equal(say("STLS\r\n"), "-ERR TLS is already active\r\n");
+	say("USER one\r\nPASS secret\r\n");
+	assert_int_equal(logins, 1);
+	assert_true(secured);
+}
+
+static void commands_sent_with_stls_are_never_run(void **state)
+{
+	connect_from("127.0.0.1");
+	got();
+	assert_string_equal(say("USER evil\r\nSTLS\r\nPASS secret\r\nUS"),
+		"+OK\r\n+OK Begin TLS negotiation now.\r\n");
+	handshake_succeeds();
+	assert_string_equal(got(), "");
+	assert_int_equal(logins, 0);
+	/* The name given in clear is forgotten, too. */
+	assert_string_equal(say("PASS secret\r\n"), "-ERR USER first\r\n");
+}
+
+static void before_the_handshake_the_greeting_waits(void **state)
+{
+	front.settings.tls.wrapper = true;
+	connect_from("192.0.2.1");
+	assert_string_equal(got(), "");
+	handshake_succeeds();
+	assert_non_null(strstr(got(), "+OK mail.example.test"));
+}
+
+static void a_failed_handshake_is_the_end(void **state)
+{
+	connect_from("192.0.2.1");
+	say("STLS\r\n");
+	tlsd.handshake->serial = 0;
+	tlsd.handshake->done(tlsd.handshake, -1, NULL, "no shared cipher");
+	assert_int_equal(front.count, 0);
+	close(tlsd.fd);
+}
+
+static void without_a_certificate_there_is_no_stls(void **state)
+{
+	buffer_clear(&front.settings.tls.certificates);
+	connect_from("192.0.2.1");
+	got();
+	assert_null(strstr(say("CAPA\r\n"), "STLS"));
+	assert_string_equal(say("STLS\r\n"), "-ERR TLS support isn't enabled\r\n");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(from_afar_no_password_is_taken_in_clear),
+		T(this_machine_may_say_passwords_in_clear),
+		T(where_tls_must_be_nobody_says_passwords_in_clear),
+		T(under_tls_passwords_are_taken_and_stls_is_not),
+		T(commands_sent_with_stls_are_never_run),
+		T(before_the_handshake_the_greeting_waits),
+		T(a_failed_handshake_is_the_end),
+		T(without_a_certificate_there_is_no_stls),
+	};
+
+	return cmocka_run_group_tests_name("pop3_front_tls", tests, NULL, NULL);
+}
