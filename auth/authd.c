@@ -458,6 +458,21 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 	return true;
 }
 
+static bool take_offer(struct auth_peer *peer, const struct message *message)
+{
+	struct message answer = { .type = MESSAGE_AUTH_OFFERED };
+	struct buffer names = { 0 };
+
+	if (!may_ask(peer, message->auth_offer.service))
+		return false;
+	answer.auth_offered.serial = message->auth_offer.serial;
+	if (exchange_mechanisms(&names))
+		answer.auth_offered.mechanisms = buffer_slice(&names);
+	channel_send(&peer->channel, &answer);
+	buffer_free(&names);
+	return true;
+}
+
 /* --- peers --- */
 
 static bool abandon_each(void *context, struct slice key, void *value)
@@ -497,6 +512,7 @@ static void receive(struct channel *channel, struct message *message)
 		{ MESSAGE_AUTH_CONTINUE, take_continue },
 		{ MESSAGE_AUTH_CANCEL, take_cancel },
 		{ MESSAGE_AUTH_REDEEM, take_redeem },
+		{ MESSAGE_AUTH_OFFER, take_offer },
 	};
 	struct auth_peer *peer = channel->context;
 	bool good = false;

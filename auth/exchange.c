@@ -243,6 +243,13 @@ bool exchange_mechanism_known(struct slice name)
 	return mechanism_of(name) != NULL;
 }
 
+bool exchange_mechanisms(struct buffer *out)
+{
+	for (size_t i = 0; i < MECHANISM_COUNT; i++)
+		buffer_printf(out, "%s%s", i ? " " : "", MECHANISMS[i].name);
+	return !out->failed;
+}
+
 /* --- exchanges --- */
 
 struct exchange *exchange_new(const struct exchange_start *start)

@@ -18,6 +18,8 @@ MUST_CHECK bool exchange_library_open(
 	const char *realm, const char *host, char *error, size_t error_size);
 /* "LOGIN PLAIN": what may be offered, and what an exchange may be begun with. */
 bool exchange_mechanism_known(struct slice name);
+/* Append all of them, separated by spaces, the strongest first. Returns !out->failed. */
+bool exchange_mechanisms(struct buffer *out);
 
 struct exchange;
 struct exchange_start {

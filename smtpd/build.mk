@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # The SMTP server: the front, and the spawner with its sessions.
 SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c smtpd/data.c smtpd/transaction.c \
-	smtpd/restrictions.c smtpd/restriction_names.c smtpd/access.c smtpd/actions.c smtpd/footer.c smtpd/tls.c
+	smtpd/restrictions.c smtpd/restriction_names.c smtpd/access.c smtpd/actions.c smtpd/footer.c smtpd/tls.c smtpd/auth.c
 
 PROGRAMS += smtpd smtpd-session
 smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c
@@ -11,5 +11,6 @@ test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_content_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_restrictions_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_tls_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+test_smtpd_auth_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 fuzz_smtp_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 fuzz_bdat_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c

@@ -18,7 +18,6 @@ static enum command_result command_rset(struct session *s, struct slice argument
 static enum command_result command_noop(struct session *s, struct slice argument);
 static enum command_result command_help(struct session *s, struct slice argument);
 static enum command_result command_quit(struct session *s, struct slice argument);
-static enum command_result command_no_auth(struct session *s, struct slice argument);
 static enum command_result command_not_here(struct session *s, struct slice argument);
 
 /* clang-format off */
@@ -35,7 +34,7 @@ static const struct command COMMANDS[] = {
 	{ "VRFY", COMMAND_VRFY,         COMMAND_JUNK | COMMAND_LAST, { NULL },                                                 command_vrfy },
 	{ "HELP", COMMAND_HELP,         COMMAND_JUNK | COMMAND_CLEAR,          { NULL },                                                 command_help },
 	{ "QUIT", COMMAND_QUIT,         COMMAND_NO_ARGUMENT | COMMAND_CLEAR,   { NULL },                                                 command_quit },
-	{ "AUTH", COMMAND_AUTH,         0,                     { NULL },                                                 command_no_auth },
+	{ "AUTH", COMMAND_AUTH,         COMMAND_LAST,          { NULL },                                                 command_auth },
 	{ "STARTTLS", COMMAND_STARTTLS, COMMAND_CLEAR | COMMAND_LAST,        { NULL,      NULL,      NULL,        NULL,        NOT_HERE }, command_starttls },
 	{ "ETRN", COMMAND_ETRN,         COMMAND_JUNK,          { NULL },                                                 command_not_here },
 	{ "EXPN", COMMAND_UNKNOWN,      COMMAND_JUNK,          { NULL },                                                 command_not_here },
@@ -54,6 +53,7 @@ static const struct {
 	{ EHLO_PIPELINING, "PIPELINING" },
 	{ EHLO_SIZE, "SIZE" },
 	{ EHLO_STARTTLS, "STARTTLS" },
+	{ EHLO_AUTH, "AUTH" },
 	{ EHLO_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
 	{ EHLO_8BITMIME, "8BITMIME" },
 	{ EHLO_SMTPUTF8, "SMTPUTF8" },
@@ -104,11 +104,14 @@ static enum command_result command_helo(struct session *s, struct slice argument
 static enum command_result command_ehlo(struct session *s, struct slice argument)
 {
 	unsigned left = s->settings->keywords;
+	char mechanisms[sizeof(s->mechanisms) + 32];
 
 	if (!session_offers_tls(s))
 		left &= ~(unsigned)EHLO_STARTTLS;
 	if (!greet(s, argument, true))
 		return COMMAND_ERROR;
+	if (!(left & EHLO_AUTH) || !auth_offer(s, mechanisms, sizeof(mechanisms)))
+		left &= ~(unsigned)EHLO_AUTH;
 	reply(s, "250%c%s", left ? '-' : ' ', s->settings->host);
 	for (size_t i = 0; i < sizeof(KEYWORDS) / sizeof(KEYWORDS[0]) && left; i++) {
 		char between;
@@ -119,6 +122,8 @@ static enum command_result command_ehlo(struct session *s, struct slice argument
 		between = left ? '-' : ' ';
 		if (KEYWORDS[i].keyword == EHLO_SIZE && s->settings->size_limit)
 			reply(s, "250%cSIZE %lld", between, (long long)s->settings->size_limit);
+		else if (KEYWORDS[i].keyword == EHLO_AUTH)
+			reply(s, "250%cAUTH%s", between, mechanisms);
 		else
 			reply(s, "250%c%s", between, KEYWORDS[i].text);
 	}
@@ -148,7 +153,8 @@ static enum command_result command_help(struct session *s, struct slice argument
 	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
 		size_t more = strlen(COMMANDS[i].name);
 
-		if (COMMANDS[i].run == command_not_here || COMMANDS[i].run == command_no_auth ||
+		if (COMMANDS[i].run == command_not_here ||
+			(COMMANDS[i].run == command_auth && !s->settings->auth.enabled) ||
 			length + more + 2 > sizeof(names))
 			continue;
 		names[length++] = ' ';
@@ -164,12 +170,6 @@ static enum command_result command_quit(struct session *s, struct slice argument
 	reply(s, "221 2.0.0 Bye");
 	s->closing = true;
 	return COMMAND_GOOD;
-}
-
-static enum command_result command_no_auth(struct session *s, struct slice argument)
-{
-	reply(s, "503 5.5.1 Error: authentication not enabled");
-	return COMMAND_ERROR;
 }
 
 static enum command_result command_not_here(struct session *s, struct slice argument)
@@ -363,13 +363,28 @@ static void say_lost(struct session *s)
 	s->closing = true;
 }
 
+/* An AUTH command may be as long as a line of its exchange (RFC 4954 4). */
+static enum line_status command_line(struct session *s, struct slice *line)
+{
+	int64_t limit = s->settings->line_limit, most = limit;
+	enum line_status status;
+
+	if (s->settings->auth.enabled && s->settings->auth.response_limit > most)
+		most = s->settings->auth.response_limit;
+	status = input_line(s, line, most);
+	return status == LINE_GOOD && (int64_t)line->length > limit &&
+			       !slice_starts_nocase(*line, SLICE("AUTH "))
+		       ? LINE_TOO_LONG
+		       : status;
+}
+
 bool session_step(struct session *s)
 {
 	struct slice line;
 
 	if (s->closing || s->loss != LOSS_NONE || !within_limits(s))
 		return false;
-	switch (input_line(s, &line)) {
+	switch (command_line(s, &line)) {
 	case LINE_GOOD:
 		dispatch(s, line);
 		break;

@@ -126,6 +126,7 @@ static const struct {
 	{ { "SIZE", 4 }, true, EHLO_SIZE, mail_size },
 	{ { "BODY", 4 }, true, EHLO_8BITMIME, mail_body },
 	{ { "SMTPUTF8", 8 }, false, EHLO_SMTPUTF8, mail_utf8 },
+	{ { "AUTH", 4 }, true, EHLO_AUTH, mail_auth },
 };
 
 static bool mail_parameter(struct session *s, struct slice word)
@@ -159,8 +160,7 @@ static bool keep_sender(struct session *s, const struct address *address)
 	       slice_to_string(buffer_slice(&s->text), t->sender_given, sizeof(t->sender_given));
 }
 
-/* As anvil(8) counts: the one that is over the limit is the first that is told of. */
-static void log_rate(const struct session *s, const char *what, int64_t limit)
+void log_rate(const struct session *s, const char *what, int64_t limit)
 {
 	log_warning("%s rate limit exceeded: %lld from %s for service %s", what,
 		(long long)limit + 1, s->name, s->client.entry);

@@ -70,6 +70,17 @@ void reply(struct session *s, const char *format, ...)
 		reply_line(s, text);
 }
 
+void output_challenge(struct session *s, struct slice text)
+{
+	if (s->output_length + text.length + 6 > SESSION_OUTPUT)
+		output_flush(s);
+	memcpy(s->output + s->output_length, "334 ", 4);
+	if (text.length)
+		memcpy(s->output + s->output_length + 4, text.data, text.length);
+	memcpy(s->output + s->output_length + 4 + text.length, "\r\n", 2);
+	s->output_length += text.length + 6;
+}
+
 /* Read more behind what there is. There is room: callers consume lines, and no line is longer than its limit. */
 static bool input_fill(struct session *s, int64_t deadline)
 {
@@ -111,9 +122,9 @@ void input_consume(struct session *s, size_t length)
 }
 
 /* Drop an over-long line up to its end. */
-static enum line_status skip_line(struct session *s, int64_t deadline)
+static enum line_status skip_line(struct session *s, int64_t limit, int64_t deadline)
 {
-	int64_t left = s->settings->line_limit * INPUT_OVERLONG;
+	int64_t left = limit * INPUT_OVERLONG;
 	struct slice bytes;
 
 	while (left > 0 && input_some(s, &bytes, deadline)) {
@@ -129,7 +140,7 @@ static enum line_status skip_line(struct session *s, int64_t deadline)
 }
 
 /* The deadline holds for the whole line: a client that sends a byte now and then is no better than a silent one. */
-enum line_status input_line(struct session *s, struct slice *line)
+enum line_status input_line(struct session *s, struct slice *line, int64_t limit)
 {
 	int64_t deadline = 0;
 
@@ -140,9 +151,9 @@ enum line_status input_line(struct session *s, struct slice *line)
 		size_t length = (end ? (size_t)(end - begin) : s->input_end - s->input_start);
 		bool crlf = end && end > begin && end[-1] == '\r';
 
-		if (length > (size_t)s->settings->line_limit + 1) {
-			return skip_line(
-				s, deadline ? deadline : s->io->now(s->context) + s->timeout);
+		if (length > (size_t)limit + 1) {
+			return skip_line(s, limit,
+				deadline ? deadline : s->io->now(s->context) + s->timeout);
 		} else if (end) {
 			*line = slice_of(begin, length - crlf);
 			s->input_start = s->input_scanned = (size_t)(end + 1 - s->input);

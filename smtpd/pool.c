@@ -251,6 +251,7 @@ static void session_rate(struct pooled *session, const struct message_session_ra
 	struct message answer = { .type = MESSAGE_SESSION_RATE_ANSWER };
 	unsigned limit = rate->what == RATE_MESSAGE     ? pool->settings.message_rate
 			 : rate->what == RATE_RECIPIENT ? pool->settings.recipient_rate
+			 : rate->what == RATE_AUTH      ? pool->settings.auth_rate
 							: 0;
 
 	answer.session_rate_answer.serial = rate->serial;

@@ -14,7 +14,8 @@ struct pool_settings {
 	unsigned sessions; /* at the same time, at most */
 	int64_t wait; /* ms a client waits for a session */
 	int64_t idle; /* ms a spare session is kept */
-	unsigned message_rate, recipient_rate; /* of a client in a time unit; 0 no limit */
+	unsigned message_rate, recipient_rate,
+		auth_rate; /* of a client in a time unit; 0 no limit */
 };
 
 struct pool;

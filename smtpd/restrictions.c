@@ -126,10 +126,9 @@ RESTRICTION(permit_inet_interfaces)
 		       : CHECK_DUNNO;
 }
 
-/* Nobody logs in yet. */
 RESTRICTION(permit_sasl_authenticated)
 {
-	return CHECK_DUNNO;
+	return check->session->auth.login[0] ? CHECK_OK : CHECK_DUNNO;
 }
 
 RESTRICTION(permit_tls_all_clientcerts)

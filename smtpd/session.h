@@ -28,7 +28,7 @@ enum {
 	SESSION_HELO = 512
 };
 
-enum session_peer { TO_DIRECTORY, TO_CLEANUP, TO_TLS, TO_FRONT };
+enum session_peer { TO_DIRECTORY, TO_CLEANUP, TO_TLS, TO_AUTH, TO_FRONT };
 
 /* What the session can do to the world. Deadlines are in ms of now(). */
 struct session_io {
@@ -74,7 +74,8 @@ enum ehlo_keyword {
 	EHLO_8BITMIME = 8,
 	EHLO_SMTPUTF8 = 16,
 	EHLO_CHUNKING = 32,
-	EHLO_STARTTLS = 64
+	EHLO_STARTTLS = 64,
+	EHLO_AUTH = 128
 };
 
 /* Reply codes that are parameters. */
@@ -89,6 +90,14 @@ enum reply_code {
 	CODE_PLAINTEXT,
 	CODE_RELAY,
 	CODES
+};
+
+struct auth_settings {
+	bool enabled, show_login;
+	const char *exceptions; /* networks that AUTH is not offered to */
+	const char *options, *tls_options; /* smtpd_sasl_security_options without and with TLS */
+	int64_t response_limit; /* bytes of one line of an exchange */
+	int64_t rate; /* AUTH commands of a client in a time unit; 0: no limit */
 };
 
 /* The parameters, read once for all sessions of a spawner. */
@@ -106,6 +115,7 @@ struct session_settings {
 	int64_t min_data_rate; /* bytes that win a second then */
 	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
 	int64_t message_rate, recipient_rate;
+	struct auth_settings auth;
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
 	int64_t codes[CODES]; /* by enum reply_code */
 	unsigned keywords; /* offered: enum ehlo_keyword */
@@ -167,6 +177,7 @@ struct transaction {
 	char sender[MAX_ADDRESS + 1]; /* the domain in A-labels: what is looked up */
 	char sender_given[MAX_ADDRESS +
 			  1]; /* the domain as the client wrote it: what is kept and logged */
+	char submitter[MAX_ADDRESS + 1]; /* AUTH= of MAIL; empty: it was not given */
 	int64_t size; /* SIZE=, 0 unknown */
 	/* What directoryd says of the sender as a recipient, asked at most once. */
 	bool sender_asked;
@@ -215,6 +226,10 @@ struct session {
 	void *context;
 	struct session_client client;
 	char name[MAX_HOST]; /* "unknown[192.0.2.1]" */
+	struct {
+		char login[MAX_LOGIN + 1], method[33];
+	} auth; /* who logged in, and how; empty: nobody */
+	char mechanisms[200]; /* that authd offers; empty: not known yet */
 	bool trusted; /* permit_mynetworks */
 	bool secure; /* it speaks TLS, and `tls` holds */
 	struct tls_info tls;
@@ -284,8 +299,10 @@ const struct command *command_table(size_t *count);
 
 /* --- input.c --- */
 enum line_status { LINE_LOST, LINE_GOOD, LINE_TOO_LONG, LINE_BARE_LF };
-/* The next line without its CR LF. It lies in the input buffer until the next read. */
-enum line_status input_line(struct session *session, struct slice *line);
+/* The next line without its CR LF, at most `limit` bytes (SESSION_INPUT or line_limit). It lies in the input buffer until the next read. */
+enum line_status input_line(struct session *session, struct slice *line, int64_t limit);
+/* "334 " and the text, which is base64 and may be longer than other replies. */
+void output_challenge(struct session *session, struct slice text);
 /* Bytes that are there; waits until `deadline` when there are none. False: client gone, session->loss says how. */
 MUST_CHECK bool input_some(struct session *session, struct slice *bytes, int64_t deadline);
 void input_consume(struct session *session, size_t length);
@@ -318,6 +335,8 @@ MUST_CHECK bool session_ask(struct session *session, enum session_peer peer,
 	struct message *answer);
 /* Count an event at the front; true when the client has too many of them. */
 bool session_over_rate(struct session *session, enum rate_kind what);
+/* As anvil(8) logs it: the event that is over the limit is the first that is told of. */
+void log_rate(const struct session *session, const char *what, int64_t limit);
 
 /* --- actions.c --- */
 /* The lines to prepend; false when memory is out or they are too many for a message to cleanup. */
@@ -339,7 +358,18 @@ MUST_CHECK bool session_start_tls(struct session *session);
 void session_tls_trace(const struct session *session, char *text, size_t size);
 enum command_result command_starttls(struct session *session, struct slice argument);
 
+/* --- auth.c --- */
+/* " PLAIN LOGIN": what this client is offered behind "AUTH" now; false when it is not offered AUTH. */
+bool auth_offer(struct session *session, char *text, size_t size);
+/* Nobody is logged in any more. */
+void auth_forget(struct session *session);
+/* AUTH= of MAIL; false when it was refused with a reply. */
+bool mail_auth(struct session *session, struct slice value);
+/* ", sasl_method=PLAIN, sasl_username=..." for the "client=" line; empty when there is nothing to tell. Returns its length. */
+size_t auth_describe(const struct session *session, char *text, size_t size);
+
 /* --- the handlers --- */
+enum command_result command_auth(struct session *session, struct slice argument);
 enum command_result command_mail(struct session *session, struct slice argument);
 enum command_result command_rcpt(struct session *session, struct slice argument);
 enum command_result command_vrfy(struct session *session, struct slice argument);

@@ -144,6 +144,10 @@ static bool peer_send(
 
 	if (peer == TO_CLEANUP)
 		return cleanup_send(sockets, message, deadline);
+	if (sockets->peers[peer] < 0) {
+		errno = EPIPE;
+		return false;
+	}
 	return channel_sync_send(sockets->peers[peer], message, deadline);
 }
 
@@ -152,7 +156,8 @@ static bool peer_receive(
 {
 	struct session_sockets *sockets = context;
 
-	if (!channel_sync_receive(sockets->peers[peer], message, &sockets->space[peer], deadline))
+	if (sockets->peers[peer] < 0 || !channel_sync_receive(sockets->peers[peer], message,
+						&sockets->space[peer], deadline))
 		return false;
 	message_close_fds(message);
 	return true;
@@ -165,6 +170,7 @@ static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
 	struct message message = { .type = MESSAGE_POOL_PEER };
 	uint8_t service = peer == TO_DIRECTORY ? SERVICE_DIRECTORY
 			  : peer == TO_CLEANUP ? SERVICE_CLEANUP
+			  : peer == TO_AUTH    ? SERVICE_AUTH
 					       : SERVICE_TLSD;
 	int fd;
 

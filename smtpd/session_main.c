@@ -42,6 +42,7 @@ struct stock {
 	unsigned count, asked;
 	unsigned needs; /* sessions that wait for one of these */
 	unsigned spare; /* kept beyond what is wanted now */
+	bool on_demand; /* only for sessions that ask: no client waits for it at the start of one */
 };
 
 struct front_peer {
@@ -57,9 +58,7 @@ struct pool {
 	struct spawner *spawner;
 	char host[256]; /* where myhostname is not set */
 	unsigned limit;
-	struct stock directory, cleanup;
-	struct stock
-		tls; /* only for sessions that ask: no client waits for it at the start of one */
+	struct stock directory, cleanup, tls, auth;
 	struct front_peer *fronts[FRONTS_MOST];
 	unsigned front_count;
 	struct timer retry;
@@ -72,13 +71,14 @@ struct served {
 	unsigned needs; /* bits NEED_... */
 	unsigned renewals;
 };
-enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2, NEED_TLS = 4 };
+enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2, NEED_TLS = 4, NEED_AUTH = 8 };
 
 static unsigned need_of(enum service_id service)
 {
 	return service == SERVICE_DIRECTORY ? NEED_DIRECTORY
 	       : service == SERVICE_CLEANUP ? NEED_CLEANUP
 	       : service == SERVICE_TLSD    ? NEED_TLS
+	       : service == SERVICE_AUTH    ? NEED_AUTH
 					    : 0;
 }
 
@@ -86,7 +86,8 @@ static struct stock *stock_of(struct pool *pool, enum service_id service)
 {
 	return service == SERVICE_DIRECTORY ? &pool->directory
 	       : service == SERVICE_CLEANUP ? &pool->cleanup
-					    : &pool->tls;
+	       : service == SERVICE_TLSD    ? &pool->tls
+					    : &pool->auth;
 }
 
 /* ---- Connections to sessions ------------------------------------------------------------------------------------------ */
@@ -138,7 +139,7 @@ static void stock_connected(struct service *service, void *context, int fd, cons
 	if (fd >= 0)
 		close(fd);
 	log_debug("no connection to %s: %s", service_id_name(stock->service), reason ? reason : "");
-	if (stock->service == SERVICE_TLSD)
+	if (stock->on_demand)
 		spawner_each(stock->pool->spawner, refuse_peer, stock);
 	else if (!stock->pool->retry.place)
 		loop_timer_start(service_loop(service), &stock->pool->retry, STOCK_RETRY);
@@ -151,14 +152,14 @@ static void stock_fill(struct stock *stock)
 
 	if (!service_draining(pool->service))
 		target += stock->spare;
-	if (!service_draining(pool->service) && stock->service != SERVICE_TLSD)
+	if (!service_draining(pool->service) && !stock->on_demand)
 		target += wanted_in_all(pool);
 
 	if (target > STOCK_MOST)
 		target = STOCK_MOST;
 	/* What fails at once is not asked for again in this turn. */
 	for (unsigned have = stock->count + stock->asked; have < target; have++) {
-		if (stock->service != SERVICE_TLSD && pool->retry.place)
+		if (!stock->on_demand && pool->retry.place)
 			return;
 		stock->asked++;
 		service_connect(pool->service, stock->service, stock_connected, stock);
@@ -256,15 +257,21 @@ static void give_peer(void *context, struct session_child *child)
 	close(fd);
 }
 
+static void serve_on_demand(struct pool *pool, struct stock *stock)
+{
+	if (stock->needs)
+		spawner_each(pool->spawner, give_peer, stock);
+	stock_fill(stock);
+}
+
 /* Start what is wanted as far as the stock allows, and see to the stock. Runs at the end of a turn, once for all requests. */
 static void pool_work(struct deferred *deferred)
 {
 	struct pool *pool = deferred->context;
 
 	/* Not held up when others cannot be had. */
-	if (pool->tls.needs)
-		spawner_each(pool->spawner, give_peer, &pool->tls);
-	stock_fill(&pool->tls);
+	serve_on_demand(pool, &pool->tls);
+	serve_on_demand(pool, &pool->auth);
 	if (pool->retry.place)
 		return;
 	/* Clients are waiting for these. */
@@ -308,6 +315,7 @@ static void session_ended(void *context, struct session_child *child, int status
 	pool->directory.needs -= !!(served->needs & NEED_DIRECTORY);
 	pool->cleanup.needs -= !!(served->needs & NEED_CLEANUP);
 	pool->tls.needs -= !!(served->needs & NEED_TLS);
+	pool->auth.needs -= !!(served->needs & NEED_AUTH);
 	free(served);
 	/* What failed at once will fail again: a pause between attempts keeps the machine for others. */
 	if (status != 0 && loop_now(loop) - child->started < QUICK_DEATH)
@@ -341,8 +349,8 @@ static void session_said(struct channel *channel, struct message *message)
 	stock = stock_of(pool, message->pool_peer.service);
 	served->needs |= need;
 	stock->needs++;
-	/* From the first client on that wants TLS there are some for those who come. */
-	if (need == NEED_TLS)
+	/* From the first client on that wants it there are some for those who come. */
+	if (stock->on_demand)
 		stock->spare = STOCK_SPARE;
 	loop_defer(service_loop(pool->service), &pool->work);
 }
@@ -418,6 +426,7 @@ static void pool_drain(struct service *service, void *context, bool fast)
 	stock_drop(&pool->directory);
 	stock_drop(&pool->cleanup);
 	stock_drop(&pool->tls);
+	stock_drop(&pool->auth);
 	if (fast)
 		spawner_end_all(pool->spawner, END_GRACE);
 	maybe_end(pool);
@@ -437,7 +446,8 @@ int main(int argc, char **argv)
 		(struct stock){ .pool = &pool, .service = SERVICE_DIRECTORY, .spare = STOCK_SPARE };
 	pool.cleanup =
 		(struct stock){ .pool = &pool, .service = SERVICE_CLEANUP, .spare = STOCK_SPARE };
-	pool.tls = (struct stock){ .pool = &pool, .service = SERVICE_TLSD };
+	pool.tls = (struct stock){ .pool = &pool, .service = SERVICE_TLSD, .on_demand = true };
+	pool.auth = (struct stock){ .pool = &pool, .service = SERVICE_AUTH, .on_demand = true };
 	pool.retry = (struct timer){ .fire = pool_retry, .context = &pool };
 	pool.work = (struct deferred){ .run = pool_work, .context = &pool };
 	/* For $localtime: the time zone is read now, while it may be. */

@@ -89,6 +89,7 @@ int session_run(struct service *service, int channel_fd, void *argument)
 		.peers = { [TO_DIRECTORY] = seed->directory,
 			[TO_CLEANUP] = seed->cleanup,
 			[TO_TLS] = -1,
+			[TO_AUTH] = -1,
 			[TO_FRONT] = seed->front } };
 	struct message done = { .type = MESSAGE_SESSION_DONE };
 	struct session_client client;

@@ -15,6 +15,7 @@ static const struct {
 	{ "smtputf8", EHLO_SMTPUTF8 },
 	{ "chunking", EHLO_CHUNKING },
 	{ "starttls", EHLO_STARTTLS },
+	{ "auth", EHLO_AUTH },
 };
 
 static unsigned keywords_offered(const char *discard)
@@ -66,6 +67,17 @@ static void load_limits(struct session_settings *s, const struct config *c)
 	s->recipient_overshoot = config_int(c, PARAM_smtpd_recipient_overshoot_limit);
 	s->message_rate = config_int(c, PARAM_smtpd_client_message_rate_limit);
 	s->recipient_rate = config_int(c, PARAM_smtpd_client_recipient_rate_limit);
+}
+
+static void load_auth(struct auth_settings *a, const struct config *c)
+{
+	*a = (struct auth_settings){ .enabled = config_bool(c, PARAM_smtpd_sasl_auth_enable),
+		.show_login = config_bool(c, PARAM_smtpd_sasl_authenticated_header),
+		.exceptions = config_text(c, PARAM_smtpd_sasl_exceptions_networks),
+		.options = config_text(c, PARAM_smtpd_sasl_security_options),
+		.tls_options = config_text(c, PARAM_smtpd_sasl_tls_security_options),
+		.response_limit = config_int(c, PARAM_smtpd_sasl_response_limit),
+		.rate = config_int(c, PARAM_smtpd_client_auth_rate_limit) };
 }
 
 static const enum parameter CODE_PARAMETERS[CODES] = {
@@ -140,6 +152,7 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 	s->open_relay = !restrictions_closed(
 		s->restrictions[STAGE_RELAY], s->restrictions[STAGE_RECIPIENT]);
 	load_limits(s, c);
+	load_auth(&s->auth, c);
 	load_codes(s, c);
 	s->tls_auth_only = config_bool(c, PARAM_smtpd_tls_auth_only);
 	s->tls_received_header = config_bool(c, PARAM_smtpd_tls_received_header);

@@ -83,7 +83,8 @@ static bool open_all(struct smtpd *smtpd, const struct config *config)
 		.idle = config_time(config, PARAM_max_idle),
 		.message_rate = (unsigned)config_int(config, PARAM_smtpd_client_message_rate_limit),
 		.recipient_rate =
-			(unsigned)config_int(config, PARAM_smtpd_client_recipient_rate_limit) };
+			(unsigned)config_int(config, PARAM_smtpd_client_recipient_rate_limit),
+		.auth_rate = (unsigned)config_int(config, PARAM_smtpd_client_auth_rate_limit) };
 	const struct front_limits limits = { .connections = (unsigned)config_int(
 						     config, PARAM_smtpd_connection_limit),
 		.connections_per_client =

@@ -8,7 +8,7 @@
 static const struct cell CELL_SMTPD_SESSION = {
 	.service = SERVICE_SMTPD_SESSION,
 	.uid = UID_NET,
-	.talk_to = PEER(DIRECTORY) | PEER(CLEANUP) | PEER(TLSD),
+	.talk_to = PEER(DIRECTORY) | PEER(CLEANUP) | PEER(TLSD) | PEER(AUTH),
 	.serve = PEER(SMTPD),
 	.calls = CELL_CALLS_FORK | CELL_CALLS_LOCK_IN,
 	.memory = MIB(256),

@@ -24,7 +24,8 @@ bool session_needs_tls(const struct session *s)
 
 bool session_may_authenticate(const struct session *s)
 {
-	return !session_needs_tls(s) && (s->secure || !s->settings->tls_auth_only);
+	return !session_needs_tls(s) &&
+	       (s->secure || !s->client.local || !s->settings->tls_auth_only);
 }
 
 /* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. */
@@ -97,6 +98,7 @@ enum command_result command_starttls(struct session *s, struct slice argument)
 	if (s->loss != LOSS_NONE)
 		return COMMAND_ERROR;
 	transaction_reset(s);
+	auth_forget(s);
 	s->helo[0] = '\0';
 	s->esmtp = false;
 	return session_start_tls(s) ? COMMAND_GOOD : COMMAND_ERROR;

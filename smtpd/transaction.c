@@ -98,6 +98,9 @@ static bool is_local_client(const struct session *s)
 			(network_match("127.0.0.0/8 [::1]", s->client.address) ||
 				strcmp(s->client.address, s->client.local_address) == 0))
 			return true;
+		if (slice_equal_nocase(word, SLICE("permit_sasl_authenticated")) &&
+			s->auth.login[0])
+			return true;
 	}
 	return false;
 }
@@ -114,26 +117,30 @@ static bool send_begin(struct session *s)
 	const struct transaction *t = &s->transaction;
 	ptrdiff_t bracket = slice_find(slice_from(s->name), '[');
 	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
-	char origin[sizeof(s->name) + 16], protocol[16], tls[1024];
+	char origin[sizeof(s->name) + 16 + SESSION_TEXT], auth[SESSION_TEXT], protocol[16],
+		tls[1024];
 
-	/* RFC 3848: with TLS the name ends in S. */
-	snprintf(protocol, sizeof(protocol), "%s%s", protocol_name(s),
-		s->secure && s->esmtp ? "S" : "");
+	auth_describe(s, auth, sizeof(auth));
+	/* RFC 3848: with TLS the name ends in S, after a login in A. */
+	snprintf(protocol, sizeof(protocol), "%s%s%s", protocol_name(s),
+		s->secure && s->esmtp ? "S" : "", s->auth.login[0] ? "A" : "");
 	session_tls_trace(s, tls, sizeof(tls));
 	*begin = (struct message_cleanup_begin){ .serial = s->transaction.serial = ++s->serial,
 		.sender = slice_from(t->sender_given),
 		.flags = (t->eight_bit ? CLEANUP_8BIT : 0) | (t->utf8 ? CLEANUP_SMTPUTF8 : 0) |
-			 (is_local_client(s) ? CLEANUP_LOCAL : 0),
+			 (is_local_client(s) ? CLEANUP_LOCAL : 0) |
+			 (s->auth.login[0] ? CLEANUP_SUBMISSION : 0) |
+			 (s->settings->auth.show_login ? CLEANUP_SHOW_LOGIN : 0),
 		.envid = slice_from(""),
 		.protocol = slice_from(protocol),
 		.tls = slice_from(tls),
 		.client_name = slice_head(slice_from(s->name), (size_t)bracket),
 		.client_address = slice_from(s->client.address),
 		.helo = slice_from(s->helo),
-		.login = slice_from(""),
+		.login = slice_from(s->auth.login),
 		.size_hint = t->size,
 		.pid = (uint32_t)getpid() };
-	snprintf(origin, sizeof(origin), "client=%s", s->name);
+	snprintf(origin, sizeof(origin), "client=%s%s", s->name, auth);
 	begin->origin = slice_from(origin);
 	if (!actions_headers(&t->actions, &s->text))
 		return false;
@@ -234,8 +241,9 @@ bool session_ask(struct session *s, enum session_peer peer, const struct message
 bool session_over_rate(struct session *s, enum rate_kind what)
 {
 	struct message question = { .type = MESSAGE_SESSION_RATE }, answer;
-	int64_t limit =
-		what == RATE_MESSAGE ? s->settings->message_rate : s->settings->recipient_rate;
+	int64_t limit = what == RATE_MESSAGE     ? s->settings->message_rate
+			: what == RATE_RECIPIENT ? s->settings->recipient_rate
+						 : s->settings->auth.rate;
 
 	if (!limit)
 		return false;

@@ -138,7 +138,7 @@ enum {
 	F(TEXT, login, MAX_LOGIN) \
 	F(TEXT, full_name, 256) /* for a missing From:; of local submissions */ \
 	F(I64, size_hint, 0) \
-	F(TEXT, origin, 700) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
+	F(TEXT, origin, 2000) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
 	F(U32, pid, 0) /* the sender's, for that line */ \
 	F(TEXT, prepend, MAX_PREPEND) /* header lines, each with its LF, to go before Received: */ \
 	F(TEXT, tls, 1024) /* comments for Received: about the client's TLS, "(using TLSv1.3 ...)", separated by LF; may be empty */
@@ -280,6 +280,9 @@ enum {
 	F(U8, status, 0) \
 	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) /* after a failure: who it claimed to be */ F(BYTES, ticket, MAX_TICKET) \
 		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */
+/* SMTP session -> authd: what mechanisms are there for `service`? The answer is a list, separated by spaces. */
+#define FIELDS_AUTH_OFFER(F)   F(U32, serial, 0) F(TEXT, service, 16)
+#define FIELDS_AUTH_OFFERED(F) F(U32, serial, 0) F(TEXT, mechanisms, 180)
 /* session spawner -> authd: whose ticket is this, which came from the front with that pid? It is spent by the question. */
 #define FIELDS_AUTH_REDEEM(F) \
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
@@ -400,6 +403,8 @@ enum {
 	M(AUTH_CANCEL, auth_cancel, 0) \
 	M(AUTH_CHALLENGE, auth_challenge, 0) \
 	M(AUTH_RESULT, auth_result, 0) \
+	M(AUTH_OFFER, auth_offer, 0) \
+	M(AUTH_OFFERED, auth_offered, 0) \
 	M(AUTH_REDEEM, auth_redeem, 0) \
 	M(AUTH_REDEEMED, auth_redeemed, 0) \
 	M(POOL_WANT, pool_want, 0) \
@@ -455,7 +460,8 @@ enum cleanup_flag {
 	CLEANUP_8BIT = 4,
 	CLEANUP_SMTPUTF8 = 8,
 	CLEANUP_SUBMISSION = 16,
-	CLEANUP_RET_HEADERS = 32 /* RFC 3461 4.3: RET=HDRS */
+	CLEANUP_RET_HEADERS = 32, /* RFC 3461 4.3: RET=HDRS */
+	CLEANUP_SHOW_LOGIN = 64 /* who logged in is told in Received: */
 };
 enum queue_action {
 	QUEUE_DO_FLUSH = 1,

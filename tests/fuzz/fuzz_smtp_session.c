@@ -42,6 +42,9 @@ static void run(
 	w->settings.restrictions[STAGE_SENDER] =
 		"reject_non_fqdn_sender, check_sender_access hash:x";
 	w->settings.restrictions[STAGE_HELO] = "warn_if_reject reject_invalid_helo_hostname";
+	w->settings.auth.enabled = true;
+	w->settings.auth.options = flags & 4 ? "noanonymous, noplaintext" : "noanonymous";
+	w->auth_dead = flags & 16;
 	w->stalls = flags & 64;
 	world_connect(w, flags & 128 ? "127.0.0.1" : "2001:db8::1");
 	world_run(w, data, length, step);
@@ -64,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 	run(&pieces, data[0], data + 1, length - 1, 1 + length % 3);
 	if (!slice_equal(buffer_slice(&whole.out), buffer_slice(&pieces.out)) ||
 		whole.delivered != pieces.delivered ||
+		strcmp(whole.session.auth.login, pieces.session.auth.login) != 0 ||
 		!slice_equal(buffer_slice(&whole.content), buffer_slice(&pieces.content)))
 		abort();
 	world_close(&whole);

@@ -70,6 +70,7 @@ static void cleanup_takes(struct world *w, const struct message *m)
 		copy(m->cleanup_begin.protocol, w->protocol, sizeof(w->protocol));
 		copy(m->cleanup_begin.client_name, w->name, sizeof(w->name));
 		copy(m->cleanup_begin.client_address, w->address, sizeof(w->address));
+		copy(m->cleanup_begin.login, w->login, sizeof(w->login));
 		copy(m->cleanup_begin.helo, w->helo, sizeof(w->helo));
 		copy(m->cleanup_begin.origin, w->origin, sizeof(w->origin));
 		copy(m->cleanup_begin.prepend, w->prepend, sizeof(w->prepend));
@@ -107,6 +108,114 @@ static void cleanup_takes(struct world *w, const struct message *m)
 	}
 }
 
+/* "authorization identity, name, password" of RFC 4616. */
+static void take_plain(struct world *w, struct slice response)
+{
+	struct slice part;
+
+	w->auth_status = AUTH_BAD;
+	if (slice_split(&response, '\0', &part) && slice_split(&response, '\0', &part) &&
+		slice_to_string(part, w->auth_name, sizeof(w->auth_name)) &&
+		slice_to_string(response, w->auth_password, sizeof(w->auth_password)))
+		w->auth_status = AUTH_FAILED;
+	w->auth_step = 0;
+}
+
+static void take_login(struct world *w, struct slice response)
+{
+	bool name = w->auth_step == 1;
+
+	if (!slice_to_string(response, name ? w->auth_name : w->auth_password,
+		    name ? sizeof(w->auth_name) : sizeof(w->auth_password))) {
+		w->auth_status = AUTH_BAD;
+		w->auth_step = 0;
+		return;
+	}
+	w->auth_step = name ? 2 : 0;
+	w->auth_status = AUTH_FAILED;
+}
+
+static void auth_begins(struct world *w, const struct message_auth_begin *begin)
+{
+	must(slice_equal(begin->service, SLICE("smtp")), "another service");
+	w->auth_serial = begin->serial;
+	w->auth_secured = begin->secured;
+	w->auth_name[0] = w->auth_password[0] = '\0';
+	w->auth_step = 0;
+	w->auth_status = AUTH_NO_MECHANISM;
+	if (slice_equal(begin->mechanism, SLICE("PLAIN"))) {
+		w->auth_step = 3;
+		if (begin->has_initial)
+			take_plain(w, begin->initial);
+	} else if (slice_equal(begin->mechanism, SLICE("LOGIN"))) {
+		w->auth_step = 1;
+		if (begin->has_initial)
+			take_login(w, begin->initial);
+	}
+}
+
+static bool auth_takes(struct world *w, const struct message *m)
+{
+	w->auth_dead = w->auth_dead || (w->auth_dies && m->type == MESSAGE_AUTH_CONTINUE);
+	if (w->auth_dead)
+		return false;
+	switch (m->type) {
+	case MESSAGE_AUTH_OFFER:
+		w->offers++;
+		w->auth_serial = m->auth_offer.serial;
+		break;
+	case MESSAGE_AUTH_BEGIN:
+		auth_begins(w, &m->auth_begin);
+		break;
+	case MESSAGE_AUTH_CONTINUE:
+		must(m->auth_continue.serial == w->auth_serial && w->auth_step,
+			"a response that nobody asked for");
+		if (w->auth_step == 3)
+			take_plain(w, m->auth_continue.response);
+		else
+			take_login(w, m->auth_continue.response);
+		break;
+	case MESSAGE_AUTH_CANCEL:
+		must(m->auth_cancel.serial == w->auth_serial && w->auth_step,
+			"a cancel of nothing");
+		w->cancels++;
+		w->auth_step = 0;
+		break;
+	default:
+		must(false, "authd got something else");
+	}
+	return true;
+}
+
+static void auth_answers(struct world *w, struct message *m)
+{
+	static const char *const CHALLENGES[] = { "", "Username:", "Password:", "" };
+	bool known = strcmp(w->auth_name, "one@example.test") == 0 ||
+		     strcmp(w->auth_name, "two@example.test") == 0;
+
+	if (w->asked == MESSAGE_AUTH_OFFER) {
+		m->type = MESSAGE_AUTH_OFFERED;
+		m->auth_offered.serial = w->auth_serial;
+		m->auth_offered.mechanisms = SLICE("PLAIN LOGIN");
+		return;
+	}
+	if (w->auth_step) {
+		m->type = MESSAGE_AUTH_CHALLENGE;
+		m->auth_challenge.serial = w->auth_serial;
+		m->auth_challenge.challenge = slice_from(CHALLENGES[w->auth_step]);
+		return;
+	}
+	m->type = MESSAGE_AUTH_RESULT;
+	m->auth_result.serial = w->auth_serial;
+	m->auth_result.status = w->auth_status;
+	if (w->auth_status == AUTH_FAILED && strcmp(w->auth_name, "later") == 0)
+		m->auth_result.status = AUTH_TEMPORARY;
+	else if (w->auth_status == AUTH_FAILED && known && strcmp(w->auth_password, "secret") == 0)
+		m->auth_result.status = AUTH_OK;
+	m->auth_result.login = slice_from(w->auth_name);
+	m->auth_result.reason = slice_from("");
+}
+
 static bool world_send_peer(
 	void *context, enum session_peer peer, const struct message *message, int64_t deadline)
 {
@@ -123,6 +232,8 @@ static bool world_send_peer(
 		return true;
 	}
 	w->asked = message->type;
+	if (peer == TO_AUTH)
+		return auth_takes(w, message);
 	if (peer == TO_FRONT) {
 		must(message->type == MESSAGE_SESSION_RATE, "the front got something else");
 		w->asked_serial = message->session_rate.serial;
@@ -212,6 +323,11 @@ static bool world_receive(
 		message->session_rate_answer.refuse = w->over_rate;
 		return true;
 	}
+	if (peer == TO_AUTH) {
+		if (!w->auth_dead)
+			auth_answers(w, message);
+		return !w->auth_dead;
+	}
 	if (w->directory_dead)
 		return false;
 	if (w->asked == MESSAGE_DIRECTORY_RECIPIENT) {
@@ -231,7 +347,10 @@ static bool world_renew(void *context, enum session_peer peer, int64_t deadline)
 	w->renewals++;
 	if (!w->can_renew)
 		return false;
-	if (peer == TO_DIRECTORY)
+	if (peer == TO_AUTH) {
+		w->auth_dead = false;
+		w->auth_step = 0;
+	} else if (peer == TO_DIRECTORY)
 		w->directory_dead = false;
 	else
 		w->cleanup_dead = w->begun = w->ended = false;
@@ -329,7 +448,11 @@ void world_open(struct world *w)
 		.recipients = 1000,
 		.recipient_overshoot = 1000,
 		.keywords = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
-			    EHLO_SMTPUTF8 | EHLO_CHUNKING,
+			    EHLO_SMTPUTF8 | EHLO_CHUNKING | EHLO_AUTH,
+		.auth = { .exceptions = "",
+			.options = "noanonymous",
+			.tls_options = "noanonymous",
+			.response_limit = 12288 },
 		.codes = { [CODE_ACCESS_DEFER] = 450,
 			[CODE_ACCESS_REJECT] = 554,
 			[CODE_DEFER] = 450,

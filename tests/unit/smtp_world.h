@@ -29,7 +29,7 @@ struct world {
 	uint32_t serial;
 	bool begun, ended;
 	unsigned recipients, begins, failed, delivered;
-	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513], origin[701],
+	char sender[MAX_ADDRESS + 1], protocol[17], name[257], address[65], helo[513], origin[2001],
 		last_recipient[MAX_ADDRESS + 1], prepend[MAX_PREPEND + 1],
 		redirect[MAX_ADDRESS + 1], tls[1025];
 	bool held;
@@ -52,6 +52,15 @@ struct world {
 	const char *tls_fails; /* why handshakes fail */
 	const char *tls_subject; /* of the client's certificate; NULL: it has none */
 	unsigned handshakes;
+
+	/* authd: PLAIN and LOGIN; one@example.test and two@example.test log in with "secret", "later" gets no answer for now */
+	bool auth_dead, auth_dies /* at the first response */, auth_secured;
+	unsigned offers, cancels;
+	uint32_t auth_serial;
+	unsigned auth_step; /* of LOGIN: 1 wants the name, 2 the password; 0 nothing is under way */
+	char auth_name[321], auth_password[65];
+	enum auth_status auth_status;
+	char login[MAX_LOGIN + 1]; /* that cleanup was told */
 
 	/* when a peer is dead */
 	bool can_renew;

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: ISC
+"""Submission: who logs in, as whom one may send, how much, and what is done to the message."""
+import base64
+import smtplib
+import subprocess
+
+import pytest
+
+from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, wait_for
+
+PORT = 31  # above the port base
+OUTSIDE = "somebody@elsewhere.test"
+LOGIN = f"one@{DOMAIN}"
+
+
+def submission_entry(instance, **options):
+    """An entry as administrators know it; without TLS, which loopback can do without."""
+    settings = {"syslog_name": "postern/submission", "smtpd_tls_auth_only": "no", "smtpd_sasl_auth_enable": "yes",
+                "smtpd_client_restrictions": "permit_sasl_authenticated,reject",
+                "smtpd_recipient_restrictions": "permit_sasl_authenticated,reject", **options}
+    lines = "".join(f"\n  -o {{ {name} = {value} }}" for name, value in settings.items())
+    with (instance.etc / "master.cf").open("a") as master_cf:
+        master_cf.write(f"{instance.base + PORT} inet n - y - - smtpd{lines}\n")
+
+
+@pytest.fixture
+def submitting(make_instance):
+    """A function that makes a running instance with a submission entry of these options."""
+    def make(settings=None, **options):
+        instance = make_instance(settings=settings)
+        submission_entry(instance, **options)
+        instance.start()
+        return instance
+
+    return make
+
+
+def connect(instance, user="one", password=None):
+    client = smtplib.SMTP(HOST, instance.base + PORT, timeout=TIMEOUT)
+    if user:
+        client.login(f"{user}@{DOMAIN}", password or PASSWORDS[user])
+    return client
+
+
+def refusal(call, *arguments):
+    """The reply of a command that must be refused."""
+    with pytest.raises(smtplib.SMTPResponseException) as caught:
+        call(*arguments)
+    return caught.value.smtp_code, caught.value.smtp_error.decode()
+
+
+def first_refusal(client, sender, recipients, data):
+    with pytest.raises((smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)) as caught:
+        client.sendmail(sender, recipients, data)
+    if isinstance(caught.value, smtplib.SMTPRecipientsRefused):
+        code, text = next(iter(caught.value.recipients.values()))
+    else:
+        code, text = caught.value.smtp_code, caught.value.smtp_error
+    return code, text.decode()
+
+
+# --- AUTH ---
+
+@pytest.mark.core
+def test_a_user_logs_in_with_each_mechanism_and_sends(submitting):
+    instance = submitting()
+    for mechanism in ("PLAIN", "LOGIN"):
+        client = smtplib.SMTP(HOST, instance.base + PORT, timeout=TIMEOUT)
+        client.ehlo()
+        assert mechanism in client.esmtp_features["auth"].split()
+        client.user, client.password = LOGIN, PASSWORDS["one"]
+        client.auth(mechanism, getattr(client, f"auth_{mechanism.lower()}"))
+        client.sendmail(LOGIN, [f"two@{DOMAIN}"], f"Subject: {mechanism}\r\n\r\nx\r\n")
+        client.quit()
+        instance.wait_log(rf"postern/submission/\S+\[\d+\]: \w+: client=localhost\[127.0.0.1\], sasl_method={mechanism}, sasl_username={LOGIN}$")
+    found = wait_for(lambda: m if len(m := instance.messages("two")) == 2 else None, "both messages")
+    for message in found:
+        assert b" with ESMTPA id " in message
+        assert LOGIN.encode() not in message.partition(b"Date:")[0], "smtpd_sasl_authenticated_header is off"
+
+
+def test_nobody_sends_without_a_login(submitting):
+    instance = submitting(settings={"smtpd_sasl_auth_enable": "no"})
+    client = connect(instance, user=None)
+    assert first_refusal(client, OUTSIDE, [f"two@{DOMAIN}"], "x")[0] == 554
+    code, text = refusal(client.login, LOGIN, "wrong")
+    assert (code, text) == (535, "5.7.8 Error: authentication failed: authentication failure")
+    instance.wait_log(rf"warning: localhost\[127.0.0.1\]: SASL \w+ authentication failed: authentication failure, sasl_username={LOGIN}$")
+    assert first_refusal(client, OUTSIDE, [f"two@{DOMAIN}"], "x")[0] == 554
+    client.login(LOGIN, PASSWORDS["one"])
+    assert client.docmd("AUTH PLAIN") == (503, b"5.5.1 Error: already authenticated")
+    assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], "x") == {}
+    # Port 25 has its own settings.
+    other = instance.smtp()
+    other.ehlo()
+    assert not other.has_extn("auth")
+    assert other.docmd("AUTH PLAIN")[0] == 503
+
+
+def test_a_login_does_not_outlive_its_connection(submitting):
+    # One session process serves them one after the other.
+    instance = submitting(settings={"mynetworks": ""})
+    for _ in range(6):
+        client = connect(instance)
+        assert client.docmd(f"MAIL FROM:<{LOGIN}>")[0] == 250
+        client.quit()
+        other = connect(instance, user=None)
+        other.ehlo()
+        assert first_refusal(other, LOGIN, [OUTSIDE], "x")[0] == 554
+        other.quit()
+
+
+def test_real_clients_log_in(submitting):
+    instance = submitting()
+    address = f"{HOST}:{instance.base + PORT}"
+    swaks = subprocess.run(["swaks", "--server", HOST, "--port", str(instance.base + PORT), "--auth", "LOGIN", "--auth-user", LOGIN,
+                            "--auth-password", PASSWORDS["one"], "--from", LOGIN, "--to", f"two@{DOMAIN}"], capture_output=True, timeout=60)
+    assert swaks.returncode == 0, swaks.stdout.decode()
+    curl = subprocess.run(["curl", "--silent", "--show-error", "--url", f"smtp://{address}", "--user", f"{LOGIN}:{PASSWORDS['one']}",
+                           "--mail-from", LOGIN, "--mail-rcpt", f"two@{DOMAIN}", "--upload-file", "-"],
+                          input=b"Subject: curl\r\n\r\nx\r\n", capture_output=True, timeout=60)
+    assert curl.returncode == 0, curl.stderr.decode()
+    mutt = subprocess.run(["mutt", "-n", "-F", "/dev/null", "-e", f"set smtp_url='smtp://{LOGIN.replace('@', '%40')}:{PASSWORDS['one']}@{address}'",
+                           "-e", "set ssl_starttls=no ssl_force_tls=no copy=no", "-e", f"set from={LOGIN} envelope_from=yes", "-s", "mutt", f"two@{DOMAIN}"],
+                          input=b"x\n", capture_output=True, timeout=60)
+    assert mutt.returncode == 0, mutt.stderr.decode()
+    wait_for(lambda: len(instance.messages("two")) == 3, "a message of each client")
+
+
+def test_authd_may_be_restarted_at_any_time(submitting):
+    instance = submitting()
+    client = connect(instance)
+    raw = instance.raw(PORT)
+    raw.reply()
+    raw.say("EHLO here")
+    assert raw.say("AUTH LOGIN").startswith(b"334 ")
+    instance.kill_daemon("authd")
+    # An exchange in the middle ends; the login that was given stays, and another can be had.
+    assert raw.say(base64.b64encode(LOGIN.encode()).decode()).startswith(b"454 4.7.0 ")
+    plain = base64.b64encode(f"\0{LOGIN}\0{PASSWORDS['one']}".encode()).decode()
+    assert raw.say(f"AUTH PLAIN {plain}").startswith(b"235 ")
+    assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], "Subject: after\r\n\r\nx\r\n") == {}
+    connect(instance).quit()

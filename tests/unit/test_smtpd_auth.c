@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: ISC
+/* AUTH in SMTP sessions (RFC 4954). smtpd/auth.c, in the world of smtp_world.c. */
+#include "tests/unit/smtp_test.h"
+
+/* "\0one@example.test\0secret", the same with a wrong password, and the two halves for LOGIN. */
+#define GOOD "AG9uZUBleGFtcGxlLnRlc3QAc2VjcmV0"
+#define BAD  "AG9uZUBleGFtcGxlLnRlc3QAd3Jvbmc="
+#define NAME "b25lQGV4YW1wbGUudGVzdA=="
+#define WORD "c2VjcmV0"
+
+static struct world *offering(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.auth.enabled = true;
+	world_connect(w, "192.0.2.1");
+	world_say(w, "EHLO client.example\r\n");
+	return w;
+}
+
+static void login(struct world *w)
+{
+	assert_string_equal(
+		world_say(w, "AUTH PLAIN " GOOD "\r\n"), "235 2.7.0 Authentication successful\r\n");
+}
+
+/* ---- What is offered -------------------------------------------------------------------------------------------------- */
+
+static void ehlo_tells_what_authd_offers_and_asks_once(void **state)
+{
+	struct world *w = offering(state);
+
+	assert_non_null(strstr(buffer_text(&w->out), "250-AUTH PLAIN LOGIN\r\n"));
+	world_say(w, "EHLO client.example\r\n");
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.2");
+	assert_non_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH PLAIN LOGIN"));
+	assert_int_equal(w->offers, 1);
+}
+
+static void auth_is_not_offered_where_it_is_not_wanted(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.auth.enabled = true;
+	w->settings.auth.exceptions = "192.0.2.0/24";
+	world_connect(w, "192.0.2.1");
+	assert_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	session_finish(&w->session);
+	world_connect(w, "198.51.100.1");
+	assert_non_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	w->settings.auth.options = "noanonymous, noplaintext";
+	assert_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"504 5.5.4 Error: unrecognized authentication type\r\n");
+	w->settings.auth.options = "noanonymous";
+	w->settings.keywords &= ~(unsigned)EHLO_AUTH;
+	assert_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	w->settings.auth.enabled = false;
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"503 5.5.1 Error: authentication not enabled\r\n");
+}
+
+static void without_encryption_nobody_is_asked_where_that_is_so(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.auth.enabled = w->settings.tls_auth_only = true;
+	world_connect(w, "192.0.2.1");
+	assert_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"538 5.7.11 Encryption required for requested authentication mechanism\r\n");
+	session_finish(&w->session);
+	w->client.local = true;
+	world_connect(w, "127.0.0.1");
+	assert_non_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	login(w);
+	assert_true(w->auth_secured);
+}
+
+/* ---- Exchanges -------------------------------------------------------------------------------------------------------- */
+
+static void a_password_in_the_command_logs_in(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	assert_string_equal(w->session.auth.login, "one@example.test");
+	assert_false(w->auth_secured);
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"503 5.5.1 Error: already authenticated\r\n");
+	world_say(w, "EHLO again\r\nRSET\r\n");
+	assert_string_equal(w->session.auth.login, "one@example.test");
+}
+
+static void challenges_are_answered_one_by_one(void **state)
+{
+	struct world *w = offering(state);
+
+	assert_string_equal(world_say(w, "auth login\r\n" NAME "\r\n" WORD "\r\n"),
+		"334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 2.7.0 Authentication successful\r\n");
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.1");
+	world_say(w, "EHLO x\r\n");
+	assert_string_equal(world_say(w, "AUTH PLAIN\r\n" GOOD "\r\n"),
+		"334 \r\n235 2.7.0 Authentication successful\r\n");
+}
+
+static void a_wrong_password_is_told_and_logged(void **state)
+{
+	struct world *w = offering(state);
+
+	assert_string_equal(world_say(w, "AUTH PLAIN " BAD "\r\n"),
+		"535 5.7.8 Error: authentication failed: authentication failure\r\n");
+	assert_string_equal(w->session.auth.login, "");
+	assert_logged("warning: unknown[192.0.2.1]: SASL PLAIN authentication failed: "
+		      "authentication failure, sasl_username=one@example.test\n");
+	login(w);
+	session_finish(&w->session);
+	assert_logged(" auth=1/2 ");
+}
+
+static void an_exchange_can_be_given_up(void **state)
+{
+	struct world *w = offering(state);
+
+	assert_string_equal(world_say(w, "AUTH LOGIN\r\n*\r\n"),
+		"334 VXNlcm5hbWU6\r\n501 5.7.0 Error: authentication aborted\r\n");
+	assert_int_equal(w->cancels, 1);
+	assert_string_equal(world_say(w, "NOOP\r\n"), "250 2.0.0 Ok\r\n");
+	login(w);
+}
+
+static void what_is_no_base64_is_refused(void **state)
+{
+	static const char *const LINES[] = { "AUTH PLAIN ???\r\n", "AUTH PLAIN AAA\r\n",
+		"AUTH PLAIN A A\r\n", "AUTH LOGIN\r\nnot base64\r\n", "AUTH PLAIN AGE=AAAA\r\n" };
+	struct world *w = offering(state);
+
+	for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++) {
+		world_say(w, LINES[i]);
+		assert_int_equal(world_code(w), 501);
+	}
+	assert_string_equal(world_say(w, "AUTH\r\n"), "501 5.5.4 Syntax: AUTH mechanism\r\n");
+	assert_string_equal(world_say(w, "AUTH SECRET-WORD\r\n"),
+		"504 5.5.4 Error: unrecognized authentication type\r\n");
+	/* "=" is an empty response, not none. */
+	assert_string_equal(world_say(w, "AUTH LOGIN =\r\n*\r\n"),
+		"334 UGFzc3dvcmQ6\r\n501 5.7.0 Error: authentication aborted\r\n");
+	login(w);
+}
+
+static void lines_of_an_exchange_may_be_longer_than_others(void **state)
+{
+	struct world *w = offering(state);
+	struct buffer text = { 0 };
+
+	buffer_printf(&text, "AUTH PLAIN ");
+	while (text.length < 12000)
+		buffer_add_text(&text, "AAAA");
+	buffer_add_text(&text, "\r\n");
+	world_say(w, buffer_text(&text));
+	assert_int_equal(world_code(w), 501);
+	buffer_clear(&text);
+	buffer_add_text(&text, "AUTH LOGIN\r\n");
+	while (text.length < 12400)
+		buffer_add_text(&text, "AAAA");
+	buffer_add_text(&text, "\r\n");
+	world_say(w, buffer_text(&text));
+	assert_int_equal(world_code(w), 500);
+	/* No other command is. */
+	memset(text.data, 'A', 3000);
+	memcpy(text.data, "NOOP ", 5);
+	text.data[3000] = '\r';
+	text.data[3001] = '\n';
+	assert_string_equal(world_send(w, text.data, 3002), "500 5.5.2 Error: line too long\r\n");
+	buffer_free(&text);
+}
+
+static void authd_that_is_away_is_no_wrong_password(void **state)
+{
+	struct world *w = offering(state);
+
+	w->auth_dead = true;
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"454 4.7.0 Temporary authentication failure\r\n");
+	w->can_renew = true;
+	login(w);
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.1");
+	/* In the middle there is nothing that another authd could go on with. */
+	w->auth_dies = true;
+	world_say(w, "EHLO x\r\n");
+	assert_string_equal(world_say(w, "AUTH LOGIN\r\n" NAME "\r\n"),
+		"334 VXNlcm5hbWU6\r\n454 4.7.0 Temporary authentication failure\r\n");
+	w->auth_dead = w->auth_dies = false;
+	/* "later" has a database that cannot be asked now */
+	assert_string_equal(world_say(w, "AUTH PLAIN AGxhdGVyAHNlY3JldA==\r\n"),
+		"454 4.7.0 Temporary authentication failure\r\n");
+}
+
+static void auth_has_its_place(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.auth.enabled = w->settings.helo_required = true;
+	world_connect(w, "192.0.2.1");
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"503 5.5.1 Error: send HELO/EHLO first\r\n");
+	world_say(w, "HELO x\r\n");
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"503 5.5.1 Error: authentication not enabled\r\n");
+	world_say(w, "EHLO x\r\nMAIL FROM:<a@example.org>\r\n");
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"503 5.5.1 Error: MAIL transaction in progress\r\n");
+	world_say(w, "RSET\r\n");
+	w->settings.auth.rate = 1;
+	w->over_rate = true;
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n"),
+		"450 4.7.1 Error: too many AUTH commands from 192.0.2.1\r\n");
+}
+
+static void guessing_ends_the_session(void **state)
+{
+	struct world *w = offering(state);
+
+	w->settings.hard_errors = 3;
+	world_say(w, "AUTH PLAIN " BAD "\r\nAUTH PLAIN " BAD "\r\nAUTH PLAIN " BAD "\r\n");
+	assert_non_null(strstr(world_say(w, "AUTH PLAIN " GOOD "\r\n"), "421 4.7.0"));
+	assert_string_equal(w->session.auth.login, "");
+}
+
+/* ---- What follows ------------------------------------------------------------------------------------------------------ */
+
+static void who_logged_in_may_send_anywhere(void **state)
+{
+	struct world *w = offering(state);
+
+	world_say(w, "MAIL FROM:<one@example.test>\r\nRCPT TO:<b@elsewhere.example>\r\n");
+	assert_int_equal(world_code(w), 554);
+	world_say(w, "RSET\r\n");
+	login(w);
+	w->settings.auth.show_login = true;
+	world_say(w,
+		"MAIL FROM:<one@example.test>\r\nRCPT TO:<b@elsewhere.example>\r\nDATA\r\n.\r\n");
+	assert_int_equal(w->delivered, 1);
+	assert_string_equal(w->login, "one@example.test");
+	assert_string_equal(w->protocol, "ESMTPA");
+	assert_int_equal(w->flags, CLEANUP_SUBMISSION | CLEANUP_SHOW_LOGIN);
+	assert_string_equal(w->origin,
+		"client=unknown[192.0.2.1], sasl_method=PLAIN, sasl_username=one@example.test");
+}
+
+static void the_next_client_is_nobody(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.1");
+	world_say(w, "EHLO x\r\nMAIL FROM:<one@example.test>\r\nRCPT TO:<b@elsewhere.example>\r\n");
+	assert_int_equal(world_code(w), 554);
+	world_say(w, "RCPT TO:<one@example.test>\r\nDATA\r\n.\r\n");
+	assert_string_equal(w->login, "");
+	assert_string_equal(w->protocol, "ESMTP");
+	assert_string_equal(w->origin, "client=unknown[192.0.2.1]");
+}
+
+static void the_submitter_is_logged_and_not_believed(void **state)
+{
+	struct world *w = offering(state);
+
+	world_say(w, "MAIL FROM:<a@example.org> AUTH=e+2Bmail@example.org\r\nRCPT "
+		     "TO:<b@elsewhere.example>\r\n");
+	assert_int_equal(world_code(w), 554);
+	world_say(w, "RCPT TO:<one@example.test>\r\nDATA\r\n.\r\n");
+	assert_string_equal(w->origin, "client=unknown[192.0.2.1], sasl_sender=e+mail@example.org");
+	assert_string_equal(
+		world_say(w, "MAIL FROM:<a@example.org> AUTH=<>\r\n"), "250 2.1.0 Ok\r\n");
+	world_say(w, "RSET\r\n");
+	assert_string_equal(world_say(w, "MAIL FROM:<a@example.org> AUTH=+0A\r\n"),
+		"501 5.5.4 Bad AUTH parameter value\r\n");
+	assert_string_equal(world_say(w, "MAIL FROM:<a@example.org> AUTH=a@b@c\r\n"),
+		"501 5.5.4 Bad AUTH parameter value\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(ehlo_tells_what_authd_offers_and_asks_once),
+		T(auth_is_not_offered_where_it_is_not_wanted),
+		T(without_encryption_nobody_is_asked_where_that_is_so),
+		T(a_password_in_the_command_logs_in),
+		T(challenges_are_answered_one_by_one),
+		T(a_wrong_password_is_told_and_logged),
+		T(an_exchange_can_be_given_up),
+		T(what_is_no_base64_is_refused),
+		T(lines_of_an_exchange_may_be_longer_than_others),
+		T(authd_that_is_away_is_no_wrong_password),
+		T(auth_has_its_place),
+		T(guessing_ends_the_session),
+		T(who_logged_in_may_send_anywhere),
+		T(the_next_client_is_nobody),
+		T(the_submitter_is_logged_and_not_believed),
+	};
+
+	open_log();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
