@@ -109,7 +109,7 @@ struct transaction {
 	size_t memory; /* of the arena, beyond CLEANUP_OWN_MEMORY, as it was counted last */
 	struct arena arena;
 	struct queue_envelope envelope;
-	struct slice full_name, prepend;
+	struct slice full_name, prepend, log_name;
 	struct slice tls; /* comments for Received: */
 	struct slice origin; /* its sender's log line, and the pid for it */
 	uint32_t origin_pid;

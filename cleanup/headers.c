@@ -354,6 +354,18 @@ static void add_comments(struct slice comments, struct buffer *out)
 	}
 }
 
+/* Who logged in, as a comment (RFC 5322 3.2.2). */
+static void add_login(struct slice login, struct buffer *out)
+{
+	buffer_add_text(out, "(Authenticated sender: ");
+	for (size_t i = 0; i < login.length; i++) {
+		unsigned char c = (unsigned char)login.data[i];
+
+		buffer_add_byte(out, c < ' ' || c == 127 || strchr("()\\", c) ? '?' : (char)c);
+	}
+	buffer_add_text(out, ")\n\t");
+}
+
 bool headers_received(
 	const struct headers_origin *origin, const struct headers_facts *facts, struct buffer *out)
 {
@@ -361,10 +373,12 @@ bool headers_received(
 	bool remote = origin->client_address.length > 0;
 
 	buffer_add_text(out, "Received: ");
-	if (remote) {
+	if (remote && !origin->hidden) {
 		add_client(origin, out);
 		add_comments(origin->tls, out);
 	}
+	if (remote && origin->login.length)
+		add_login(origin->login, out);
 	buffer_printf(out, "by %s (Postern", facts->host);
 	if (!remote && origin->helo.length) {
 		buffer_add_text(out, ", from ");

@@ -53,6 +53,8 @@ void headers_free(struct headers *headers);
 struct headers_origin {
 	struct slice client_name, client_address, helo, protocol;
 	struct slice tls; /* comments, separated by LF; may be empty */
+	struct slice login; /* to be told; empty: nobody, or nobody's business */
+	bool hidden; /* nothing of where the client is */
 	struct slice recipient; /* empty: several, or none to be told */
 };
 /* Append the header in Postfix's layout. Text from outside is made harmless. */

@@ -206,7 +206,8 @@ static bool copy_begin(struct transaction *t, const struct message_cleanup_begin
 		{ begin->client_address, &e->client_address }, { begin->helo, &e->helo },
 		{ begin->protocol, &e->protocol }, { begin->login, &e->login },
 		{ begin->full_name, &t->full_name }, { begin->origin, &t->origin },
-		{ begin->prepend, &t->prepend }, { begin->tls, &t->tls } };
+		{ begin->prepend, &t->prepend }, { begin->log_name, &t->log_name },
+		{ begin->tls, &t->tls } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i].to = arena_slice(&t->arena, texts[i].from);
@@ -355,10 +356,13 @@ static void write_received(struct transaction *t)
 		.client_address = t->envelope.client_address,
 		.helo = t->envelope.helo,
 		.protocol = t->envelope.protocol,
-		.tls = t->tls };
+		.tls = t->tls,
+		.hidden = t->flags & CLEANUP_HIDE_CLIENT };
 	struct buffer text = { 0 };
 
 	t->begun = true;
+	if (t->flags & CLEANUP_SHOW_LOGIN)
+		origin.login = t->envelope.login;
 	if (t->original_count == 1)
 		origin.recipient = t->originals->address;
 	if (!headers_received(&origin, &t->headers.facts, &text))
@@ -438,10 +442,13 @@ void transaction_advance(struct transaction *t)
 static void log_arrival(const struct transaction *t)
 {
 	bool resent = t->headers.message_id[0] == '\0';
+	char name[130];
 
+	if (!slice_to_string(t->log_name, name, sizeof(name)) || !name[0])
+		snprintf(name, sizeof(name), "%s",
+			t->peer->from == SERVICE_PICKUP ? "pickup" : "smtpd");
 	if (t->origin.length)
-		log_info_of(t->peer->from == SERVICE_PICKUP ? "pickup" : "smtpd", t->origin_pid,
-			"%s: %.*s", t->id, SLICE_ARG(t->origin));
+		log_info_of(name, t->origin_pid, "%s: %.*s", t->id, SLICE_ARG(t->origin));
 	log_info("%s: message-id=%s", t->id, resent ? "<>" : t->headers.message_id);
 }
 

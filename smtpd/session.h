@@ -93,7 +93,7 @@ enum reply_code {
 };
 
 struct auth_settings {
-	bool enabled, show_login;
+	bool enabled, show_login, hide_client;
 	const char *exceptions; /* networks that AUTH is not offered to */
 	const char *options, *tls_options; /* smtpd_sasl_security_options without and with TLS */
 	int64_t response_limit; /* bytes of one line of an exchange */
@@ -104,6 +104,7 @@ struct auth_settings {
 struct session_settings {
 	const char *reject_footer; /* smtpd_reject_footer, empty: none */
 	const char *forbidden_commands, *noop_commands; /* lists of names */
+	char log_name[128]; /* "postern/submission/smtpd" */
 	const char *host, *banner, *origin, *networks, *rewrite_clients, *restriction_classes;
 	const char *restrictions[STAGES];
 	/* The value of a user-defined parameter (restriction classes), NULL when there is none. */

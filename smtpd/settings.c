@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 /* The parameters of SMTP sessions, read once in the spawner. See session.h. */
+#include <stdio.h>
+
 #include "config/tls_settings.h"
 #include "service/log.h"
 #include "smtpd/restrictions.h"
@@ -73,6 +75,7 @@ static void load_auth(struct auth_settings *a, const struct config *c)
 {
 	*a = (struct auth_settings){ .enabled = config_bool(c, PARAM_smtpd_sasl_auth_enable),
 		.show_login = config_bool(c, PARAM_smtpd_sasl_authenticated_header),
+		.hide_client = config_bool(c, PARAM_submission_hide_client),
 		.exceptions = config_text(c, PARAM_smtpd_sasl_exceptions_networks),
 		.options = config_text(c, PARAM_smtpd_sasl_security_options),
 		.tls_options = config_text(c, PARAM_smtpd_sasl_tls_security_options),
@@ -153,6 +156,7 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 		s->restrictions[STAGE_RELAY], s->restrictions[STAGE_RECIPIENT]);
 	load_limits(s, c);
 	load_auth(&s->auth, c);
+	snprintf(s->log_name, sizeof(s->log_name), "%s/smtpd", config_text(c, PARAM_syslog_name));
 	load_codes(s, c);
 	s->tls_auth_only = config_bool(c, PARAM_smtpd_tls_auth_only);
 	s->tls_received_header = config_bool(c, PARAM_smtpd_tls_received_header);

@@ -25,7 +25,7 @@ bool session_needs_tls(const struct session *s)
 bool session_may_authenticate(const struct session *s)
 {
 	return !session_needs_tls(s) &&
-	       (s->secure || !s->client.local || !s->settings->tls_auth_only);
+	       (s->secure || s->client.local || !s->settings->tls_auth_only);
 }
 
 /* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. */

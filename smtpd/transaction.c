@@ -110,6 +110,17 @@ static const char *protocol_name(const struct session *s)
 	return !s->esmtp ? "SMTP" : s->transaction.utf8 ? "UTF8SMTP" : "ESMTP";
 }
 
+/* What holds for mail of those who logged in. */
+static uint32_t submission_flags(const struct session *s)
+{
+	const struct auth_settings *auth = &s->settings->auth;
+
+	if (!s->auth.login[0])
+		return 0;
+	return CLEANUP_SUBMISSION | (auth->show_login ? CLEANUP_SHOW_LOGIN : 0) |
+	       (auth->hide_client ? CLEANUP_HIDE_CLIENT : 0);
+}
+
 static bool send_begin(struct session *s)
 {
 	struct message message = { .type = MESSAGE_CLEANUP_BEGIN };
@@ -128,9 +139,7 @@ static bool send_begin(struct session *s)
 	*begin = (struct message_cleanup_begin){ .serial = s->transaction.serial = ++s->serial,
 		.sender = slice_from(t->sender_given),
 		.flags = (t->eight_bit ? CLEANUP_8BIT : 0) | (t->utf8 ? CLEANUP_SMTPUTF8 : 0) |
-			 (is_local_client(s) ? CLEANUP_LOCAL : 0) |
-			 (s->auth.login[0] ? CLEANUP_SUBMISSION : 0) |
-			 (s->settings->auth.show_login ? CLEANUP_SHOW_LOGIN : 0),
+			 (is_local_client(s) ? CLEANUP_LOCAL : 0) | submission_flags(s),
 		.envid = slice_from(""),
 		.protocol = slice_from(protocol),
 		.tls = slice_from(tls),
@@ -139,7 +148,8 @@ static bool send_begin(struct session *s)
 		.helo = slice_from(s->helo),
 		.login = slice_from(s->auth.login),
 		.size_hint = t->size,
-		.pid = (uint32_t)getpid() };
+		.pid = (uint32_t)getpid(),
+		.log_name = slice_from(s->settings->log_name) };
 	snprintf(origin, sizeof(origin), "client=%s%s", s->name, auth);
 	begin->origin = slice_from(origin);
 	if (!actions_headers(&t->actions, &s->text))

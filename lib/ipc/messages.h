@@ -140,6 +140,7 @@ enum {
 	F(I64, size_hint, 0) \
 	F(TEXT, origin, 2000) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
 	F(U32, pid, 0) /* the sender's, for that line */ \
+	F(TEXT, log_name, 128) /* likewise, "postern/submission/smtpd"; empty: what it is called by default */ \
 	F(TEXT, prepend, MAX_PREPEND) /* header lines, each with its LF, to go before Received: */ \
 	F(TEXT, tls, 1024) /* comments for Received: about the client's TLS, "(using TLSv1.3 ...)", separated by LF; may be empty */
 #define FIELDS_CLEANUP_RECIPIENT(F) \
@@ -461,7 +462,8 @@ enum cleanup_flag {
 	CLEANUP_SMTPUTF8 = 8,
 	CLEANUP_SUBMISSION = 16,
 	CLEANUP_RET_HEADERS = 32, /* RFC 3461 4.3: RET=HDRS */
-	CLEANUP_SHOW_LOGIN = 64 /* who logged in is told in Received: */
+	CLEANUP_SHOW_LOGIN = 64, /* who logged in is told in Received: */
+	CLEANUP_HIDE_CLIENT = 128 /* where the client is, is not */
 };
 enum queue_action {
 	QUEUE_DO_FLUSH = 1,

@@ -279,7 +279,10 @@ void log_info_of(const char *program, unsigned pid, const char *format, ...)
 	const struct writer by = { name, (pid_t)pid };
 	va_list args;
 
-	snprintf(name, sizeof(name), "%.*s/%s", suite, log_state.name, program);
+	if (strchr(program, '/'))
+		snprintf(name, sizeof(name), "%s", program);
+	else
+		snprintf(name, sizeof(name), "%.*s/%s", suite, log_state.name, program);
 	va_start(args, format);
 	log_line(&by, LOG_LEVEL_INFO, format, args);
 	va_end(args);

@@ -38,7 +38,8 @@ void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
-/* An info line in the name of another process of the suite, `program` ("smtpd"), that cannot write it in time itself. */
+/* An info line in the name of another process of the suite, `program` ("smtpd", or a whole name with a slash), that cannot write
+ * it in time itself. */
 void log_info_of(const char *program, unsigned pid, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #endif

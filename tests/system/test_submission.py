@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Submission: who logs in, as whom one may send, how much, and what is done to the message."""
 import base64
+import re
 import smtplib
 import subprocess
 
@@ -76,7 +77,7 @@ def test_a_user_logs_in_with_each_mechanism_and_sends(submitting):
     found = wait_for(lambda: m if len(m := instance.messages("two")) == 2 else None, "both messages")
     for message in found:
         assert b" with ESMTPA id " in message
-        assert LOGIN.encode() not in message.partition(b"Date:")[0], "smtpd_sasl_authenticated_header is off"
+        assert b"Authenticated sender" not in message and b"[127.0.0.1]" in message
 
 
 def test_nobody_sends_without_a_login(submitting):
@@ -108,6 +109,21 @@ def test_a_login_does_not_outlive_its_connection(submitting):
         other.ehlo()
         assert first_refusal(other, LOGIN, [OUTSIDE], "x")[0] == 554
         other.quit()
+
+
+def test_headers_are_completed_and_tell_what_they_should(submitting):
+    instance = submitting(submission_hide_client="yes", smtpd_sasl_authenticated_header="yes")
+    client = connect(instance)
+    client.ehlo("laptop.private.test")
+    client.sendmail(LOGIN, [f"two@{DOMAIN}"], f"From: {LOGIN}\r\nBcc: hidden@elsewhere.test\r\nSubject: bare\r\n\r\nx\r\n")
+    message = wait_for(lambda: instance.messages("two"), "the message")[0]
+    head = message.partition(b"\r\n\r\n")[0]
+    assert re.search(rb"^Received: \(Authenticated sender: one@example.test\)\r\n\tby \S+ \(Postern\) with ESMTPA id ", head, re.M), head
+    assert b"127.0.0.1" not in head and b"laptop" not in head and b"hidden" not in head
+    assert re.search(rb"^Date: ", head, re.M) and re.search(rb"^Message-Id: <", head, re.M)
+    # Mail from elsewhere tells where it came from, as RFC 5321 4.4 wants.
+    sent = instance.send()
+    assert b"[127.0.0.1]" in instance.wait_message(sent)
 
 
 def test_real_clients_log_in(submitting):

@@ -283,6 +283,34 @@ static void received_header_is_in_postfix_layout(void **state)
 	buffer_free(&out);
 }
 
+static void received_header_tells_who_logged_in_and_hides_where_as_wanted(void **state)
+{
+	struct headers_origin origin = { .client_name = SLICE("c.example"),
+		.client_address = SLICE("192.0.2.7"),
+		.helo = SLICE("helo.example"),
+		.protocol = SLICE("ESMTPSA"),
+		.tls = SLICE("(using TLSv1.3)"),
+		.login = SLICE("o)n\\e\n@example.test"),
+		.recipient = SLICE("one@example.test") };
+	struct buffer out = { 0 };
+
+	headers_received(&origin, &FACTS, &out);
+	assert_starts(&out, "Received: from helo.example (c.example [192.0.2.7])\n"
+			    "\t(using TLSv1.3)\n\t(Authenticated sender: o?n?e?@example.test)\n"
+			    "\tby mx.example.test (Postern) with ESMTPSA id 1HABCDEFGHJKMNPQ\n");
+	buffer_clear(&out);
+	origin.hidden = true;
+	headers_received(&origin, &FACTS, &out);
+	assert_starts(&out, "Received: (Authenticated sender: o?n?e?@example.test)\n"
+			    "\tby mx.example.test (Postern) with ESMTPSA id 1HABCDEFGHJKMNPQ\n");
+	buffer_clear(&out);
+	origin.login = SLICE("");
+	headers_received(&origin, &FACTS, &out);
+	assert_starts(&out, "Received: by mx.example.test (Postern) with ESMTPSA id "
+			    "1HABCDEFGHJKMNPQ\n\tfor <one@example.test>; Tue, 14 Nov 2023 ");
+	buffer_free(&out);
+}
+
 static void client_cannot_write_into_the_received_header(void **state)
 {
 	struct headers_origin origin = { .client_name = SLICE("c) x"),
@@ -318,6 +346,7 @@ int main(void)
 		cmocka_unit_test(long_field_is_cut_and_the_rest_lives),
 		cmocka_unit_test(failing_sink_is_a_failure),
 		cmocka_unit_test(received_header_is_in_postfix_layout),
+		cmocka_unit_test(received_header_tells_who_logged_in_and_hides_where_as_wanted),
 		cmocka_unit_test(client_cannot_write_into_the_received_header),
 	};
 
