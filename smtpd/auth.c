@@ -161,6 +161,11 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 	char login[MAX_LOGIN + 1];
 
 	printable_copy(result->login, login, sizeof(login));
+	if (result->delay) {
+		output_flush(s);
+		s->io->sleep(
+			s->context, result->delay < AUTH_PATIENCE ? result->delay : AUTH_PATIENCE);
+	}
 	switch (result->status) {
 	case AUTH_OK:
 		if (!slice_to_string(result->login, s->auth.login, sizeof(s->auth.login)) ||
@@ -171,6 +176,7 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 		reply(s, "235 2.7.0 Authentication successful");
 		return COMMAND_GOOD;
 	case AUTH_FAILED:
+	case AUTH_REFUSED: /* too many failures: a good password would look the same */
 		figures_add(FIGURE_logins_failed, 1);
 		log_failure(e, "authentication failure", login);
 		reply(s, "535 5.7.8 Error: authentication failed: authentication failure");

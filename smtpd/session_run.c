@@ -107,7 +107,6 @@ int session_run(struct service *service, int channel_fd, void *argument)
 	if (!session_settings_load(&settings, config, seed->host) ||
 		!session_open(&session, &settings, &SESSION_SOCKETS, &sockets))
 		return EX_OSERR;
-	log_rename(settings.log_name);
 	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
 		session_serve(&session, &client);
 		session_sockets_close_client(&sockets, session.in_error);

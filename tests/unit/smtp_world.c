@@ -213,6 +213,7 @@ static void auth_answers(struct world *w, struct message *m)
 	else if (w->auth_status == AUTH_FAILED && known && strcmp(w->auth_password, "secret") == 0)
 		m->auth_result.status = AUTH_OK;
 	m->auth_result.login = slice_from(w->auth_name);
+	m->auth_result.delay = m->auth_result.status == AUTH_OK ? 0 : w->auth_delay;
 	m->auth_result.reason = slice_from("");
 }
 

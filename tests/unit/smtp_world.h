@@ -60,6 +60,7 @@ struct world {
 	unsigned auth_step; /* of LOGIN: 1 wants the name, 2 the password; 0 nothing is under way */
 	char auth_name[321], auth_password[65];
 	enum auth_status auth_status;
+	uint32_t auth_delay; /* ms that a failure costs */
 	char login[MAX_LOGIN + 1]; /* that cleanup was told */
 
 	/* when a peer is dead */

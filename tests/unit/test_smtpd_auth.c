@@ -120,6 +120,18 @@ static void a_wrong_password_is_told_and_logged(void **state)
 	assert_logged(" auth=1/2 ");
 }
 
+static void failures_take_the_time_that_authd_wants(void **state)
+{
+	struct world *w = offering(state);
+
+	w->auth_delay = 2000;
+	world_say(w, "AUTH PLAIN " BAD "\r\n");
+	assert_int_equal(world_code(w), 535);
+	assert_int_equal(w->slept, 2000);
+	login(w);
+	assert_int_equal(w->slept, 2000);
+}
+
 static void an_exchange_can_be_given_up(void **state)
 {
 	struct world *w = offering(state);
@@ -293,6 +305,7 @@ int main(void)
 		T(a_password_in_the_command_logs_in),
 		T(challenges_are_answered_one_by_one),
 		T(a_wrong_password_is_told_and_logged),
+		T(failures_take_the_time_that_authd_wants),
 		T(an_exchange_can_be_given_up),
 		T(what_is_no_base64_is_refused),
 		T(lines_of_an_exchange_may_be_longer_than_others),
