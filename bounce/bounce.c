@@ -21,7 +21,9 @@ enum {
 	REPORT_RECIPIENTS = 50000, /* of one report */
 	REPORT_MEMORY = 64 << 20, /* bytes of one report's recipients */
 	REPORT_HEADERS = 128 * 1024, /* bytes of the message's header that are returned */
-	REPORT_TEXT = 96 << 20
+	REPORT_TEXT = 96 << 20,
+	REPORTS_MOST = 1024, /* that qmgr waits for; it has fewer in hand */
+	REPORTS_AT_CLEANUP = 32 /* messages open there; it would refuse those beyond its bound */
 };
 
 struct bounce {
@@ -30,7 +32,8 @@ struct bounce {
 	const char *host;
 	int64_t size_limit;
 	struct link cleanup;
-	struct report *reports;
+	struct report *reports; /* the latest first */
+	unsigned report_count, at_cleanup;
 	uint32_t serial;
 	bool draining;
 };
@@ -47,6 +50,7 @@ struct report {
 	struct client *client; /* NULL: it has gone */
 	uint32_t serial; /* qmgr's */
 	uint32_t mail_serial; /* ours, to cleanup; 0: not sent yet */
+	bool told; /* whole, by qmgr: waits to be sent, or is */
 	struct arena arena;
 	enum bounce_kind kind;
 	char queue_id[MAX_QUEUE_ID + 1];
@@ -68,6 +72,8 @@ static void report_free(struct report *report)
 			*at = report->next;
 			break;
 		}
+	bounce->report_count--;
+	bounce->at_cleanup -= report->mail_serial != 0;
 	os_close(&report->fd);
 	vector_free(&report->recipients);
 	buffer_free(&report->text);
@@ -168,11 +174,10 @@ static bool send_report(struct report *report)
 	struct message end = { .type = MESSAGE_CLEANUP_END };
 	bool ok;
 
-	if (!channel)
-		return true; /* when the link comes up */
 	if (++report->bounce->serial == 0)
 		report->bounce->serial = 1;
 	report->mail_serial = report->bounce->serial;
+	report->bounce->at_cleanup++;
 	ok = send_begin(channel, report);
 	while (ok && rest.length) {
 		struct message content = { .type = MESSAGE_CLEANUP_CONTENT,
@@ -185,6 +190,32 @@ static bool send_report(struct report *report)
 	end.cleanup_end.serial = report->mail_serial;
 	end.cleanup_end.fail = !ok;
 	return channel_send(channel, &end) && ok;
+}
+
+static struct report *longest_waiting(const struct bounce *bounce)
+{
+	struct report *longest = NULL;
+
+	for (struct report *report = bounce->reports; report; report = report->next)
+		if (report->told && !report->mail_serial)
+			longest = report;
+	return longest;
+}
+
+/* Each is composed only when it can be sent: many texts of large messages would be much memory. */
+static void send_waiting(struct bounce *bounce)
+{
+	struct report *report;
+
+	while (link_channel(&bounce->cleanup) && bounce->at_cleanup < REPORTS_AT_CLEANUP &&
+		(report = longest_waiting(bounce))) {
+		bool made = compose(report);
+
+		if (!made)
+			log_warning("%s: no notification can be made for now", report->queue_id);
+		if (!made || !send_report(report))
+			finish(report, false, SLICE(""));
+	}
 }
 
 static void cleanup_said(struct channel *channel, struct message *message)
@@ -212,17 +243,12 @@ static void cleanup_said(struct channel *channel, struct message *message)
 		log_warning("%s: the notification was not taken: %u %.*s", report->queue_id,
 			result->code, SLICE_ARG(result->reason));
 	finish(report, done, result->queue_id);
+	send_waiting(bounce);
 }
 
 static void cleanup_up(struct link *link)
 {
-	struct bounce *bounce = link->context;
-
-	for (struct report *report = bounce->reports, *next; report; report = next) {
-		next = report->next;
-		if (!report->mail_serial && report->text.length && !send_report(report))
-			finish(report, false, SLICE(""));
-	}
+	send_waiting(link->context);
 }
 
 /* Whether those under way were written nobody knows: qmgr tries again. */
@@ -247,10 +273,11 @@ static bool begin(struct client *client, struct message *message)
 	if (client->filling || begin->kind < BOUNCE_FAILURE || begin->kind > BOUNCE_SUCCESS ||
 		begin->content_offset < 0 || begin->content_size < 0)
 		return false;
-	report = calloc(1, sizeof(*report));
+	report = client->bounce->report_count < REPORTS_MOST ? calloc(1, sizeof(*report)) : NULL;
 	if (!report)
 		return false;
 	report->bounce = client->bounce;
+	report->bounce->report_count++;
 	report->client = client;
 	report->serial = begin->serial;
 	report->kind = begin->kind;
@@ -303,22 +330,22 @@ static bool end(struct client *client, uint32_t serial)
 		finish(report, true, SLICE(""));
 		return true;
 	}
-	if (!compose(report)) {
-		log_warning("%s: no notification can be made for now", report->queue_id);
-		finish(report, false, SLICE(""));
-	} else if (!send_report(report)) {
-		finish(report, false, SLICE(""));
-	}
+	report->told = true;
+	send_waiting(client->bounce);
 	return true;
 }
 
 static void client_free(struct client *client)
 {
-	if (client->filling)
-		report_free(client->filling);
-	for (struct report *report = client->bounce->reports; report; report = report->next)
-		if (report->client == client)
-			report->client = NULL;
+	/* What cleanup does not have yet the next qmgr asks for again. */
+	for (struct report *report = client->bounce->reports, *next; report; report = next) {
+		next = report->next;
+		if (report->client != client)
+			continue;
+		report->client = NULL;
+		if (!report->mail_serial)
+			report_free(report);
+	}
 	free(client);
 }
 

@@ -12,6 +12,8 @@
 #include "qmgr/qmgr.h"
 #include "service/log.h"
 
+enum { SITE_MEMORY = 64 << 10 /* bytes, to make a domain comparable */ };
+
 /* One operator's connection, with at most one sweep over folders. */
 struct control {
 	struct qmgr *qmgr;
@@ -25,7 +27,7 @@ struct control {
 	enum queue_name folder;
 	struct queue_scan *scan;
 	uint32_t count;
-	char site[256];
+	char site[256]; /* lower case, A-labels */
 	struct timer more;
 };
 
@@ -104,11 +106,29 @@ static bool act_on(struct qmgr *q, const char *id, enum queue_action action, uns
 
 /* --- flush by destination --- */
 
-static bool recipient_at(struct slice address, struct slice site)
+/* An address is kept as it was given, perhaps with U-labels. */
+static bool recipient_at(struct slice address, struct slice site, struct arena *arena)
 {
 	ptrdiff_t at = slice_find_last(address, '@');
+	struct slice given = slice_tail(address, (size_t)(at + 1)), domain;
 
-	return at >= 0 && slice_equal_nocase(slice_tail(address, (size_t)at + 1), site);
+	return at >= 0 &&
+	       (slice_equal_nocase(given, site) || (address_domain(given, true, arena, &domain) &&
+							   slice_equal_nocase(domain, site)));
+}
+
+/* What is no domain (an address literal) is compared as it stands. */
+static void keep_site(struct control *control, struct slice site)
+{
+	struct slice domain = site;
+	struct arena arena;
+
+	arena_init(&arena, SITE_MEMORY);
+	if (!address_domain(site, true, &arena, &domain))
+		domain = site;
+	if (!slice_to_string(domain, control->site, sizeof(control->site)))
+		control->site[0] = '\0';
+	arena_free(&arena);
 }
 
 static bool goes_to(struct qmgr *q, const char *id, struct slice site)
@@ -124,7 +144,7 @@ static bool goes_to(struct qmgr *q, const char *id, struct slice site)
 	if (queue_read(fd, QUEUE_CHECK_HEAD, &arena, &envelope))
 		for (uint32_t i = 0; i < envelope.info.recipient_count && !match; i++)
 			match = !envelope.recipients[i].done &&
-				recipient_at(envelope.recipients[i].address, site);
+				recipient_at(envelope.recipients[i].address, site, &arena);
 	arena_free(&arena);
 	os_close(&fd);
 	return match;
@@ -217,8 +237,7 @@ static void begin_sweep(
 	control->action = action;
 	control->folders = folders;
 	control->count = 0;
-	if (!slice_to_string(site, control->site, sizeof(control->site)))
-		control->site[0] = '\0';
+	keep_site(control, site);
 	control->more = (struct timer){ .fire = sweep, .context = control };
 	loop_timer_start(control->qmgr->loop, &control->more, 0);
 }

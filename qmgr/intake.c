@@ -181,6 +181,19 @@ static bool next_folder(struct qmgr *q)
 	return false;
 }
 
+/* What is no file is left where it is, and told once. */
+static void end_scan(struct qmgr *q)
+{
+	const char *name;
+	unsigned strange = queue_scan_strange(q->scan, &name);
+
+	if (strange && strange != q->strange[q->scan_folder])
+		log_warning("%s in %s is no file: left alone (%u such things in all)", name,
+			queue_folder_name(q->scan_folder), strange);
+	q->strange[q->scan_folder] = strange;
+	queue_scan_close(&q->scan);
+}
+
 /* The name kept from a turn that had no room, or the next one. */
 static bool next_name(struct qmgr *q, char id[QUEUE_ID_SIZE])
 {
@@ -199,7 +212,7 @@ static bool scan_some(struct qmgr *q, unsigned *left)
 
 	while (*left && (q->scan || next_folder(q))) {
 		if (!next_name(q, id)) {
-			queue_scan_close(&q->scan);
+			end_scan(q);
 			continue;
 		}
 		(*left)--;

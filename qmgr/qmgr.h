@@ -226,6 +226,7 @@ struct qmgr {
 	enum queue_name scan_folder;
 	bool scan_wanted[QUEUE_NAMES], backlog; /* something stayed in incoming/ */
 	char scan_kept[QUEUE_ID_SIZE];
+	unsigned strange[QUEUE_NAMES]; /* things that are no files, as the log knows */
 	struct map laters; /* id -> struct later */
 	struct later *due_head, *due_tail;
 	struct timer intake_more, run;

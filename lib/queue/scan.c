@@ -4,7 +4,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "os/os.h"
 
@@ -13,6 +16,8 @@ struct queue_scan {
 	enum queue_name name;
 	unsigned place; /* the share that is next; share_count: the folder itself */
 	DIR *directory;
+	unsigned strange;
+	char strange_name[QUEUE_ID_SIZE];
 };
 
 static bool open_next(struct queue_scan *scan)
@@ -63,6 +68,30 @@ static bool settle(const struct queue_scan *scan, const char *id)
 	return at_home || os_renameat(here, id, home, id);
 }
 
+static bool is_file(const struct queue_scan *scan, const struct dirent *entry)
+{
+	struct stat info;
+
+	/* Not every file system tells. What cannot be asked for is left to whoever opens it. */
+	return entry->d_type == DT_REG ||
+	       (entry->d_type == DT_UNKNOWN && (!os_fstatat(dirfd(scan->directory), entry->d_name,
+							&info, AT_SYMLINK_NOFOLLOW) ||
+						       S_ISREG(info.st_mode)));
+}
+
+static bool take_name(struct queue_scan *scan, const struct dirent *entry, char id[QUEUE_ID_SIZE])
+{
+	if (!queue_id_valid(slice_from(entry->d_name)))
+		return false;
+	if (!is_file(scan, entry)) {
+		scan->strange++;
+		snprintf(scan->strange_name, sizeof(scan->strange_name), "%s", entry->d_name);
+		return false;
+	}
+	return settle(scan, entry->d_name) &&
+	       slice_to_string(slice_from(entry->d_name), id, QUEUE_ID_SIZE);
+}
+
 bool queue_scan_next(struct queue_scan *scan, char id[QUEUE_ID_SIZE])
 {
 	struct dirent *entry;
@@ -71,13 +100,17 @@ bool queue_scan_next(struct queue_scan *scan, char id[QUEUE_ID_SIZE])
 		return false;
 	do {
 		while (scan->directory && (entry = readdir(scan->directory))) {
-			if (queue_id_valid(slice_from(entry->d_name)) &&
-				settle(scan, entry->d_name))
-				return slice_to_string(
-					slice_from(entry->d_name), id, QUEUE_ID_SIZE);
+			if (take_name(scan, entry, id))
+				return true;
 		}
 	} while (open_next(scan));
 	return false;
+}
+
+unsigned queue_scan_strange(const struct queue_scan *scan, const char **name)
+{
+	*name = scan->strange_name;
+	return scan->strange;
 }
 
 void queue_scan_close(struct queue_scan **scan)

@@ -413,3 +413,51 @@ def test_a_message_on_hold_is_never_seen_elsewhere(make_instance):
     instance.run("postsuper", "-H", "ALL")
     for message in sent:
         instance.wait_message(message)
+
+
+def test_a_folder_with_the_name_of_a_message_is_told_once_and_stops_nothing(make_instance):
+    instance = make_instance(settings={"queue_run_delay": "1s"})
+    instance.start()
+    submit(instance, FAR)
+    entry = deferred(instance)[0]
+    strange = "0" + entry["queue_id"][1:]
+    (instance.path / "queue/deferred" / strange).mkdir()
+    instance.wait_log(rf"qmgr\[\d+\]: warning: {strange} in deferred is no file: left alone")
+    at = len(instance.log())
+    for _ in range(3):
+        instance.run("postqueue", "-f")
+    submit(instance, f"two@{DOMAIN}", text="Subject: goes on\n\nx\n")
+    wait_for(lambda: any(b"Subject: goes on" in m for m in instance.messages("two")), "the message")
+    assert [e["queue_id"] for e in instance.queue()] == [entry["queue_id"]]
+    assert strange not in instance.log()[at:]
+
+
+def test_flush_by_site_takes_both_forms_of_a_domain(instance):
+    with instance.smtp() as client:
+        client.ehlo()
+        assert client.sendmail(f"one@{DOMAIN}", ["far@bücher.example"], b"Subject: x\r\n\r\nx\r\n", ["SMTPUTF8"]) == {}
+    deferred(instance)
+    for site in ("xn--bcher-kva.example", "BÜCHER.example"):
+        attempts = deferred(instance)[0]["attempts"]
+        instance.run("postqueue", "-s", site)
+        wait_for(lambda: deferred(instance)[0]["attempts"] == attempts + 1, f"an attempt for {site}")
+
+
+def test_no_notification_is_refused_when_qmgr_was_started_again_with_many_in_hand(instance):
+    """cleanup stands still while bounce is asked for more than it may have open there, by one qmgr after the other."""
+    count = 70
+    with instance.smtp() as client:
+        client.ehlo()
+        for i in range(count):
+            assert client.sendmail(f"one@{DOMAIN}", [FAR], b"Subject: x\r\n\r\nx\r\n") == {}
+    deferred(instance, count)
+    cleanup = instance.daemons("cleanup")[0]
+    os.kill(cleanup, signal.SIGSTOP)
+    instance.run("postsuper", "-f", "ALL")
+    for _ in range(2):
+        instance.wait_log(r"status=(expired|bounced)|force-expired")
+        pid = instance.kill_daemon("qmgr")
+        wait_for(lambda: [p for p in instance.daemons("qmgr") if p != pid], "another qmgr")
+    os.kill(cleanup, signal.SIGCONT)
+    wait_for(lambda: empty(instance), "an empty queue")
+    assert "the notification was not taken" not in instance.log()

@@ -439,6 +439,34 @@ static unsigned count_ids(struct fixture *f, enum queue_name name)
 	return count;
 }
 
+static void what_is_no_file_is_passed_over_and_told(void **state)
+{
+	struct fixture *f = *state;
+	int deferred = f->queue.folder[QUEUE_DEFERRED];
+	char id[QUEUE_ID_SIZE], strange[QUEUE_ID_SIZE];
+	struct queue_scan *scan;
+	const char *name;
+
+	assert_true(commit(f, 100, id));
+	assert_true(queue_move(&f->queue, id, QUEUE_INCOMING, QUEUE_DEFERRED));
+	for (int i = 0; i < 3; i++) {
+		memcpy(strange, id, sizeof(strange));
+		strange[0] = (char)('W' + i);
+		assert_true(queue_id_valid(slice_from(strange)));
+		assert_int_equal(i == 0   ? mkdirat(deferred, strange, 0700)
+				 : i == 1 ? mkfifoat(deferred, strange, 0600)
+					  : symlinkat(id, deferred, strange),
+			0);
+	}
+	assert_int_equal(count_ids(f, QUEUE_DEFERRED), 1);
+	scan = queue_scan_open(&f->queue, QUEUE_DEFERRED);
+	while (queue_scan_next(scan, id))
+		continue;
+	assert_int_equal(queue_scan_strange(scan, &name), 3);
+	assert_true(queue_id_valid(slice_from(name)));
+	queue_scan_close(&scan);
+}
+
 static void every_failing_call_fails_the_commit_and_leaves_nothing(void **state)
 {
 	static const enum os_call calls[] = { OS_OPEN, OS_WRITE, OS_FSYNC, OS_RENAME };
@@ -729,6 +757,7 @@ int main(void)
 		TEST(every_changed_byte_is_noticed),
 		TEST(every_lost_sector_is_noticed),
 		TEST(lying_block_is_refused),
+		TEST(what_is_no_file_is_passed_over_and_told),
 		TEST(every_failing_call_fails_the_commit_and_leaves_nothing),
 		TEST(update_that_fails_half_way_leaves_a_good_file),
 		TEST(failing_reads_are_not_corruption),
