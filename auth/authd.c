@@ -16,12 +16,14 @@
 #include "auth/penalty.h"
 #include "auth/tickets.h"
 #include "auth/turns.h"
+#include "auth/visits.h"
 #include "auth/workers.h"
 #include "base/buffer.h"
 #include "base/map.h"
 #include "base/share.h"
 #include "config/config.h"
 #include "config/place.h"
+#include "os/os.h"
 #include "service/log.h"
 #include "service/service.h"
 
@@ -53,6 +55,8 @@ struct authd {
 	struct workers *workers;
 	struct turns turns; /* what waits for a worker */
 	struct penalties *penalties;
+	struct credentials *visits_database; /* NULL: last logins are not written */
+	struct visits *visits;
 	struct tickets *tickets;
 	unsigned attempts, peers;
 	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
@@ -196,6 +200,23 @@ static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TIC
 		       exchange_login(attempt->job.exchange), ticket);
 }
 
+/* Where the user is known from, and what is shown of his last login. */
+static void note_visit(struct authd *authd, const struct exchange *exchange)
+{
+	const char *client = exchange_client(exchange);
+	struct credentials_visit visit = { .time = os_now() / 1000000 };
+
+	penalties_good(authd->penalties, now_of(authd), client, exchange_login(exchange));
+	penalty_network(client, visit.network);
+	if (authd->visits &&
+		slice_to_string(
+			slice_from(exchange_login(exchange)), visit.login, sizeof(visit.login)) &&
+		slice_to_string(slice_from(client), visit.address, sizeof(visit.address)) &&
+		slice_to_string(slice_from(exchange_service(exchange)), visit.service,
+			sizeof(visit.service)))
+		visits_note(authd->visits, &visit);
+}
+
 /* Counts what happened, and says what becomes of it. `*delay`: ms that the client has to wait for it. A good password is
  * refused like a wrong one while the account is. */
 static enum auth_status judge(
@@ -214,7 +235,7 @@ static enum auth_status judge(
 		return AUTH_REFUSED;
 	}
 	if (status == AUTH_OK) {
-		penalties_good(penalties, now, client, login);
+		note_visit(attempt->authd, attempt->job.exchange);
 		return status;
 	}
 	*delay = penalties_failed(penalties, now, client, login);
@@ -623,6 +644,33 @@ static struct penalty_limits limits_of(const struct config *config)
 	};
 }
 
+static void known_network(void *context, const struct credentials_visit *visit)
+{
+	struct authd *authd = context;
+	int64_t age = os_now() / 1000000 - visit->time;
+
+	penalties_good(authd->penalties, loop_monotonic() - 1000 * (age > 0 ? age : 0),
+		visit->address, visit->login);
+}
+
+/* A connection of their own, so that writing them is in no password's way. */
+static bool open_visits(struct authd *authd)
+{
+	int64_t known = config_time(authd->config, PARAM_auth_known_network_lifetime);
+	char path[1024], error[400];
+
+	if (config_time(authd->config, PARAM_auth_last_login_interval) == 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/auth/credentials.db",
+		service_path(authd->service, CELL_DATA));
+	if (credentials_open(path, true, &authd->visits_database, error, sizeof(error)) &&
+		credentials_visits_each(authd->visits_database, (os_now() / 1000 - known) / 1000,
+			known_network, authd, error, sizeof(error)))
+		return true;
+	log_error("cannot open the password database: %s", error);
+	return false;
+}
+
 static bool open_all(struct authd *authd)
 {
 	struct penalty_limits limits;
@@ -653,13 +701,14 @@ static bool open_all(struct authd *authd)
 		log_error("%s", error);
 		return false;
 	}
-	return open_credentials(authd);
+	return open_credentials(authd) && open_visits(authd);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct service_hooks hooks = { .peer = take_peer, .drain = drain };
 	static struct authd authd;
+	int status;
 
 	authd.service = service_start("authd", argc, argv);
 	/* Arenas of many threads would take address space, which the cell bounds. */
@@ -674,5 +723,10 @@ int main(int argc, char **argv)
 		log_error("cannot start threads: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	return service_run(authd.service, &hooks, &authd);
+	if (authd.visits_database)
+		authd.visits = visits_open(service_loop(authd.service), authd.visits_database,
+			config_time(authd.config, PARAM_auth_last_login_interval));
+	status = service_run(authd.service, &hooks, &authd);
+	visits_close(&authd.visits);
+	return status;
 }

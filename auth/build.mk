@@ -1,11 +1,11 @@
 # authd.
 # What is stored of passwords; the commands need it, too.
 SCHEMES := $(wildcard auth/scheme*.c)
-CREDENTIALS := auth/credentials.c auth/credentials_batch.c auth/app_passwords.c auth/cache.c $(SCHEMES)
+CREDENTIALS := auth/credentials.c auth/credentials_batch.c auth/app_passwords.c auth/credentials_visits.c auth/cache.c $(SCHEMES)
 CREDENTIALS_LIBS := -lcrypto -largon2
 test_scheme_SOURCES := $(SCHEMES)
 test_scheme_LIBS := $(CREDENTIALS_LIBS)
-AUTH := auth/exchange.c auth/tickets.c auth/workers.c auth/penalty.c auth/turns.c $(CREDENTIALS)
+AUTH := auth/exchange.c auth/tickets.c auth/workers.c auth/penalty.c auth/turns.c auth/visits.c $(CREDENTIALS)
 test_exchange_SOURCES := $(AUTH)
 test_exchange_LIBS := -lsasl2 $(CREDENTIALS_LIBS)
 PROGRAMS += authd
@@ -18,3 +18,5 @@ test_lying_front_LIBS := $(CREDENTIALS_LIBS)
 $(BUILD)/tests/test_lying_front: | $(BUILD)/bin/authd
 fuzz_tickets_SOURCES := auth/tickets.c
 test_penalty_SOURCES := auth/penalty.c auth/turns.c
+test_visits_SOURCES := auth/visits.c $(CREDENTIALS)
+test_visits_LIBS := $(CREDENTIALS_LIBS)

@@ -8,7 +8,7 @@
 #include "base/loop.h"
 #include "os/os.h"
 
-enum { CREDENTIALS_BUSY = 5000 /* ms to wait for a lock */, VERSION = 2 };
+enum { CREDENTIALS_BUSY = 5000 /* ms to wait for a lock */, VERSION = 3 };
 
 static const char SCHEMA[] =
 	"CREATE TABLE IF NOT EXISTS credentials (login TEXT PRIMARY KEY, hash TEXT NOT NULL,"
@@ -17,7 +17,10 @@ static const char SCHEMA[] =
 	"CREATE TABLE IF NOT EXISTS app_passwords (login TEXT NOT NULL, name TEXT NOT NULL,"
 	" selector TEXT NOT NULL, hash TEXT NOT NULL, services TEXT NOT NULL,"
 	" created INTEGER NOT NULL, PRIMARY KEY (login, name), UNIQUE (login, selector)) STRICT;"
-	"PRAGMA user_version = 2;";
+	"CREATE TABLE IF NOT EXISTS visits (login TEXT NOT NULL, network TEXT NOT NULL,"
+	" address TEXT NOT NULL, service TEXT NOT NULL, time INTEGER NOT NULL,"
+	" PRIMARY KEY (login, network)) STRICT;"
+	"PRAGMA user_version = 3;";
 
 static const char *const QUERIES[QUERY_COUNT] = {
 	[QUERY_GET] = "SELECT hash, enabled FROM credentials WHERE login = ?1",
@@ -40,6 +43,18 @@ static const char *const QUERIES[QUERY_COUNT] = {
 			   " selector = ?2 AND NOT EXISTS (SELECT 1 FROM credentials WHERE"
 			   " login = ?1 AND NOT enabled)",
 	[QUERY_APP_COUNT] = "SELECT count(*) FROM app_passwords WHERE login = ?1",
+	[QUERY_VISIT_SET] = "INSERT INTO visits (login, network, address, service, time) VALUES"
+			    " (?1, ?2, ?3, ?4, ?5) ON CONFLICT (login, network) DO UPDATE SET"
+			    " address = ?3, service = ?4, time = ?5",
+	[QUERY_VISIT_PRUNE] =
+		"DELETE FROM visits WHERE login = ?1 AND network NOT IN (SELECT network"
+		" FROM visits WHERE login = ?1 ORDER BY time DESC LIMIT ?2)",
+	[QUERY_VISIT_LAST] = "SELECT login, network, address, service, time FROM visits"
+			     " WHERE login = ?1 ORDER BY time DESC LIMIT 1",
+	[QUERY_VISIT_LIST] = "SELECT login, network, address, service, time FROM visits"
+			     " WHERE time >= ?1 ORDER BY time",
+	[QUERY_VISIT_RENAME] = "UPDATE visits SET login = ?2 WHERE login = ?1",
+	[QUERY_VISIT_DELETE_ALL] = "DELETE FROM visits WHERE login = ?1",
 };
 
 /* --- the database --- */
@@ -209,6 +224,8 @@ bool credentials_delete(
 		return false;
 	had_apps = run_change(
 		credentials, QUERY_APP_DELETE_ALL, login, NULL, false, ignored, sizeof(ignored));
+	(void)!run_change(
+		credentials, QUERY_VISIT_DELETE_ALL, login, NULL, false, ignored, sizeof(ignored));
 	if ((run_change(credentials, QUERY_DELETE, login, NULL, false, error, error_size) ||
 		    had_apps) &&
 		database_run(credentials->db, "RELEASE removal", error, error_size))
@@ -229,6 +246,8 @@ bool credentials_rename(struct credentials *credentials, const char *login, cons
 	}
 	(void)!run_change(
 		credentials, QUERY_RENAME_APPS, login, name, false, ignored, sizeof(ignored));
+	(void)!run_change(
+		credentials, QUERY_VISIT_RENAME, login, name, false, ignored, sizeof(ignored));
 	return run_change(credentials, QUERY_RENAME, login, name, false, error, error_size);
 }
 

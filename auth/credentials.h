@@ -17,6 +17,7 @@ enum {
 	CREDENTIALS_MAX_PASSWORD = SCHEME_MAX_PASSWORD,
 	CREDENTIALS_MAX_HASH = SCHEME_MAX_STORED,
 	CREDENTIALS_MAX_APP = 64, /* bytes of an application password's name */
+	CREDENTIALS_VISITS = 10, /* networks that are remembered of a login */
 	CREDENTIALS_APPS = 100, /* application passwords of one login */
 	CREDENTIALS_APP_PASSWORD = 24 /* characters of one: "abcd-efgh-jkmn-pqrs-tuvw" */
 };
@@ -103,5 +104,22 @@ MUST_CHECK bool credentials_app_delete(struct credentials *credentials, const ch
 MUST_CHECK bool credentials_app_each(struct credentials *credentials, const char *login,
 	void (*each)(void *context, const struct credentials_app *app), void *context, char *error,
 	size_t error_size);
+
+/* Good logins: of each login the last one from each of the networks that were used last. */
+struct credentials_visit {
+	char login[CREDENTIALS_MAX_LOGIN + 1];
+	char network[65], address[65], service[17];
+	int64_t time; /* seconds since 1970 */
+};
+/* All of them or, with `error` filled, none. */
+MUST_CHECK bool credentials_visits_write(struct credentials *credentials,
+	const struct credentials_visit *visits, size_t count, char *error, size_t error_size);
+/* CREDENTIALS_BAD: there is none. */
+MUST_CHECK enum credentials_status credentials_last_visit(
+	struct credentials *credentials, const char *login, struct credentials_visit *visit);
+/* Those not before `since`, oldest first; false with `error` filled. */
+MUST_CHECK bool credentials_visits_each(struct credentials *credentials, int64_t since,
+	void (*each)(void *context, const struct credentials_visit *visit), void *context,
+	char *error, size_t error_size);
 
 #endif

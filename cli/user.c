@@ -7,6 +7,7 @@
 #include "cli/account.h"
 #include "cli/json.h"
 #include "cli/user_app.h"
+#include "cli/user_visit.h"
 
 static const char USAGE[] =
 	"usage: postern user add ADDRESS [--quota SIZE] [--hash HASH | --no-password]\n"
@@ -214,15 +215,17 @@ static int rename_user(struct account_command *command)
 
 static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 {
-	const struct account_command *command = context;
+	struct account_command *command = context;
 	struct buffer line = { 0 };
 
 	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{");
 		json_member(&line, "", "address", mailbox->address);
 		json_member(&line, ", ", "mailbox", mailbox->path);
-		buffer_printf(&line, ", \"quota\": %lld, \"enabled\": %s}",
+		buffer_printf(&line, ", \"quota\": %lld, \"enabled\": %s",
 			(long long)mailbox->quota, mailbox->enabled ? "true" : "false");
+		user_visit_json(command, mailbox->address, &line);
+		buffer_add_text(&line, "}");
 	} else {
 		buffer_printf(&line, "%-40s %-8s quota %lld", mailbox->address,
 			mailbox->enabled ? "enabled" : "disabled", (long long)mailbox->quota);
@@ -261,6 +264,7 @@ static int show(struct account_command *command)
 		credentials_exists(command->credentials, login) == CREDENTIALS_GOOD
 			? "set"
 			: "none, or disabled");
+	user_visit_print(command, login);
 	return EX_OK;
 }
 

@@ -156,3 +156,37 @@ def test_filters_of_logs_find_the_failures(make_instance, tmp_path):
     done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(filter_file)], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == expected, done.stdout + done.stderr
     assert f"pop3-login: Disconnected (auth failed, 1 attempts in 0 secs): user=<{ONE}>" in instance.log()
+
+
+@pytest.mark.core
+def test_the_last_login_is_shown_and_outlives_a_restart(make_instance):
+    instance = make_instance(settings={"auth_last_login_interval": "1s"})
+    instance.start()
+    show = lambda: json.loads(instance.postern("user", "show", ONE, "--json").out)["last_login"]
+    assert show() is None
+    assert "last      none" in instance.postern("user", "show", ONE).out
+    assert attempt(instance, ONE, "wrong", "127.0.0.4").startswith(b"a NO")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.5").startswith(b"a OK")
+    seen = wait_for(show, "the last login")
+    assert (seen["service"], seen["address"]) == ("imap", "127.0.0.5")
+    # What is not written yet at the end is written then.
+    instance.run("postconf", "-e", "auth_last_login_interval = 1h")
+    instance.reload()
+    assert attempt(instance, ONE, "one-secret", "127.0.0.6").startswith(b"a OK")
+    instance.stop()
+    assert show()["address"] == "127.0.0.6"
+    assert re.search(r"^last +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, imap from 127\.0\.0\.6$", instance.postern("user", "show", ONE).out, re.M)
+
+
+def test_own_networks_are_known_after_a_restart(make_instance):
+    instance = make_instance(settings={**COUNTED, "auth_failure_account_limit": "3"})
+    instance.start()
+    assert attempt(instance, ONE, "one-secret", "127.0.0.2").startswith(b"a OK")
+    instance.stop()
+    instance.start()
+    for n in range(10, 15):
+        attempt(instance, ONE, "guess", f"127.0.0.{n}")
+    attempt(instance, "somebody", "x", "127.0.0.2")
+    attempt(instance, "somebody", "x", "127.0.0.3")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.3").startswith(b"a NO [UNAVAILABLE]")
+    assert attempt(instance, ONE, "one-secret", "127.0.0.2").startswith(b"a OK")
