@@ -119,8 +119,8 @@ static void networks_of_a_login_are_bounded_and_go_with_it(void **state)
 	char address[32];
 	int written = 0;
 
-	assert_true(
-		credentials_set(writer, "one@example.org", SLICE("secret"), 1, error, sizeof(error)));
+	assert_true(credentials_set(
+		writer, "one@example.org", SLICE("secret"), 1, error, sizeof(error)));
 	for (int i = 0; i < 3 * CREDENTIALS_VISITS; i++) {
 		snprintf(address, sizeof(address), "192.0.2.%d", i);
 		visit = visit_of("one@example.org", address, i);
