@@ -21,6 +21,7 @@ struct init {
 	char root[PATH_MAX], etc[PATH_MAX];
 	char domain[256]; /* empty: mydomain of the main.cf that is there */
 	const char *hostname;
+	const char *certificate, *key; /* files; NULL: one is made */
 	const char *users[USERS_MAX]; /* NAME:PASSWORD or NAME@DOMAIN:PASSWORD */
 	int user_count;
 	unsigned port_base;
@@ -29,7 +30,7 @@ struct init {
 };
 
 static const char USAGE[] = "usage: postern init DIR --domain DOMAIN [--user NAME:PASSWORD ...] "
-			    "[--port-base N] [--hostname NAME]\n"
+			    "[--port-base N] [--hostname NAME] [--tls-cert FILE [--tls-key FILE]]\n"
 			    "       postern init --system [DIR] ...\n"
 			    "       postern init --config FOLDER [DIR] ...\n"
 			    "Make an instance of the mail system in DIR: folders, configuration, "
@@ -78,7 +79,11 @@ static bool write_main_cf(const struct init *init, const char *path)
 	char base[16];
 	struct config_edit_item items[] = { { "instance_directory", init->root, 0 },
 		{ "port_base", base, 0 }, { "myhostname", NULL, 0 },
-		{ "mydomain", init->domain, 0 }, { "myorigin", "$mydomain", 0 } };
+		{ "mydomain", init->domain, 0 }, { "myorigin", "$mydomain", 0 },
+		{ "smtpd_tls_cert_file", init->certificate, 0 },
+		{ "smtpd_tls_key_file", init->key ? init->key : "$smtpd_tls_cert_file", 0 } };
+	/* The last two stay what conf/main.cf says when no certificate was given. */
+	size_t count = sizeof(items) / sizeof(items[0]) - (init->certificate ? 0 : 2);
 	bool good;
 
 	snprintf(base, sizeof(base), "%u", init->port_base);
@@ -88,8 +93,7 @@ static bool write_main_cf(const struct init *init, const char *path)
 		buffer_printf(&hostname, "mail.%s", init->domain);
 	items[2].value = buffer_text(&hostname);
 	good = items[2].value &&
-	       config_edit_settings(conf_main_cf(), CONFIG_SET, items,
-		       sizeof(items) / sizeof(items[0]), &text) &&
+	       config_edit_settings(conf_main_cf(), CONFIG_SET, items, count, &text) &&
 	       write_new(path, buffer_slice(&text));
 	buffer_free(&text);
 	buffer_free(&hostname);
@@ -298,6 +302,14 @@ static bool take_option(struct init *init, const char *name, const char *value)
 		init->hostname = value;
 		return true;
 	}
+	if (strcmp(name, "--tls-cert") == 0) {
+		init->certificate = value;
+		return true;
+	}
+	if (strcmp(name, "--tls-key") == 0) {
+		init->key = value;
+		return true;
+	}
 	if (strcmp(name, "--port-base") == 0) {
 		if (!slice_to_u64(slice_from(value), 60000, &number))
 			return false;
@@ -318,6 +330,11 @@ static bool is_plain(const char *name)
 		if (!ascii_alnum(*c) && !strchr(".-", *c))
 			return false;
 	return *name != 0;
+}
+
+static bool is_file_name(const char *name)
+{
+	return !name || (name[0] == '/' && !strpbrk(name, "$\n\r"));
 }
 
 static bool parse_each(struct init *init, int argc, char **argv)
@@ -349,6 +366,10 @@ static bool parse(struct init *init, int argc, char **argv)
 	if ((init->domain[0] && !is_plain(init->domain)) ||
 		(init->hostname && !is_plain(init->hostname))) {
 		cli_complain("init", "a domain has letters, digits, \"-\" and \".\" only");
+		return false;
+	}
+	if (!is_file_name(init->certificate) || !is_file_name(init->key)) {
+		cli_complain("init", "files of TLS are named by their whole path");
 		return false;
 	}
 	if ((init->root_option && (strpbrk(init->root_option, "$\n\r") ||
@@ -389,7 +410,8 @@ int init_main(int argc, char **argv)
 	}
 	umask(022);
 	good = init_system_users() && make_places(&init) && write_configuration(&init) &&
-	       init_folders(init.config) && fill_accounts(&init);
+	       init_folders(init.config) && init_certificate(init.config, init.etc) &&
+	       fill_accounts(&init);
 	if (good)
 		tell_how_to_start(&init);
 	config_free(&init.config);

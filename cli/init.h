@@ -15,5 +15,7 @@ MUST_CHECK bool init_system_users(void);
 MUST_CHECK bool init_path(const char *path, char real[PATH_MAX]);
 /* All folders that the instance of `config` needs. Those that are there get owner and mode back; their contents are not touched. */
 MUST_CHECK bool init_folders(const struct config *config);
+/* The certificate that main.cf of a new instance names, signed by the host itself; nothing when there is one, or another is named. */
+MUST_CHECK bool init_certificate(const struct config *config, const char *etc);
 
 #endif
