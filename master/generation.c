@@ -14,6 +14,7 @@
 #include "config/tls_settings.h"
 #include "master/master.h"
 #include "os/os.h"
+#include "sandbox/landlock.h"
 #include "service/log.h"
 #include "smtpd/restriction_names.h"
 
@@ -253,7 +254,7 @@ static bool open_log_file(struct generation *generation, struct config_report *r
 
 	if (!*path)
 		return true;
-	generation->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	generation->log_fd = landlock_open_log(path, 0640);
 	if (generation->log_fd < 0)
 		config_setting_fault(
 			generation->source, "maillog_file", false, strerror(errno), report);

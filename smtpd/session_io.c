@@ -46,7 +46,7 @@ void session_sockets_take_client(struct session_sockets *sockets, int fd)
 	const struct timeval step = { .tv_sec = WAIT_STEP };
 
 	sockets->client = fd;
-	sockets->waits = fcntl(fd, F_SETFL, 0) == 0 &&
+	sockets->waits = os_set_blocking(fd, true) &&
 			 setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof(step)) == 0;
 }
 

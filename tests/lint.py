@@ -15,6 +15,8 @@ BORROWED = {
 }
 BANNED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|system|popen|atoi|atol|mktemp|tmpnam|rand|srand|scanf|alloca)\s*\(")
+# What cells refuse, and what is called instead.
+REFUSED = re.compile(r"\bF_SETFL\b")
 LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)/', re.M)
 faults = []
@@ -52,6 +54,8 @@ def check_file(path):
     for number, line in enumerate(code.split("\n"), 1):
         if match := BANNED.search(line):
             fault(path, number, f"{match.group(1)} is not used here")
+        if REFUSED.search(line) and path.relative_to(ROOT).parts[0] != "tests":
+            fault(path, number, "cells refuse F_SETFL: os_set_blocking does it")
     for number, line in enumerate(lines, 1):
         if LEFT_OVER.search(line):
             fault(path, number, "left-over note")

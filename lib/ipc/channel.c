@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/os.h"
+
 enum {
 	CHANNEL_BATCH = 8, /* messages read or sent in one call, and in one turn of a channel */
 	CHANNEL_SOCKET_BUFFER = 1 << 20 /* bytes; the kernel may grant less */
@@ -300,8 +302,6 @@ static void channel_ready(struct watch *watch, uint32_t events)
 bool channel_open(struct channel *channel, struct loop *loop, int fd, channel_receive receive,
 	channel_closed closed, void *context)
 {
-	int flags = fcntl(fd, F_GETFL);
-
 	*channel = (struct channel){
 		.loop = loop, .receive = receive, .closed = closed, .context = context
 	};
@@ -309,7 +309,7 @@ bool channel_open(struct channel *channel, struct loop *loop, int fd, channel_re
 	channel->watch = (struct watch){
 		.fd = fd, .events = EPOLLIN, .ready = channel_ready, .context = channel
 	};
-	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && loop_watch(loop, &channel->watch))
+	if (os_set_blocking(fd, false) && loop_watch(loop, &channel->watch))
 		return true;
 	close(fd);
 	channel->watch.fd = -1;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <time.h>
@@ -168,6 +169,13 @@ bool os_ftruncate(int fd, int64_t length)
 bool os_allocate(int fd, int64_t length)
 {
 	return !faulted(OS_TRUNCATE, NULL) && fallocate(fd, 0, 0, length) == 0;
+}
+
+bool os_set_blocking(int fd, bool blocking)
+{
+	int not_waiting = !blocking;
+
+	return ioctl(fd, FIONBIO, &not_waiting) == 0;
 }
 
 bool os_fstat(int fd, struct stat *info)

@@ -71,6 +71,8 @@ MUST_CHECK bool os_set_mtime(int fd, int64_t seconds);
 /* The next entries of an open folder, as getdents64; 0 at the end, -1 on error. os_rewind_folder goes back to the first. */
 ssize_t os_read_folder(int fd, void *entries, size_t length);
 MUST_CHECK bool os_rewind_folder(int fd);
+/* Whether reads and writes wait. Not by fcntl(F_SETFL), which cells refuse: it could take O_APPEND off the log. */
+MUST_CHECK bool os_set_blocking(int fd, bool blocking);
 /* Close and set to -1; keeps errno. */
 void os_close(int *fd);
 

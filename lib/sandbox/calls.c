@@ -9,6 +9,7 @@
 #include "sandbox/calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -29,9 +30,9 @@ static const int BASE[] = { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SC
 	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_create1),
 	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
 	SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown), SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(fcntl),
-	SCMP_SYS(dup), SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk),
-	SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(dup),
+	SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(futex),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getpid),
 	SCMP_SYS(gettid), SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
 	SCMP_SYS(getegid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
@@ -49,7 +50,7 @@ static const int SYNC[] = { SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sync_
 	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink),
 	SCMP_SYS(unlinkat), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
 	SCMP_SYS(rmdir), SCMP_SYS(ftruncate), SCMP_SYS(pwrite64), SCMP_SYS(pwritev),
-	SCMP_SYS(copy_file_range), SCMP_SYS(sendfile), SCMP_SYS(fallocate), SCMP_SYS(utimensat) };
+	SCMP_SYS(copy_file_range), SCMP_SYS(sendfile) };
 static const int FORK[] = { SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(waitid),
 	SCMP_SYS(close_range), SCMP_SYS(socketpair), SCMP_SYS(signalfd4) };
 static const int LOCK_IN[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
@@ -58,6 +59,10 @@ static const int SOCKETS[] = { SCMP_SYS(accept4), SCMP_SYS(accept) };
 static const int WATCH[] = { SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch) };
 static const int PAIR[] = { SCMP_SYS(socketpair) };
 static const int CONNECT[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
+
+/* Commands of fcntl; not F_SETFL. */
+static const unsigned FCNTL[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK,
+	F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GET_SEALS };
 
 static const struct {
 	unsigned group; /* 0: always */
@@ -111,10 +116,27 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 	error = error ? error
 		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-	/* Reading a limit is harmless, setting one is for cell_enter. */
+	/* What does not wait is said here, never by F_SETFL: that could take O_APPEND off the log. */
 	error = error ? error
-		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-				SCMP_A2(SCMP_CMP_EQ, 0));
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				SCMP_A1(SCMP_CMP_EQ, FIONBIO));
+	for (size_t i = 0; i < sizeof(FCNTL) / sizeof(FCNTL[0]); i++)
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+					SCMP_A1(SCMP_CMP_EQ, FCNTL[i]));
+	/* Reading a limit of its own is harmless, setting one is for cell_enter. */
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+				SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+	/* Room at the end of a file, never holes; times of an open file, never by name: Landlock does not look at either. */
+	if (calls & CELL_CALLS_SYNC) {
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fallocate), 1,
+					SCMP_A1(SCMP_CMP_EQ, 0));
+		error = error ? error
+			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(utimensat), 1,
+					SCMP_A1(SCMP_CMP_EQ, 0));
+	}
 	if (calls & CELL_CALLS_LOCK_IN)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -149,4 +151,53 @@ bool landlock_allow(int ruleset, const char *path, unsigned rights)
 bool landlock_apply(int ruleset)
 {
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+}
+
+struct log_open {
+	const char *path;
+	mode_t mode;
+	bool confine;
+	int fd, error;
+};
+
+/* Whether a descriptor may truncate is settled when it is opened, by what the opener may: here a thread that may not. */
+static void *open_log_thread(void *context)
+{
+	struct log_open *log = context;
+	const struct ll_ruleset no_truncate = { .fs = LL_TRUNCATE };
+	int ruleset = -1;
+
+	if (log->confine) {
+		ruleset = (int)syscall(
+			SYS_landlock_create_ruleset, &no_truncate, sizeof(uint64_t), 0);
+		if (ruleset < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+			!landlock_apply(ruleset))
+			log->error = errno;
+	}
+	if (!log->error) {
+		log->fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, log->mode);
+		log->error = log->fd < 0 ? errno : 0;
+	}
+	if (ruleset >= 0)
+		close(ruleset);
+	return NULL;
+}
+
+int landlock_open_log(const char *path, mode_t mode)
+{
+	struct log_open log = {
+		.path = path, .mode = mode, .confine = landlock_abi() >= LL_ABI_TRUNCATE, .fd = -1
+	};
+	pthread_t thread;
+
+	/* Without Landlock there is nothing that must stay behind in another thread. */
+	if (!log.confine) {
+		open_log_thread(&log);
+	} else {
+		log.error = pthread_create(&thread, NULL, open_log_thread, &log);
+		if (!log.error)
+			pthread_join(thread, NULL);
+	}
+	errno = log.error;
+	return log.fd;
 }

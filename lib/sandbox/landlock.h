@@ -15,4 +15,10 @@ bool landlock_allow(int ruleset, const char *path, unsigned rights);
 /* For good. Needs no_new_privs. */
 bool landlock_apply(int ruleset);
 
+/*
+ * Open a file for adding lines at its end, made when it is missing. Who is given the descriptor can add, but not truncate, whatever
+ * its own rights are (with Landlock ABI 3; before that, it can). -1 with errno.
+ */
+int landlock_open_log(const char *path, mode_t mode);
+
 #endif
