@@ -5,6 +5,7 @@
 #   make              build          make SANITIZE=1   with address and undefined-behaviour sanitizers
 #   make install      DESTDIR= PREFIX= respected      make lint   style and structure alone
 #   make bench        side-by-side measurements      make clean
+#   make isolation    what a taken-over process reaches, beside Postfix and Dovecot (docs/isolation.md)
 # Each folder with programs describes them in its build.mk; lib/ needs no list.
 
 PREFIX ?= /usr/local
@@ -56,7 +57,7 @@ include $(wildcard */build.mk)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/%)
 
-.PHONY: all programs unit clean quickstart check check-long bench install format lint packages
+.PHONY: all programs unit clean quickstart check check-long bench isolation install format lint packages
 .SECONDARY:
 all: programs
 programs: $(PROGRAMS:%=$(BUILD)/bin/%)
@@ -125,6 +126,10 @@ check-long:
 
 bench: all
 	$(Q)sh bench/bench.sh
+
+isolation: all attempts
+	$(Q)sh tests/packages.sh --bench
+	$(Q)python3 tests/isolation/isolation.py
 
 lint:
 	$(Q)python3 tests/lint.py

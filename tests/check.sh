@@ -39,7 +39,7 @@ make -j"$jobs" all unit >"$logs/build.log" 2>&1 || {
 	echo "the build failed"
 	exit 1
 }
-make -j"$jobs" TEST_HOOKS=1 all >"$logs/build-test.log" 2>&1 || {
+make -j"$jobs" TEST_HOOKS=1 all attempts >"$logs/build-test.log" 2>&1 || {
 	tail -40 "$logs/build-test.log"
 	echo "the build with test hooks failed"
 	exit 1
@@ -107,7 +107,7 @@ pytest_round system tests/system ${long:+--long}
 
 if [ -n "$long" ]; then
 	step "everything under the sanitizers"
-	make -j"$jobs" SANITIZE=1 all unit >"$logs/build-sanitize.log" 2>&1 || failed=$((failed + 1))
+	make -j"$jobs" SANITIZE=1 all unit attempts >"$logs/build-sanitize.log" 2>&1 || failed=$((failed + 1))
 	for test in build/sanitize/tests/test_*; do
 		case $test in *.d) continue ;; esac
 		[ -x "$test" ] && run "sanitize-$(basename "$test")" timeout 900 "$test"
