@@ -208,7 +208,7 @@ static bool hand_to_tls(struct session_sockets *sockets, struct message *accept,
 	int fd;
 
 	/* Its new owner waits for nothing, and the mode is the connection's, not the descriptor's. */
-	if (fcntl(sockets->client, F_SETFL, O_NONBLOCK) < 0)
+	if (!os_set_blocking(sockets->client, false))
 		return false;
 	accept->fd_count = 1;
 	accept->fds[0] = sockets->client;
