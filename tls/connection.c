@@ -3,7 +3,6 @@
 #include "tls/connection.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,9 +282,7 @@ static struct handshake *handshake_new(struct tls_connection *connection,
 
 static bool open_ssl(struct tls_connection *connection, SSL_CTX *context, int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (!os_set_blocking(fd, false))
 		return false;
 	connection->ssl = SSL_new(context);
 	if (!connection->ssl || !SSL_set_fd(connection->ssl, fd))
