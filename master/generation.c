@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -220,6 +221,7 @@ static void read_settings(struct generation *generation, const struct config *vi
 	generation->stop_timeout = config_time(view, PARAM_service_stop_timeout);
 	settings->key_interval = config_time(view, PARAM_tls_reload_interval);
 	generation->drain_timeout = config_time(view, PARAM_service_drain_timeout);
+	generation->start_timeout = config_time(view, PARAM_service_start_timeout);
 	snprintf(settings->host, sizeof(settings->host), "%s", config_text(view, PARAM_myhostname));
 	snprintf(settings->log_name, sizeof(settings->log_name), "%s",
 		config_text(view, PARAM_syslog_name));
@@ -410,12 +412,21 @@ static void drain_limit(struct timer *timer)
 {
 	struct generation *generation = timer->context;
 
-	log_warning("processes of generation %u are ended: service_drain_timeout is over",
-		generation->number);
+	log_warning("processes of generation %u are %s: service_drain_timeout is over",
+		generation->number, generation->overdue ? "killed" : "ended");
 	for (unsigned i = 0; i < generation->count; i++) {
-		for (size_t k = 0; k < generation->entries[i].processes.count; k++)
-			process_drain(entry_process(&generation->entries[i], k), true);
+		for (size_t k = 0; k < generation->entries[i].processes.count; k++) {
+			struct process *process = entry_process(&generation->entries[i], k);
+
+			if (generation->overdue)
+				kill(process->pid, SIGKILL);
+			else
+				process_drain(process, true);
+		}
 	}
+	/* Who does not hear that, or does not end, has no more time than at a stop. */
+	generation->overdue = true;
+	loop_timer_start(generation->master->loop, timer, generation->stop_timeout);
 }
 
 void generation_switch(struct generation *generation)
@@ -432,7 +443,9 @@ void generation_switch(struct generation *generation)
 		entry->replaced = true;
 		loop_timer_stop(&entry->restart);
 		loop_timer_stop(&entry->wakeup);
-		if (successor && is_exclusive(entry->id) && entry->processes.count > 0)
+		/* It may itself be waiting, when one reload follows the other. */
+		if (successor && is_exclusive(entry->id) &&
+			(entry->processes.count > 0 || entry->waits_for_old))
 			successor->waits_for_old = true;
 	}
 	old->drain_limit = (struct timer){ .fire = drain_limit, .context = old };
@@ -460,6 +473,18 @@ static void drain_entry(struct entry *entry, struct entry *successor)
 	}
 }
 
+/* Has any generation before the present one a process of this service? */
+static bool former_runs(const struct master *master, enum service_id id)
+{
+	for (const struct generation *g = master->current->former; g; g = g->former) {
+		for (unsigned i = 0; i < g->count; i++) {
+			if (g->entries[i].id == id && g->entries[i].processes.count > 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static unsigned sweep_one(struct master *master, struct generation *old)
 {
 	unsigned left = 0;
@@ -470,8 +495,8 @@ static unsigned sweep_one(struct master *master, struct generation *old)
 
 		drain_entry(entry, successor);
 		left += (unsigned)entry->processes.count;
-		if (entry->processes.count == 0 && successor && successor->waits_for_old &&
-			!master->stopping) {
+		if (successor && successor->waits_for_old && !master->stopping &&
+			!former_runs(master, entry->id)) {
 			successor->waits_for_old = false;
 			process_start(successor);
 		}

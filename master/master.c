@@ -174,6 +174,22 @@ static void write_reload_status(struct master *master, const char *text)
 	os_close(&fd);
 }
 
+/* The first error; warnings may stand before it. There is none when it was not the configuration that failed. */
+static void describe_refusal(const struct config_report *report, char *text, size_t size)
+{
+	for (unsigned i = 0; i < report->count; i++) {
+		const struct config_fault *fault = &report->faults[i];
+
+		if (fault->warning)
+			continue;
+		snprintf(text, size, "error: %s, line %u: %s: %s", fault->file, fault->line,
+			fault->parameter, fault->text);
+		return;
+	}
+	snprintf(text, size, "error: not enough memory or descriptors just now");
+	log_error("not enough memory or descriptors just now");
+}
+
 static void reload(struct master *master)
 {
 	static struct config_report report;
@@ -182,14 +198,16 @@ static void reload(struct master *master)
 
 	if (master->stopping)
 		return;
+	if (master->starting) {
+		master->reload_wanted = true;
+		return;
+	}
 	report = (struct config_report){ 0 };
 	generation = generation_load(master, &report);
 	master->reloads++;
 	report_faults(&report, -1);
 	if (!generation) {
-		snprintf(text, sizeof(text), "error: %s, line %u: %s: %s",
-			report.count ? report.faults[0].file : "main.cf", report.faults[0].line,
-			report.faults[0].parameter, report.faults[0].text);
+		describe_refusal(&report, text, sizeof(text));
 		log_error("reload refused, the former configuration stays in force");
 		write_reload_status(master, text);
 		return;
@@ -275,7 +293,9 @@ static void wait_until_ready(struct master *master)
 				give_up(master, EX_UNAVAILABLE, entry->config->name,
 					"the service ends at its start: see the log");
 		}
-		if (!master->stopping && entry->processes.count == 0)
+		if (!master->stopping &&
+			(entry->processes.count == 0 ||
+				entry_process(entry, 0)->state == PROCESS_STARTING))
 			give_up(master, EX_UNAVAILABLE, entry->config->name,
 				"the service does not start: see the log");
 	}
@@ -302,7 +322,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	master.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	master.loop = loop_new(NULL);
-	if (!master.loop || master.null_fd < 0)
+	if (!master.loop || master.null_fd < 0 || !loop_timer_reserve(master.loop, TIMERS))
 		give_up(&master, EX_OSERR, "start", strerror(errno));
 	if (!generation_settings(&master, &report)) {
 		report_faults(&report, master.ready_fd);
@@ -320,12 +340,18 @@ int main(int argc, char **argv)
 	master.current = first;
 	log_info("daemon started -- version %s, configuration %s", POSTERN_VERSION,
 		master.config_directory);
+	master.starting = true;
 	generation_start(first);
 	wait_until_ready(&master);
-	if (master.ready_fd >= 0 && !os_write_all(master.ready_fd, "ready\n", 6))
+	master.starting = false;
+	if (!master.stopping && master.ready_fd >= 0 &&
+		!os_write_all(master.ready_fd, "ready\n", 6))
 		log_warning("nobody hears that the suite is ready: %s", strerror(errno));
 	os_close(&master.ready_fd);
-	notify_ready();
+	if (!master.stopping)
+		notify_ready();
+	if (master.reload_wanted)
+		reload(&master);
 	while (!master.ended)
 		loop_turn(master.loop, -1);
 	log_info("stopped");

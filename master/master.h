@@ -19,6 +19,7 @@ enum {
 	PENDING_MAX = 10000, /* introductions that wait for one process */
 	QUICK_DEATH = 5000, /* ms: who lives shorter than this is restarted with back-off */
 	RESTART_MOST = 60000, /* ms */
+	TIMERS = 4096, /* that must not fail to start when memory is short */
 	INTRODUCTIONS_MOST = 256, /* of one process to the same other one */
 };
 
@@ -60,6 +61,7 @@ struct process {
 	struct vector watched; /* of struct watched_file (keys.c) */
 	struct timer watch_timer;
 	int64_t started; /* loop time, ms */
+	struct timer start_limit;
 	struct vector
 		introduced; /* of struct introduced: those that have a connection to this one */
 	struct vector pending; /* of struct pending */
@@ -106,8 +108,9 @@ struct generation {
 	struct entry *entries;
 	struct buffer tls_sets; /* of certificates, of all entries: keyd and tlsd know them */
 	unsigned count;
-	int64_t restart_delay, stop_timeout, drain_timeout; /* ms */
+	int64_t restart_delay, start_timeout, stop_timeout, drain_timeout; /* ms */
 	struct timer drain_limit;
+	bool overdue; /* drain_timeout is over, and all were told */
 	struct generation *former; /* still draining */
 };
 
@@ -142,6 +145,8 @@ struct master {
 	struct timer stop_timer;
 	int64_t keys_since; /* seconds: when the present ones were taken up; 0: not yet */
 	unsigned char seal_key[32]; /* of this master's life: facts and tickets outlive a reload */
+	bool starting; /* nobody has been told yet that the suite runs */
+	bool reload_wanted; /* when it does */
 	unsigned reloads;
 	bool reload_open; /* somebody may wait for the present generation to be in force */
 };

@@ -25,6 +25,7 @@ static void control_receive(struct channel *channel, struct message *message)
 		if (process->state != PROCESS_STARTING)
 			return;
 		process->state = PROCESS_READY;
+		loop_timer_stop(&process->start_limit);
 		keys_begin(process);
 		introduce_pending(process);
 		generation_sweep(process->master);
@@ -219,6 +220,7 @@ static void process_free(struct process *process)
 			break;
 		}
 	}
+	loop_timer_stop(&process->start_limit);
 	channel_close(&process->control);
 	keys_end(process);
 	syslog_detach(process);
@@ -264,6 +266,16 @@ static int log_end(struct process *process)
 				   : syslog_attach(process);
 }
 
+/* It hangs in what it opens, or hears nothing. Others may wait for it. */
+static void start_overdue(struct timer *timer)
+{
+	const struct process *process = timer->context;
+
+	log_error("%s[%d] is not ready in service_start_timeout: killed",
+		process->entry->config->command, (int)process->pid);
+	kill(process->pid, SIGKILL);
+}
+
 bool process_start(struct entry *entry)
 {
 	struct process *process;
@@ -272,6 +284,8 @@ bool process_start(struct entry *entry)
 	uid_t uid;
 	gid_t gid;
 
+	if (entry->master->stopping)
+		return false; /* nobody would end it */
 	if (!ids_of(entry, &uid, &gid) || !channel_pair(ends)) {
 		schedule_restart(entry, true);
 		return false;
@@ -302,6 +316,9 @@ bool process_start(struct entry *entry)
 	os_close(&log_fd);
 	if (!told)
 		kill(process->pid, SIGKILL);
+	process->start_limit = (struct timer){ .fire = start_overdue, .context = process };
+	loop_timer_start(
+		entry->master->loop, &process->start_limit, entry->generation->start_timeout);
 	return true;
 }
 
@@ -355,17 +372,19 @@ void process_exited(struct master *master, pid_t pid, int status)
 {
 	struct process *process = process_of(master, pid);
 	struct entry *entry;
-	bool quick;
+	bool quick, failed;
 
 	if (!process)
 		return;
 	entry = process->entry;
 	quick = loop_now(master->loop) - process->started < QUICK_DEATH;
+	/* Who ends before it is ready has failed, whatever it says. */
+	failed = status != 0 || process->state == PROCESS_STARTING;
 	if (!master->stopping)
 		log_exit(process, status);
 	introduce_forget(process);
 	process_free(process);
-	schedule_restart(entry, quick && status != 0);
+	schedule_restart(entry, quick && failed);
 	generation_sweep(master);
 	if (master->stopping)
 		master_stop_step(master);

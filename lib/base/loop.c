@@ -125,18 +125,26 @@ static void heap_down(struct loop *loop, size_t i)
 	heap_set(loop, i, timer);
 }
 
+bool loop_timer_reserve(struct loop *loop, size_t count)
+{
+	struct timer **heap;
+
+	if (count <= loop->heap_capacity)
+		return true;
+	heap = reallocarray(loop->heap, count, sizeof(struct timer *));
+	if (!heap)
+		return false;
+	loop->heap = heap;
+	loop->heap_capacity = count;
+	return true;
+}
+
 bool loop_timer_start(struct loop *loop, struct timer *timer, int64_t milliseconds)
 {
 	loop_timer_stop(timer);
-	if (loop->heap_count == loop->heap_capacity) {
-		size_t capacity = loop->heap_capacity ? loop->heap_capacity * 2 : 16;
-		struct timer **heap = reallocarray(loop->heap, capacity, sizeof(struct timer *));
-
-		if (!heap)
-			return false;
-		loop->heap = heap;
-		loop->heap_capacity = capacity;
-	}
+	if (loop->heap_count == loop->heap_capacity &&
+		!loop_timer_reserve(loop, loop->heap_capacity ? loop->heap_capacity * 2 : 16))
+		return false;
 	timer->loop = loop;
 	/* At least one, so that a timer that restarts itself cannot hold up the turn. */
 	timer->when = loop->now + (milliseconds < 1 ? 1 : milliseconds);

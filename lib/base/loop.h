@@ -52,6 +52,8 @@ void loop_rewatch(struct watch *watch, uint32_t events);
 /* Safe inside any callback, also for a watch whose event is still to come this turn. Does not close the descriptor. */
 void loop_unwatch(struct watch *watch);
 
+/* Room for so many timers at once: starting them cannot fail then. */
+MUST_CHECK bool loop_timer_reserve(struct loop *loop, size_t count);
 /* Start or restart; false when memory is out. */
 bool loop_timer_start(struct loop *loop, struct timer *timer, int64_t milliseconds);
 void loop_timer_stop(struct timer *timer);

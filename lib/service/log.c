@@ -23,6 +23,7 @@ static struct {
 	char host[256];
 	bool json, verbose;
 	int facility; /* of syslog; -1: the descriptor is a file */
+	bool torn; /* the file took a part of the last line only */
 	log_send send; /* for syslog; NULL: by the descriptor */
 	void *send_context;
 	time_t full_until; /* nobody read the socket: it is not waited for */
@@ -218,6 +219,23 @@ static bool write_packet(struct slice line)
 	return false;
 }
 
+/* A full disk may take the beginning of a line: it is ended, so that the next one stands by itself. */
+static bool write_file(struct slice line)
+{
+	ssize_t written;
+
+	if (log_state.torn && write(log_state.fd, "\n", 1) != 1)
+		return false;
+	written = write(log_state.fd, line.data, line.length);
+	log_state.torn = written > 0 && (size_t)written < line.length;
+	return written == (ssize_t)line.length;
+}
+
+static bool write_once(struct slice line)
+{
+	return log_state.facility < 0 ? write_file(line) : write_packet(line);
+}
+
 /* A log that cannot be written must not stop the mail. */
 static void write_line(const struct writer *by, struct slice line)
 {
@@ -226,15 +244,13 @@ static void write_line(const struct writer *by, struct slice line)
 	struct buffer note = { .data = space, .capacity = sizeof(space), .limit = sizeof(space) };
 	int length;
 
-	if (log_state.facility < 0) {
-		(void)!write(log_state.fd, line.data, line.length);
-	} else if (!write_packet(line)) {
+	if (!write_once(line)) {
 		log_state.lost++;
 	} else if (log_state.lost) {
 		length = snprintf(text, sizeof(text), "%u log lines were lost", log_state.lost);
 		log_state.lost = 0;
 		compose(&note, by, LOG_LEVEL_WARNING, text, (size_t)length);
-		(void)!write_packet(buffer_slice(&note));
+		(void)!write_once(buffer_slice(&note));
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
  * Log lines in Postfix's form, "Nov 21 22:42:44 host postern/smtpd[123]: text", one write(2) a line on an append-only
- * descriptor, or one JSON object a line with log_format = json (time, host, service, pid, level, queue_id if the text starts with
+ * descriptor (what a full disk does not take is counted, and told when there is room again), or one JSON object a line with log_format = json (time, host, service, pid, level, queue_id if the text starts with
  * one, message). Bytes that are not printable come out as "?", so that a peer cannot forge a line.
  *
  * For the system's logger a line is a datagram in RFC 3164's form as local loggers take it (4.1.1 and 4.1.3, without the host):

@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -69,6 +72,46 @@ static void a_line_for_syslog_has_priority_time_and_tag_and_no_end(void **state)
 	assert_string_equal(next_without_time(), "<19>postern/smtpd: error: bad");
 	log_debug("detail");
 	assert_string_equal(next_without_time(), "<23>postern/smtpd: debug: detail");
+}
+
+/* A limit on the size of files stands in for a full disk: the kernel takes what fits. */
+static void lines_that_a_full_disk_does_not_take_are_counted_and_the_next_one_stands_alone(
+	void **state)
+{
+	char path[] = "/tmp/postern-log-XXXXXX";
+	struct rlimit before, limit;
+	int fd = mkstemp(path);
+	ssize_t length;
+
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	log_open(fd, "postern/smtpd", "mail", false, false);
+	log_info("the first");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)lseek(fd, 0, SEEK_END) + 20;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	log_info("torn");
+	log_info("not taken at all");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	log_info("there is room again");
+	length = pread(fd, line, sizeof(line) - 1, 0);
+	assert_true(length > 0);
+	line[length] = '\0';
+	assert_null(strstr(line, "torn"));
+	assert_null(strstr(line, "not taken"));
+	assert_non_null(strstr(line, "]: the first\n"));
+	assert_non_null(strstr(line, "]: there is room again\n"));
+	assert_non_null(strstr(line, "]: warning: 2 log lines were lost\n"));
+	/* The whole first line, what is left of the second, and two more, each on a line of its own. */
+	length = 0;
+	for (const char *at = line; (at = strchr(at, '\n')); at++)
+		length++;
+	assert_int_equal(length, 4);
+	close(fd);
+	log_open(ends[1], "postern/smtpd", "mail", false, false);
 }
 
 static void json_for_syslog_stands_behind_the_tag(void **state)
@@ -145,6 +188,9 @@ int main(void)
 		cmocka_unit_test(facilities_have_the_numbers_of_rfc_3164),
 		cmocka_unit_test_setup_teardown(
 			a_file_gets_the_host_and_line_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			lines_that_a_full_disk_does_not_take_are_counted_and_the_next_one_stands_alone,
+			setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: ISC
+"""What master does with processes that hang, end too early or do not hear, and with signals that come at a bad moment."""
+import os
+import pathlib
+import signal
+import threading
+
+import pytest
+
+from postern import wait_for
+
+HANGS = "#!/bin/sh\nexec sleep 600\n"
+ENDS = "#!/bin/sh\nexit 0\n"
+
+
+class Programs:
+    """A daemon_directory in which one daemon can be replaced by something that does not do its work."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.real = pathlib.Path(instance.bin)
+        self.folder = instance.folder / "programs"
+        self.folder.mkdir(mode=0o755)
+        for program in self.real.iterdir():
+            (self.folder / program.name).symlink_to(program)
+
+    def put(self, name, script):
+        new = self.folder / "new"
+        new.write_text(script)
+        new.chmod(0o755)
+        new.rename(self.folder / name)
+
+    def restore(self, name):
+        new = self.folder / "new"
+        new.symlink_to(self.real / name)
+        new.rename(self.folder / name)
+
+    def hanging(self, name):
+        """The pids of scripts that master started in place of a daemon."""
+        master = str(self.instance.master_pid())
+        return [int(p.parent.name) for p in pathlib.Path("/proc").glob("[0-9]*/stat")
+                if (text := _read(p)) and text.rpartition(") ")[2].split()[1] == master and "(sleep)" in text]
+
+
+def _read(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def programs(instance):
+    return Programs(instance)
+
+
+def test_a_process_that_is_not_ready_in_time_is_killed_and_the_former_one_serves_on(programs):
+    instance = programs.instance
+    programs.put("showq", HANGS)
+    old = instance.daemons("showq")
+    instance.configure(daemon_directory=programs.folder, service_start_timeout="1s")
+    os.kill(instance.master_pid(), signal.SIGHUP)
+    instance.wait_log(r"error: showq\[\d+\] is not ready in service_start_timeout: killed")
+    assert instance.daemons("showq") == old and instance.queue() == []
+    programs.restore("showq")
+    wait_for(lambda: (now := instance.daemons("showq")) and not set(now) & set(old), "the new showq alone")
+    assert instance.queue() == []
+
+
+def test_a_daemon_that_ends_before_it_is_ready_has_failed_whatever_it_says(make_instance):
+    instance = make_instance()
+    programs = Programs(instance)
+    programs.put("showq", ENDS)
+    instance.configure(daemon_directory=programs.folder, service_restart_delay="0s")
+    started = instance.postern("start", check=False)
+    assert started.returncode != 0 and "the service ends at its start" in started.err
+    assert not instance.running()
+
+
+def test_old_processes_that_do_not_hear_are_killed_when_their_time_is_over(make_instance):
+    instance = make_instance(settings={"service_drain_timeout": "1s", "service_stop_timeout": "1s"})
+    instance.start()
+    deaf = instance.daemons("showq")[0]
+    os.kill(deaf, signal.SIGSTOP)
+    os.kill(instance.master_pid(), signal.SIGHUP)
+    instance.wait_log(r"processes of generation 1 are ended: service_drain_timeout is over")
+    instance.wait_log(r"processes of generation 1 are killed: service_drain_timeout is over")
+    instance.wait_log(rf"showq pid {deaf} killed by signal 9")
+    assert instance.daemons("showq") != [deaf] and instance.queue() == []
+
+
+def test_two_reloads_at_once_leave_one_queue_manager(instance):
+    """qmgr exists once: its successor waits for it, and so does the successor's successor."""
+    deaf = instance.daemons("qmgr")[0]
+    os.kill(deaf, signal.SIGSTOP)
+    for generation in (2, 3):
+        os.kill(instance.master_pid(), signal.SIGHUP)
+        instance.wait_log(rf"reload -- generation {generation}")
+    wait_for(lambda: len(instance.daemons("showq")) == 1 and len(instance.daemons("smtpd")) == 1, "the end of the others")
+    assert instance.daemons("qmgr") == [deaf]
+    os.kill(deaf, signal.SIGCONT)
+    wait_for(lambda: (now := instance.daemons("qmgr")) and now != [deaf], "another qmgr")
+    assert len(instance.daemons("qmgr")) == 1
+    instance.wait_message(instance.send())
+
+
+def test_a_stop_in_the_middle_of_a_reload_ends_all(programs):
+    instance = programs.instance
+    programs.put("showq", HANGS)
+    instance.configure(daemon_directory=programs.folder)
+    os.kill(instance.master_pid(), signal.SIGHUP)
+    wait_for(lambda: programs.hanging("showq"), "the new showq")
+    pids = [*instance.processes(), *programs.hanging("showq")]
+    instance.stop()
+    assert not any(instance._alive(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_during_the_start_waits_or_ends_it(make_instance, signal_number):
+    instance = make_instance()
+    programs = Programs(instance)
+    programs.put("showq", HANGS)
+    instance.configure(daemon_directory=programs.folder)
+    started = []
+    thread = threading.Thread(target=lambda: started.append(instance.postern("start", check=False)))
+    thread.start()
+    wait_for(lambda: (instance.path / "run/master.pid").exists() and instance.log_file.exists()
+             and programs.hanging("showq"), "a start that hangs")
+    os.kill(instance.master_pid(), signal_number)
+    if signal_number == signal.SIGTERM:
+        thread.join()
+        assert started[0].returncode != 0
+        wait_for(lambda: not instance.running(), "the end of master")
+        return
+    programs.restore("showq")
+    os.kill(programs.hanging("showq")[0], signal.SIGKILL)
+    thread.join()
+    assert started[0].returncode == 0
+    instance.wait_log(r"reload -- generation 2")
+    instance.wait_message(instance.send())
