@@ -13,11 +13,12 @@
 #include <unistd.h>
 
 #include "auth/authd_cell.h"
+#include "auth/outside.h"
+#include "auth/parts.h"
 #include "auth/penalty.h"
 #include "auth/tickets.h"
 #include "auth/turns.h"
 #include "auth/visits.h"
-#include "auth/workers.h"
 #include "base/buffer.h"
 #include "base/map.h"
 #include "base/share.h"
@@ -28,7 +29,9 @@
 #include "service/service.h"
 
 enum {
+	CHECK_PARTS = 1000 /* ms: whether files of the back ends were replaced */,
 	DRAIN_LOOK = 200 /* ms */,
+	SEAL_LIFETIME = 300 /* s from a TLS handshake to the end of what its facts are good for */,
 	MAX_PEERS = 4000,
 	OWN_ATTEMPTS = 8 /* exchanges of a connection that no other can keep it from */
 };
@@ -49,9 +52,8 @@ enum { SERVED_COUNT = sizeof(SERVED) / sizeof(SERVED[0]) };
 struct authd {
 	struct service *service;
 	struct config *config;
-	struct credentials *connections[WORKERS_MOST];
-	unsigned worker_count;
-	struct cache *cache; /* or NULL */
+	struct parts parts;
+	struct outside *outside;
 	struct workers *workers;
 	struct turns turns; /* what waits for a worker */
 	struct penalties *penalties;
@@ -62,7 +64,7 @@ struct authd {
 	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
 	struct share_bounds bounds;
 	uint64_t next_front;
-	struct timer drain;
+	struct timer drain, check;
 };
 
 struct auth_peer {
@@ -173,12 +175,13 @@ static void log_end(const struct attempt *attempt, enum auth_status status)
 		[AUTH_NO_MECHANISM] = "no such mechanism",
 		[AUTH_BAD] = "malformed",
 		[AUTH_REFUSED] = "refused: too many failures (auth_failure_account_limit)" };
+	const char *note = status == AUTH_OK ? "" : exchange_note(exchange);
 	bool app = status == AUTH_OK && exchange_app(exchange)[0];
 
-	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s", exchange_login(exchange),
-		exchange_service(exchange), exchange_mechanism(exchange), exchange_client(exchange),
-		app ? " app=<" : "", app ? exchange_app(exchange) : "", app ? ">" : "",
-		WORDS[status]);
+	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s%s%s%s",
+		exchange_login(exchange), exchange_service(exchange), exchange_mechanism(exchange),
+		exchange_client(exchange), app ? " app=<" : "", app ? exchange_app(exchange) : "",
+		app ? ">" : "", WORDS[status], note[0] ? " (" : "", note, note[0] ? ")" : "");
 }
 
 static bool has_tickets(const struct auth_peer *peer)
@@ -336,12 +339,30 @@ static enum share_place take_place(struct auth_peer *peer)
 	return share_take(&authd->places, &peer->share, &authd->bounds);
 }
 
-static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin)
+/*
+ * What tlsd sealed about the client's connection; false when there is no TLS, or somebody made it up. The seal is of the handshake:
+ * whoever waits longer than that before he logs in does so without the facts.
+ */
+static bool unseal(
+	struct authd *authd, const struct message_auth_begin *begin, struct tls_facts *facts)
+{
+	const unsigned char *key = service_seal_key(authd->service);
+
+	if (begin->tls.length == 0)
+		return false;
+	if (key && tls_unseal(begin->tls, key, begin->service, begin->client_address, os_now(),
+			   (int64_t)SEAL_LIFETIME * 1000000, facts))
+		return true;
+	log_warning("auth: facts about a TLS connection of %.*s do not hold",
+		SLICE_ARG(begin->client_address));
+	return false;
+}
+
+static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin,
+	const struct exchange_start *start)
 {
 	struct authd *authd = peer->authd;
 	enum share_place place = take_place(peer);
-	struct exchange_start start = { begin->service, begin->mechanism, begin->client_address,
-		begin->local_address, begin->secured != 0 };
 	struct attempt *attempt = place == SHARE_NONE ? NULL : calloc(1, sizeof(*attempt));
 
 	if (!attempt) {
@@ -352,7 +373,7 @@ static struct attempt *attempt_new(struct auth_peer *peer, const struct message_
 		.authd = peer->authd, .peer = peer, .serial = begin->serial, .place = place
 	};
 	peer->authd->attempts++;
-	attempt->job.exchange = exchange_new(&start);
+	attempt->job.exchange = exchange_new(start);
 	if (attempt->job.exchange &&
 		map_put(&peer->attempts, serial_key(&attempt->serial), attempt))
 		return attempt;
@@ -409,18 +430,23 @@ static bool refuse_network(struct auth_peer *peer, const struct message_auth_beg
 static bool take_begin(struct auth_peer *peer, const struct message *message)
 {
 	const struct message_auth_begin *begin = &message->auth_begin;
+	struct exchange_start start = { begin->service, begin->mechanism, begin->client_address,
+		begin->local_address, begin->secured != 0, NULL };
 	struct attempt *attempt;
+	struct tls_facts facts;
 
 	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, serial_key(&begin->serial)))
 		return false;
-	if (!exchange_mechanism_known(begin->mechanism)) {
+	if (unseal(peer->authd, begin, &facts))
+		start.tls = &facts;
+	if (!exchange_mechanism_known(&start)) {
 		send_result(
 			peer, begin->serial, AUTH_NO_MECHANISM, reason_of(AUTH_NO_MECHANISM), 0);
 		return true;
 	}
 	if (refuse_network(peer, begin))
 		return true;
-	attempt = attempt_new(peer, begin);
+	attempt = attempt_new(peer, begin, &start);
 	if (!attempt) {
 		log_warning("auth: too many exchanges in progress of one %s or of all "
 			    "(auth_connection_exchange_limit, auth_exchange_limit) or no memory",
@@ -595,41 +621,21 @@ static void drain(struct service *service, void *context, bool fast)
 	look_whether_done(&authd->drain);
 }
 
-/* --- start --- */
-
-static bool open_credentials(struct authd *authd)
+/* What the back ends read was replaced: the next process opens it, once nobody is between a ticket and his session. */
+static void check_parts(struct timer *timer)
 {
-	struct scheme_settings settings = { .cost = (int)config_int(
-						    authd->config, PARAM_password_hash_cost),
-		.iterations = (unsigned)config_int(authd->config, PARAM_auth_scram_iterations),
-		.plain = config_bool(authd->config, PARAM_auth_allow_plain_scheme) };
-	struct buffer path = { 0 };
-	char error[400] = "no memory";
-	bool done;
+	struct authd *authd = timer->context;
+	const char *changed = parts_changed(&authd->parts);
 
-	done = buffer_printf(
-		       &path, "%s/auth/credentials.db", service_path(authd->service, CELL_DATA)) &&
-	       buffer_text(&path);
-	authd->worker_count = (unsigned)config_int(authd->config, PARAM_auth_worker_limit);
-	for (unsigned i = 0; done && i < authd->worker_count; i++) {
-		done = credentials_open(
-			buffer_text(&path), true, &authd->connections[i], error, sizeof(error));
-		if (done)
-			credentials_settings(authd->connections[i], &settings);
-		if (done &&
-			!schemes_waste(credentials_schemes(authd->connections[i]), SLICE("x"))) {
-			snprintf(error, sizeof(error),
-				"crypt(3) does not do password_hash_cost = %d", settings.cost);
-			done = false;
-		}
-		if (done)
-			credentials_remember(authd->connections[i], authd->cache);
+	if (!changed) {
+		loop_timer_start(service_loop(authd->service), timer, CHECK_PARTS);
+		return;
 	}
-	if (!done)
-		log_error("cannot open the password database: %s", error);
-	buffer_free(&path);
-	return done;
+	log_info("auth: %s has changed -- restarting", changed);
+	drain(authd->service, authd, false);
 }
+
+/* --- start --- */
 
 static struct penalty_limits limits_of(const struct config *config)
 {
@@ -674,8 +680,7 @@ static bool open_visits(struct authd *authd)
 static bool open_all(struct authd *authd)
 {
 	struct penalty_limits limits;
-	int64_t lifetime;
-	char error[300];
+	char data[1024], error[400];
 
 	authd->config = config_open(service_snapshot(authd->service));
 	if (!authd->config) {
@@ -688,20 +693,18 @@ static bool open_all(struct authd *authd)
 	authd->bounds = (struct share_bounds){ .own = OWN_ATTEMPTS,
 		.most = (unsigned)config_int(authd->config, PARAM_auth_connection_exchange_limit) };
 	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));
-	lifetime = config_time(authd->config, PARAM_auth_cache_lifetime);
-	if (lifetime > 0)
-		authd->cache = cache_new(lifetime);
 	authd->penalties = penalties_new(&limits);
-	if (!authd->tickets || !authd->penalties || (lifetime > 0 && !authd->cache)) {
+	authd->outside = outside_open(authd->service, CELL_OUTSIDE_SASLAUTHD);
+	if (!authd->tickets || !authd->penalties || !authd->outside) {
 		log_error("out of memory");
 		return false;
 	}
-	if (!exchange_library_open(config_text(authd->config, PARAM_auth_default_realm),
-		    config_text(authd->config, PARAM_myhostname), error, sizeof(error))) {
-		log_error("%s", error);
-		return false;
-	}
-	return open_credentials(authd) && open_visits(authd);
+	snprintf(data, sizeof(data), "%s/auth", service_path(authd->service, CELL_DATA));
+	if (parts_open(&authd->parts, authd->config, data, outside_connect, authd->outside, error,
+		    sizeof(error)))
+		return open_visits(authd);
+	log_error("%s", error);
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -716,13 +719,15 @@ int main(int argc, char **argv)
 	if (!open_all(&authd))
 		return EX_CONFIG;
 	service_enter(authd.service, &CELL_AUTHD);
-	turns_open(&authd.turns, authd.worker_count, attempt_turn, &authd);
-	authd.workers = workers_open(service_loop(authd.service), authd.connections,
-		authd.worker_count, attempt_finished, &authd);
+	turns_open(&authd.turns, authd.parts.count, attempt_turn, &authd);
+	authd.workers = workers_open(service_loop(authd.service), authd.parts.backends,
+		authd.parts.count, attempt_finished, &authd);
 	if (!authd.workers) {
 		log_error("cannot start threads: %s", strerror(errno));
 		return EX_OSERR;
 	}
+	authd.check = (struct timer){ .fire = check_parts, .context = &authd };
+	loop_timer_start(service_loop(authd.service), &authd.check, CHECK_PARTS);
 	if (authd.visits_database)
 		authd.visits = visits_open(service_loop(authd.service), authd.visits_database,
 			config_time(authd.config, PARAM_auth_last_login_interval));

@@ -13,10 +13,12 @@ static const struct cell CELL_AUTHD = {
 	.serve = PEER(IMAPD) | PEER(IMAPD_SESSION) | PEER(POP3D) | PEER(POP3D_SESSION) |
 		 PEER(SMTPD_SESSION) | PEER(MANAGESIEVED),
 	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_THREAD,
+	.outside = CELL_OUTSIDE_SASLAUTHD,
 	.memory = MIB(2048),
 	.descriptors = 4096,
 	.processes = 64,
-	.purpose = "Checks passwords against credentials.db, and gives tickets for sessions; "
+	.purpose = "Checks passwords against credentials.db and other back ends, and gives tickets "
+		   "for sessions; "
 		   "nobody else reads them.",
 };
 

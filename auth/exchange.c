@@ -1,87 +1,48 @@
 // SPDX-License-Identifier: ISC
-/* SASL exchanges through libsasl2. See exchange.h. */
+/* SASL exchanges (RFC 4422): what is common to all mechanisms. See exchange.h and mech.h. */
 #include "auth/exchange.h"
 
-#include <pthread.h>
-#include <sasl/sasl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/mech.h"
+#include "base/arena.h"
 #include "mail/address.h"
 #include "mail/utf8.h"
 
 enum { EXCHANGE_STEPS = 8 /* responses of one exchange */, DOMAIN_MEMORY = 8 << 10 };
 
-static const struct mechanism {
-	const char *name;
-	bool password; /* ends with a password that credentials.h checks */
-} MECHANISMS[] = {
-	{ "PLAIN", true }, /* RFC 4616 */
-	{ "LOGIN", true }, /* draft-murchison-sasl-login */
+static const struct mech MECHS[] = {
+	{ "PLAIN", mech_sasl_step, mech_sasl_free },
+	{ "LOGIN", mech_sasl_step, mech_sasl_free },
+	{ "CRAM-MD5", mech_sasl_step, mech_sasl_free },
+	{ "DIGEST-MD5", mech_sasl_step, mech_sasl_free },
+	{ "SCRAM-SHA-1", mech_scram_step, mech_scram_free },
+	{ "SCRAM-SHA-1-PLUS", mech_scram_step, mech_scram_free },
+	{ "SCRAM-SHA-256", mech_scram_step, mech_scram_free },
+	{ "SCRAM-SHA-256-PLUS", mech_scram_step, mech_scram_free },
+	{ "EXTERNAL", mech_external_step, NULL },
+	{ "OAUTHBEARER", mech_oauth_step, NULL },
+	{ "XOAUTH2", mech_oauth_step, NULL },
 };
-enum { MECHANISM_COUNT = sizeof(MECHANISMS) / sizeof(MECHANISMS[0]) };
+enum { MECH_COUNT = sizeof(MECHS) / sizeof(MECHS[0]) };
 
-struct exchange {
-	const struct mechanism *mechanism;
-	char service[17], client[65], local[65];
-	char login[CREDENTIALS_MAX_LOGIN + 1], app[CREDENTIALS_MAX_APP + 1];
-	bool secured, begun, has_input;
-	unsigned steps;
-	struct buffer input, output;
-	sasl_conn_t *connection;
-	sasl_callback_t callbacks[3];
-	struct credentials *credentials; /* of the thread that runs the step */
-	enum credentials_status verdict;
-	bool checked; /* `verdict` holds */
-	bool nobody; /* the name that was claimed is none */
-	enum auth_status status;
-};
+struct exchange_settings exchange_library;
 
-/* What sasl_server_init wants once in a process. */
-static struct {
-	const char *realm, *host;
-} library;
-
-/* --- the library's questions --- */
-
-static int get_option(void *context, const char *plugin, const char *option, const char **result,
-	unsigned *length)
+bool exchange_library_open(const struct exchange_settings *settings, char *error, size_t error_size)
 {
-	static const char *const OPTIONS[][2] = {
-		{ "mech_list", "PLAIN LOGIN" },
-		/* Passwords are checked by our callback alone; there is no other way. */
-		{ "pwcheck_method", "none" },
-		{ "auxprop_plugin", "none" },
-		{ "auto_transition", "no" },
-		{ "log_level", "0" },
-	};
+	struct slice word;
 
-	for (size_t i = 0; i < sizeof(OPTIONS) / sizeof(OPTIONS[0]); i++)
-		if (strcmp(option, OPTIONS[i][0]) == 0) {
-			*result = OPTIONS[i][1];
-			if (length)
-				*length = (unsigned)strlen(*result);
-			return SASL_OK;
-		}
-	return SASL_FAIL;
+	exchange_library = *settings;
+	if (mechanisms_unknown(settings->mechanisms, &word)) {
+		snprintf(error, error_size, "auth_mechanisms: no such mechanism: %.*s",
+			SLICE_ARG(slice_head(word, 40)));
+		return false;
+	}
+	return mech_sasl_open(error, error_size);
 }
 
-/* It would write to syslog, of failures that are told to the caller anyway. */
-static int be_quiet(void *context, int level, const char *text)
-{
-	return SASL_OK;
-}
-
-/* No configuration file of the system has a say here. */
-static int no_configuration(void *context, char **path)
-{
-	static char *nowhere;
-
-	if (!nowhere)
-		nowhere = strdup("/nonexistent");
-	*path = nowhere;
-	return nowhere ? SASL_OK : SASL_NOMEM;
-}
+/* --- names --- */
 
 /* U-labels become the A-labels that accounts are kept under; what is no domain name stays, and is nobody's. */
 static bool ascii_domain(char *login, size_t size)
@@ -101,11 +62,10 @@ static bool ascii_domain(char *login, size_t size)
 	return fits;
 }
 
-/* The claimed name in lower case, U-labels as A-labels, with the realm. False when it cannot be anybody's: empty, too long, or with bytes that are not
- * in a name (and would end up in the log). */
-static bool canonical_login(struct slice name, char *login, size_t size)
+bool exchange_canonical(struct slice name, char *login, size_t size)
 {
-	bool whole = slice_find(name, '@') >= 0 || !library.realm[0];
+	const char *realm = exchange_library.realm;
+	bool whole = slice_find(name, '@') >= 0 || !realm[0];
 	int length;
 
 	if (name.length == 0 || name.length > CREDENTIALS_MAX_LOGIN)
@@ -113,8 +73,8 @@ static bool canonical_login(struct slice name, char *login, size_t size)
 	for (size_t i = 0; i < name.length; i++)
 		if ((unsigned char)name.data[i] <= ' ' || name.data[i] == 0x7f)
 			return false;
-	length = snprintf(login, size, "%.*s%s%s", SLICE_ARG(name), whole ? "" : "@",
-		whole ? "" : library.realm);
+	length = snprintf(
+		login, size, "%.*s%s%s", SLICE_ARG(name), whole ? "" : "@", whole ? "" : realm);
 	if (length <= 0 || (size_t)length >= size)
 		return false;
 	for (char *p = login; *p; p++)
@@ -122,135 +82,74 @@ static bool canonical_login(struct slice name, char *login, size_t size)
 	return ascii_domain(login, size);
 }
 
-/* It always succeeds: where it fails, the LOGIN plugin loses the password's memory. A name that cannot be becomes one that
- * nobody has. */
-static int make_canonical(sasl_conn_t *connection, void *context, const char *in,
-	unsigned in_length, unsigned flags, const char *user_realm, char *out, unsigned out_most,
-	unsigned *out_length)
+bool exchange_may_act_for(const struct exchange *exchange, struct slice wanted)
 {
-	struct exchange *exchange = context;
-	size_t length;
+	char name[CREDENTIALS_MAX_LOGIN + 1];
 
-	exchange->nobody = exchange->nobody || !canonical_login(slice_of(in, in_length),
-						       exchange->login, sizeof(exchange->login));
-	if (exchange->nobody)
-		snprintf(exchange->login, sizeof(exchange->login), "-");
-	length = strlen(exchange->login);
-	if (length >= out_most)
-		return SASL_BUFOVER;
-	memcpy(out, exchange->login, length + 1);
-	*out_length = (unsigned)length;
-	return SASL_OK;
+	return wanted.length == 0 || (exchange_canonical(wanted, name, sizeof(name)) &&
+					     strcmp(name, exchange->login) == 0);
 }
 
-static int check_password(sasl_conn_t *connection, void *context, const char *user,
-	const char *password, unsigned password_length, struct propctx *properties)
+/* --- exchanges --- */
+
+static const struct mech *mech_of(struct slice name)
 {
-	struct exchange *exchange = context;
-
-	/* For nobody, too, the time of a hash passes. */
-	exchange->verdict = credentials_verify(exchange->credentials,
-		&(struct credentials_question){ .login = slice_from(exchange->nobody ? "" : user),
-			.password = slice_of(password, password_length),
-			.service = slice_from(exchange->service),
-			.mechanism = slice_from(exchange->mechanism->name),
-			.secured = exchange->secured },
-		exchange->app);
-	if (exchange->verdict == CREDENTIALS_UNKNOWN) {
-		schemes_waste(credentials_schemes(exchange->credentials),
-			slice_of(password, password_length));
-		exchange->verdict = CREDENTIALS_BAD;
-	}
-	exchange->checked = true;
-	return exchange->verdict == CREDENTIALS_GOOD  ? SASL_OK
-	       : exchange->verdict == CREDENTIALS_BAD ? SASL_BADAUTH
-						      : SASL_UNAVAIL;
-}
-
-/* --- the library --- */
-
-static void *mutex_new(void)
-{
-	pthread_mutex_t *mutex = malloc(sizeof(*mutex));
-
-	if (mutex)
-		pthread_mutex_init(mutex, NULL);
-	return mutex;
-}
-
-static int mutex_lock(void *mutex)
-{
-	return pthread_mutex_lock(mutex) == 0 ? SASL_OK : SASL_FAIL;
-}
-
-static int mutex_unlock(void *mutex)
-{
-	return pthread_mutex_unlock(mutex) == 0 ? SASL_OK : SASL_FAIL;
-}
-
-static void mutex_free(void *mutex)
-{
-	if (!mutex)
-		return;
-	pthread_mutex_destroy(mutex);
-	free(mutex);
-}
-
-/* sasl.h declares the functions of callbacks as int (*)(void). */
-typedef int (*callback)(void);
-
-bool exchange_library_open(const char *realm, const char *host, char *error, size_t error_size)
-{
-	static const sasl_callback_t CALLBACKS[] = {
-		{ SASL_CB_GETOPT, (callback)(void (*)(void))get_option, NULL },
-		{ SASL_CB_LOG, (callback)(void (*)(void))be_quiet, NULL },
-		{ SASL_CB_GETCONFPATH, (callback)(void (*)(void))no_configuration, NULL },
-		{ SASL_CB_LIST_END, NULL, NULL }
-	};
-	const char **known;
-	unsigned found = 0;
-	int result;
-
-	library.realm = realm;
-	library.host = host;
-	sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
-	result = sasl_server_init(CALLBACKS, "postern");
-	if (result != SASL_OK) {
-		snprintf(error, error_size, "libsasl2: %s", sasl_errstring(result, NULL, NULL));
-		return false;
-	}
-	known = sasl_global_listmech();
-	for (; known && *known; known++)
-		for (size_t i = 0; i < MECHANISM_COUNT; i++)
-			found += strcmp(*known, MECHANISMS[i].name) == 0;
-	if (found == MECHANISM_COUNT)
-		return true;
-	snprintf(error, error_size,
-		"libsasl2 lacks the plugins of PLAIN and LOGIN (libsasl2-modules)");
-	return false;
-}
-
-static const struct mechanism *mechanism_of(struct slice name)
-{
-	for (size_t i = 0; i < MECHANISM_COUNT; i++)
-		if (slice_equal_nocase(name, slice_from(MECHANISMS[i].name)))
-			return &MECHANISMS[i];
+	for (int i = 0; i < MECH_COUNT; i++)
+		if (slice_equal_nocase(name, slice_from(MECHS[i].name)))
+			return &MECHS[i];
 	return NULL;
 }
 
-bool exchange_mechanism_known(struct slice name)
+static bool has_bindings(const struct tls_facts *tls)
 {
-	return mechanism_of(name) != NULL;
+	return tls && (tls->exporter.length || tls->end_point.length || tls->unique.length);
+}
+
+bool exchange_mechanism_known(const struct exchange_start *start)
+{
+	struct mechanism_situation situation = { .bindings = has_bindings(start->tls),
+		.certificate = start->tls && start->tls->fingerprint.length };
+
+	return mech_of(start->mechanism) &&
+	       mechanism_allowed(start->mechanism, exchange_library.mechanisms, "", &situation);
 }
 
 bool exchange_mechanisms(struct buffer *out)
 {
-	for (size_t i = 0; i < MECHANISM_COUNT; i++)
-		buffer_printf(out, "%s%s", i ? " " : "", MECHANISMS[i].name);
-	return !out->failed;
+	const struct mechanism_situation all = { .bindings = true, .certificate = true };
+	struct buffer names = { 0 };
+	bool done = mechanisms_offer(exchange_library.mechanisms, "", &all, " ", &names) &&
+		    buffer_add(out, slice_tail(buffer_slice(&names), 1));
+
+	buffer_free(&names);
+	return done;
 }
 
-/* --- exchanges --- */
+static void keep(struct buffer *facts, struct slice *part)
+{
+	size_t at = facts->length;
+
+	buffer_add(facts, *part);
+	*part = slice_of(facts->data ? facts->data + at : "", part->length);
+}
+
+/* The buffer has its whole size from the start, so that slices into it stay. */
+static bool copy_tls(struct exchange *exchange, const struct tls_facts *tls)
+{
+	struct tls_facts *own = &exchange->tls;
+	struct slice *const parts[] = { &own->exporter, &own->end_point, &own->unique,
+		&own->subject, &own->issuer, &own->fingerprint, &own->protocol };
+
+	exchange->facts = buffer_limited(TLS_SEALED_MAX);
+	if (!buffer_reserve(&exchange->facts, TLS_SEALED_MAX))
+		return false;
+	*own = *tls;
+	own->service = own->client_address = slice_of("", 0);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		keep(&exchange->facts, parts[i]);
+	exchange->has_tls = true;
+	return !exchange->facts.failed;
+}
 
 struct exchange *exchange_new(const struct exchange_start *start)
 {
@@ -258,15 +157,17 @@ struct exchange *exchange_new(const struct exchange_start *start)
 
 	if (!exchange)
 		return NULL;
-	exchange->mechanism = mechanism_of(start->mechanism);
+	exchange->mech = exchange_mechanism_known(start) ? mech_of(start->mechanism) : NULL;
+	exchange->note = "";
 	exchange->secured = start->secured;
 	exchange->input = buffer_limited(MAX_SASL);
 	exchange->output = buffer_limited(MAX_SASL);
-	if (exchange->mechanism &&
+	if (exchange->mech &&
 		slice_to_string(start->service, exchange->service, sizeof(exchange->service)) &&
 		slice_to_string(
 			start->client_address, exchange->client, sizeof(exchange->client)) &&
-		slice_to_string(start->local_address, exchange->local, sizeof(exchange->local)))
+		slice_to_string(start->local_address, exchange->local, sizeof(exchange->local)) &&
+		(!start->tls || copy_tls(exchange, start->tls)))
 		return exchange;
 	exchange_free(&exchange);
 	return NULL;
@@ -283,10 +184,11 @@ void exchange_free(struct exchange **exchange)
 {
 	if (!*exchange)
 		return;
-	if ((*exchange)->connection)
-		sasl_dispose(&(*exchange)->connection);
+	if ((*exchange)->mech && (*exchange)->mech->free)
+		(*exchange)->mech->free(*exchange);
 	wipe(&(*exchange)->input);
 	wipe(&(*exchange)->output);
+	buffer_free(&(*exchange)->facts);
 	free(*exchange);
 	*exchange = NULL;
 }
@@ -298,87 +200,63 @@ bool exchange_input(struct exchange *exchange, bool has_input, struct slice inpu
 	return !has_input || buffer_add(&exchange->input, input);
 }
 
-static bool connect_library(struct exchange *exchange)
+bool mech_done(struct exchange *exchange, enum auth_status status)
 {
-	sasl_security_properties_t properties = { .maxbufsize = 0 };
-	sasl_ssf_t strength = 128;
-
-	exchange->callbacks[0] = (sasl_callback_t){ SASL_CB_CANON_USER,
-		(callback)(void (*)(void))make_canonical, exchange };
-	exchange->callbacks[1] = (sasl_callback_t){ SASL_CB_SERVER_USERDB_CHECKPASS,
-		(callback)(void (*)(void))check_password, exchange };
-	exchange->callbacks[2] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
-	/* With our name given, the library does not ask the resolver for it. */
-	if (sasl_server_new(exchange->service, library.host, NULL, NULL, NULL, exchange->callbacks,
-		    SASL_SUCCESS_DATA, &exchange->connection) != SASL_OK)
-		return false;
-	return sasl_setprop(exchange->connection, SASL_SEC_PROPS, &properties) == SASL_OK &&
-	       (!exchange->secured ||
-		       sasl_setprop(exchange->connection, SASL_SSF_EXTERNAL, &strength) == SASL_OK);
+	exchange->status = status;
+	return true;
 }
 
-/* What the library's result means. It says "no mechanism" and more when our callback refused: the callback knows best. */
-static enum auth_status status_of(const struct exchange *exchange, int result)
+bool mech_known_login(struct exchange *exchange)
 {
-	if (exchange->checked)
-		return exchange->verdict == CREDENTIALS_GOOD && result == SASL_OK ? AUTH_OK
-		       : exchange->verdict == CREDENTIALS_ERROR                   ? AUTH_TEMPORARY
-										  : AUTH_FAILED;
-	switch (result) {
-	case SASL_OK: /* without a password that was checked: no */
-	case SASL_BADAUTH:
-	case SASL_NOUSER:
-	case SASL_NOAUTHZ:
-		return AUTH_FAILED;
-	case SASL_NOMECH:
-		return AUTH_NO_MECHANISM;
-	case SASL_BADPROT:
-	case SASL_BADPARAM:
-	case SASL_BUFOVER:
-		return AUTH_BAD;
-	default:
-		return AUTH_TEMPORARY;
-	}
+	char stored[SCHEME_MAX_STORED];
+	enum credentials_status status =
+		backends_read(exchange->backends, slice_from(exchange->login), stored);
+
+	explicit_bzero(stored, sizeof(stored));
+	if (status == CREDENTIALS_UNKNOWN)
+		exchange->note = "no such login";
+	return mech_done(exchange, status == CREDENTIALS_GOOD    ? AUTH_OK
+				   : status == CREDENTIALS_ERROR ? AUTH_TEMPORARY
+								 : AUTH_FAILED);
 }
 
-static int run_library(struct exchange *exchange, const char **out, unsigned *length)
+/* Only ManageSieve's answer has room for what a mechanism says with success; elsewhere it is one more challenge, with an empty
+ * response (RFC 4422 section 4, item 3e). */
+static bool success_has_data(const struct exchange *exchange)
 {
-	const char *input =
-		exchange->has_input ? (exchange->input.data ? exchange->input.data : "") : NULL;
-
-	if (exchange->begun)
-		return sasl_server_step(
-			exchange->connection, input, (unsigned)exchange->input.length, out, length);
-	exchange->begun = true;
-	return sasl_server_start(exchange->connection, exchange->mechanism->name, input,
-		(unsigned)exchange->input.length, out, length);
+	return strcmp(exchange->service, "sieve") == 0;
 }
 
-bool exchange_step(struct exchange *exchange, struct credentials *credentials)
+static bool run(struct exchange *exchange)
 {
-	const char *out = NULL;
-	unsigned length = 0;
-	int result;
+	bool done;
+
+	if (exchange->final_sent)
+		return mech_done(exchange, exchange->input.length ? AUTH_BAD : AUTH_OK);
+	done = exchange->mech->step(exchange);
+	if (!done || exchange->status != AUTH_OK || exchange->output.length == 0 ||
+		success_has_data(exchange))
+		return done;
+	exchange->final_sent = true;
+	exchange->status = AUTH_TEMPORARY;
+	return false;
+}
+
+bool exchange_step(struct exchange *exchange, struct backends *backends)
+{
+	bool done;
 
 	buffer_clear(&exchange->output);
-	exchange->credentials = credentials;
+	exchange->backends = backends;
 	exchange->status = AUTH_TEMPORARY;
-	if (!exchange->connection && !connect_library(exchange))
-		return true;
-	if (++exchange->steps > EXCHANGE_STEPS) {
-		exchange->status = AUTH_BAD;
-		return true;
-	}
-	result = run_library(exchange, &out, &length);
+	if (++exchange->steps > EXCHANGE_STEPS)
+		return mech_done(exchange, AUTH_BAD);
+	done = run(exchange);
 	if (exchange->input.data)
 		explicit_bzero(exchange->input.data, exchange->input.capacity);
-	if ((result == SASL_OK || result == SASL_CONTINUE) && out && length &&
-		!buffer_append(&exchange->output, out, length))
-		return true;
-	if (result == SASL_CONTINUE)
-		return false;
-	exchange->status = status_of(exchange, result);
-	return true;
+	if (!exchange->output.failed)
+		return done;
+	return mech_done(exchange, AUTH_TEMPORARY);
 }
 
 enum auth_status exchange_status(const struct exchange *exchange)
@@ -401,6 +279,11 @@ const char *exchange_app(const struct exchange *exchange)
 	return exchange->app;
 }
 
+const char *exchange_note(const struct exchange *exchange)
+{
+	return exchange->note;
+}
+
 const char *exchange_service(const struct exchange *exchange)
 {
 	return exchange->service;
@@ -408,7 +291,7 @@ const char *exchange_service(const struct exchange *exchange)
 
 const char *exchange_mechanism(const struct exchange *exchange)
 {
-	return exchange->mechanism->name;
+	return exchange->mech->name;
 }
 
 const char *exchange_client(const struct exchange *exchange)

@@ -67,7 +67,7 @@ static int nibble(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static ptrdiff_t decode_hex(struct slice text, unsigned char *bytes, size_t most)
+ptrdiff_t schemes_hex(struct slice text, unsigned char *bytes, size_t most)
 {
 	if (text.length % 2 || text.length / 2 > most)
 		return -1;
@@ -88,7 +88,7 @@ ptrdiff_t scheme_decode(
 	ptrdiff_t length = -1;
 
 	if (encoding == ENCODING_HEX)
-		return decode_hex(text, bytes, most);
+		return schemes_hex(text, bytes, most);
 	if (base64_decode(text, &out) && out.length <= most) {
 		length = (ptrdiff_t)out.length;
 		if (length)

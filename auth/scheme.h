@@ -84,6 +84,8 @@ MUST_CHECK bool schemes_scram(
 MUST_CHECK bool scram_derive(const char *digest, struct slice password, struct scram_keys *keys);
 /* The value of the first verifier of that name; false when there is none. */
 bool schemes_value(struct slice stored, const char *name, struct slice *value);
+/* Bytes of hexadecimal text; -1 when it is none or does not fit. */
+ptrdiff_t schemes_hex(struct slice text, unsigned char *bytes, size_t most);
 /* Stored plain text; false when there is none or it does not count. */
 bool schemes_plain(const struct schemes *schemes, struct slice stored, struct slice *password);
 

@@ -13,7 +13,7 @@ enum { WORKER_STACK = 512 * 1024 };
 
 struct worker {
 	struct workers *workers;
-	struct credentials *credentials;
+	struct backends *backends;
 	pthread_t thread;
 };
 
@@ -67,7 +67,7 @@ static void *work(void *argument)
 			continue;
 		}
 		pthread_mutex_unlock(&workers->lock);
-		job->done = exchange_step(job->exchange, worker->credentials);
+		job->done = exchange_step(job->exchange, worker->backends);
 		pthread_mutex_lock(&workers->lock);
 		list_add(&workers->finished_jobs, job);
 		(void)!write(workers->watch.fd, &one, sizeof(one));
@@ -93,7 +93,7 @@ static void collect(struct watch *watch, uint32_t events)
 	}
 }
 
-static bool start_thread(struct workers *workers, struct credentials *credentials)
+static bool start_thread(struct workers *workers, struct backends *backends)
 {
 	struct worker *worker = &workers->worker[workers->count];
 	sigset_t all, before;
@@ -101,7 +101,7 @@ static bool start_thread(struct workers *workers, struct credentials *credential
 	int result;
 
 	worker->workers = workers;
-	worker->credentials = credentials;
+	worker->backends = backends;
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -115,7 +115,7 @@ static bool start_thread(struct workers *workers, struct credentials *credential
 	return result == 0;
 }
 
-struct workers *workers_open(struct loop *loop, struct credentials **credentials, unsigned count,
+struct workers *workers_open(struct loop *loop, struct backends **backends, unsigned count,
 	void (*finished)(void *context, struct job *job), void *context)
 {
 	struct workers *workers = calloc(1, sizeof(*workers));
@@ -137,7 +137,7 @@ struct workers *workers_open(struct loop *loop, struct credentials **credentials
 		return NULL;
 	}
 	for (unsigned i = 0; i < count && i < WORKERS_MOST; i++)
-		if (!start_thread(workers, credentials[i])) {
+		if (!start_thread(workers, backends[i])) {
 			workers_close(&workers);
 			return NULL;
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
- * Threads that run the steps of exchanges, so that hashing a password never holds up authd's loop. Each has a connection to
- * credentials.db of its own.
+ * Threads that run the steps of exchanges, so that hashing a password never holds up authd's loop. Each has
+ * back ends of its own.
  */
 #ifndef AUTH_WORKERS_H
 #define AUTH_WORKERS_H
@@ -18,8 +18,8 @@ struct job {
 };
 
 struct workers;
-/* `credentials` are `count` connections; they stay the caller's. NULL with errno. */
-struct workers *workers_open(struct loop *loop, struct credentials **credentials, unsigned count,
+/* `backends` are `count` connections; they stay the caller's. NULL with errno. */
+struct workers *workers_open(struct loop *loop, struct backends **backends, unsigned count,
 	void (*finished)(void *context, struct job *job), void *context);
 /* Run exchange_step; `finished` is called in the loop. The exchange is the workers' until then. */
 void workers_add(struct workers *workers, struct job *job);

@@ -203,6 +203,12 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 	if (view)
 		snprintf(entry->log_name, sizeof(entry->log_name), "%s",
 			config_text(view, PARAM_syslog_name));
+	if (view && !slice_to_string(slice_from(config_text(view, PARAM_auth_saslauthd_path)),
+			    entry->saslauthd, sizeof(entry->saslauthd))) {
+		config_free(&view);
+		fault(report, config, "auth_saslauthd_path is too long");
+		goto out;
+	}
 	ok = entry->snapshot >= 0
 		     ? listen_open(generation->master, entry, view, report)
 		     : fault(report, config, "the configuration cannot be handed over");

@@ -6,10 +6,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "master/master.h"
+#include "os/os.h"
 #include "service/log.h"
 
 struct entry *entry_of(struct generation *generation, enum service_id id)
@@ -167,6 +171,41 @@ void introduce(struct process *asker, const struct message_master_connect *reque
 	} else {
 		introduce_to(entry, asker, request->serial);
 	}
+}
+
+/* A connection in the making would hold master up: a socket whose queue is full is one that is not there. */
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 &&
+		slice_to_string(slice_from(path), address.sun_path, sizeof(address.sun_path)) &&
+		connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	if (fd >= 0)
+		os_close(&fd);
+	return -1;
+}
+
+void introduce_outside(struct process *asker, const struct message_master_outside *request)
+{
+	const char *path = asker->entry->saslauthd;
+	char reason[200];
+	int fd;
+
+	if (request->what != CELL_OUTSIDE_SASLAUTHD ||
+		!(asker->entry->cell->outside & CELL_OUTSIDE_SASLAUTHD)) {
+		log_warning("refused: %s[%d] may not be connected to what is outside",
+			service_id_name(asker->entry->id), (int)asker->pid);
+		answer(asker, request->serial, -1, "not allowed");
+		return;
+	}
+	fd = connect_to(path);
+	snprintf(reason, sizeof(reason), "%s: %s", path, strerror(errno));
+	answer(asker, request->serial, fd, fd < 0 ? reason : "");
+	if (fd >= 0)
+		close(fd);
 }
 
 void introduce_pending(struct process *ready)

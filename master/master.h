@@ -76,6 +76,7 @@ struct entry {
 	enum service_id id;
 	int snapshot; /* memfd, sealed */
 	char log_name[128]; /* syslog_name, which -o may change */
+	char saslauthd[108]; /* auth_saslauthd_path, as long as the name of a socket may be */
 	struct listen_socket *listeners[LISTENERS_MAX];
 	unsigned listener_count;
 	struct vector processes; /* of struct process * */
@@ -175,6 +176,8 @@ void process_wakeup(struct entry *entry, unsigned reason);
 
 /* introduce.c */
 void introduce(struct process *asker, const struct message_master_connect *request);
+/* To a socket of another program, by the path that the configuration has for it. */
+void introduce_outside(struct process *asker, const struct message_master_outside *request);
 void introduce_pending(struct process *ready);
 /* A process has gone: those who wait for it are answered, its own requests forgotten. */
 void introduce_forget(struct process *gone);

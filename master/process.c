@@ -37,6 +37,9 @@ static void control_receive(struct channel *channel, struct message *message)
 	case MESSAGE_MASTER_CONNECT:
 		introduce(process, &message->master_connect);
 		return;
+	case MESSAGE_MASTER_OUTSIDE:
+		introduce_outside(process, &message->master_outside);
+		return;
 	case MESSAGE_KEY_WATCH:
 		/* Master opens what is named here: only who has not heard anybody yet may name it. */
 		if (process->state == PROCESS_STARTING && process->entry->id == SERVICE_KEYD) {

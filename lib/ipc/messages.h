@@ -59,6 +59,8 @@ enum {
 #define FIELDS_MASTER_READY(F) F(U32, pid, 0)
 /* process -> master: please introduce me to one process of `service`. */
 #define FIELDS_MASTER_CONNECT(F) F(U32, serial, 0) F(U8, service, 0) F(U8, own_class, 0)
+/* process -> master: please connect me to a socket outside of the suite that my cell names (enum cell_outside). */
+#define FIELDS_MASTER_OUTSIDE(F) F(U32, serial, 0) F(U8, what, 0)
 /* master -> process that asked; one descriptor, or none when it cannot be (`reason`). */
 #define FIELDS_MASTER_CONNECTED(F) F(U32, serial, 0) F(TEXT, reason, 200)
 /* master -> process that is asked for: somebody of service `from` with uid `uid` is at the other end of the descriptor. */
@@ -350,6 +352,7 @@ enum {
 	M(MASTER_START, master_start, MESSAGE_FDS) \
 	M(MASTER_READY, master_ready, 0) \
 	M(MASTER_CONNECT, master_connect, 0) \
+	M(MASTER_OUTSIDE, master_outside, 0) \
 	M(MASTER_CONNECTED, master_connected, 1) \
 	M(MASTER_PEER, master_peer, 1) \
 	M(MASTER_DRAIN, master_drain, 0) \

@@ -87,6 +87,9 @@ enum cell_calls {
 	CELL_CALLS_WATCH = 128 /* watch folders by a descriptor that was opened before */
 };
 
+/* Sockets of other programs that master connects a process to, by its word: it has no right to connect itself. */
+enum cell_outside { CELL_OUTSIDE_SASLAUTHD = 1 /* auth_saslauthd_path */ };
+
 enum { CELL_MAX_FILES = 8 };
 struct cell {
 	enum service_id service;
@@ -95,6 +98,7 @@ struct cell {
 	uint64_t talk_to; /* PEER(...) | ...: whom it may ask master to introduce it to */
 	uint64_t serve; /* who may be introduced to it */
 	unsigned calls; /* enum cell_calls */
+	unsigned outside; /* enum cell_outside */
 	uint64_t memory; /* RLIMIT_AS, bytes (not applied under the address sanitizer) */
 	unsigned descriptors; /* RLIMIT_NOFILE */
 	unsigned

@@ -107,6 +107,9 @@ void cell_explain(const struct cell *cell, struct buffer *text)
 	explain_files(cell, text);
 	explain_peers(cell->talk_to, "It may ask to be connected to", text);
 	explain_peers(cell->serve, "It may be connected to by", text);
+	if (cell->outside & CELL_OUTSIDE_SASLAUTHD)
+		buffer_add_text(text, "It may ask for a connection to saslauthd's socket, which "
+				      "master opens.\n");
 	explain_calls(cell, text);
 	buffer_printf(text, "Limits: %llu MB of memory, %u descriptors, ",
 		(unsigned long long)(cell->memory >> 20), cell->descriptors);

@@ -10,21 +10,44 @@
 
 enum { LINK_RETRY_FIRST = 50, LINK_RETRY_MOST = 5000 /* ms */ };
 
-void service_connect(
-	struct service *service, enum service_id to, service_connected connected, void *context)
+static struct connect_request *request_new(
+	struct service *service, service_connected connected, void *context)
 {
-	struct message message = { .type = MESSAGE_MASTER_CONNECT };
 	struct connect_request *request = vector_add(&service->requests);
 
 	if (!service->control_open)
 		service_open_control(service);
 	if (!request) {
 		connected(service, context, -1, "too many introductions asked for");
-		return;
+		return NULL;
 	}
 	*request = (struct connect_request){ ++service->next_serial, connected, context };
+	return request;
+}
+
+void service_connect(
+	struct service *service, enum service_id to, service_connected connected, void *context)
+{
+	struct message message = { .type = MESSAGE_MASTER_CONNECT };
+	struct connect_request *request = request_new(service, connected, context);
+
+	if (!request)
+		return;
 	message.master_connect.serial = request->serial;
 	message.master_connect.service = (uint8_t)to;
+	channel_send(&service->control, &message);
+}
+
+void service_connect_outside(
+	struct service *service, enum cell_outside what, service_connected connected, void *context)
+{
+	struct message message = { .type = MESSAGE_MASTER_OUTSIDE };
+	struct connect_request *request = request_new(service, connected, context);
+
+	if (!request)
+		return;
+	message.master_outside.serial = request->serial;
+	message.master_outside.what = (uint8_t)what;
 	channel_send(&service->control, &message);
 }
 

@@ -77,6 +77,11 @@ typedef void (*service_connected)(
 void service_connect(
 	struct service *service, enum service_id to, service_connected connected, void *context);
 
+/* Likewise for a socket of another program, which master connects to when the cell says so: the descriptor is a stream, and does not
+ * block. */
+void service_connect_outside(struct service *service, enum cell_outside what,
+	service_connected connected, void *context);
+
 /*
  * A standing connection that mends itself: opened on first use, asked for again (with back-off) when it breaks.
  * In `receive`, channel->context is the link. link_channel is NULL while there is none. `up` runs at each new connection; `down` when it broke (the requests in flight on

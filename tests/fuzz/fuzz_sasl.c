@@ -1,74 +1,100 @@
 // SPDX-License-Identifier: ISC
 /*
- * SASL exchanges: the first byte chooses the mechanism and whether there is an initial response, then come responses, each
- * behind a byte with its length. Without the password nobody gets in.
+ * SASL exchanges: the first byte chooses the mechanism, the second whether there is an initial response and TLS; then come responses,
+ * each behind a byte with its length. Without the password nobody gets in.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "auth/exchange.h"
+#include "auth/mech_jwt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char path[64];
-static struct credentials *credentials;
+static const char *const MECHANISMS[] = { "PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1",
+	"SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "EXTERNAL", "OAUTHBEARER",
+	"XOAUTH2" };
+enum { MECHANISM_COUNT = sizeof(MECHANISMS) / sizeof(MECHANISMS[0]) };
 
-static void remove_database(void)
+/* The public key of RFC 7515 appendix A.3 */
+static const char KEYS[] = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
+			   "\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+			   "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
+static const char USERS[] = "u:{PLAIN}a password that the fuzzer will not find\n";
+
+static struct backends *backends;
+
+/* A file that is read once. */
+static void make_file(char path[64], const char *text)
 {
-	static const char *const SUFFIXES[] = { "", "-wal", "-shm" };
-	char name[80];
+	int fd;
 
-	credentials_close(&credentials);
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof(name), "%s%s", path, SUFFIXES[i]);
-		unlink(name);
-	}
+	snprintf(path, 64, "/tmp/postern-fuzz-sasl-XXXXXX");
+	fd = mkstemp(path);
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd) < 0)
+		abort();
 }
 
 static void set_up(void)
 {
-	char error[300];
-	int fd;
+	char error[300], users[64], keys[64], list[100];
+	struct exchange_settings settings = { .realm = "example.org",
+		.host = "host.example.org",
+		.mechanisms = "plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 external "
+			      "oauthbearer xoauth2",
+		.scram_iterations = 1,
+		.nonce = "nonce" };
+	struct oauth_settings oauth = {
+		.keys = keys, .issuer = "", .audience = "", .scope = "", .claim = "email"
+	};
+	struct backends_settings found = { .list = list,
+		.realm = "example.org",
+		.schemes = { .cost = 1, .iterations = 1, .plain = true } };
 
-	snprintf(path, sizeof(path), "/tmp/postern-fuzz-sasl-XXXXXX");
-	fd = mkstemp(path);
-	if (fd < 0 || close(fd) < 0 ||
-		!credentials_open(path, true, &credentials, error, sizeof(error)) ||
-		!credentials_set(credentials, "u@example.org",
-			SLICE("a password that the fuzzer will not find"), 1, error,
-			sizeof(error)) ||
-		!exchange_library_open("example.org", "host.example.org", error, sizeof(error)))
+	make_file(users, USERS);
+	make_file(keys, KEYS);
+	snprintf(list, sizeof(list), "passwd-file:%s", users);
+	settings.oauth = oauth_open(&oauth, error, sizeof(error));
+	backends = backends_open(&found, error, sizeof(error));
+	if (!settings.oauth || !backends || !exchange_library_open(&settings, error, sizeof(error)))
 		abort();
-	atexit(remove_database);
+	unlink(users);
+	unlink(keys);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct tls_facts TLS = { .exporter = { "0123456789abcdef", 16 },
+		.unique = { "unique123456", 12 },
+		.subject = { "nobody", 6 },
+		.fingerprint = { "AB:CD", 5 },
+		.trusted = true };
 	struct exchange_start start = { .service = SLICE("imap"),
 		.client_address = SLICE("192.0.2.1") };
 	struct slice rest = slice_of(data, size);
 	struct exchange *exchange;
 	bool done = false;
 
-	if (!credentials)
+	if (!backends)
 		set_up();
-	if (size < 1)
+	if (size < 2)
 		return 0;
-	start.mechanism = data[0] & 1 ? SLICE("PLAIN") : SLICE("LOGIN");
+	start.mechanism = slice_from(MECHANISMS[data[0] % MECHANISM_COUNT]);
+	start.tls = data[1] & 1 ? &TLS : NULL;
 	exchange = exchange_new(&start);
 	if (!exchange)
 		return 0;
-	rest = slice_tail(rest, 1);
-	if (data[0] & 2)
-		done = exchange_input(exchange, false, slice_of("", 0)) &&
-		       exchange_step(exchange, credentials);
+	rest = slice_tail(rest, 2);
+	if (data[1] & 2)
+		done = !exchange_input(exchange, false, slice_of("", 0)) ||
+		       exchange_step(exchange, backends);
 	while (!done && rest.length) {
 		size_t length = (unsigned char)rest.data[0];
 
 		rest = slice_tail(rest, 1);
 		done = !exchange_input(exchange, true, slice_head(rest, length)) ||
-		       exchange_step(exchange, credentials);
+		       exchange_step(exchange, backends);
 		rest = slice_tail(rest, length);
 	}
 	if (done && exchange_status(exchange) == AUTH_OK)

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: ISC
+/* The list of back ends. See backend.h. */
+#include "auth/backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/backend_impl.h"
+#include "base/loop.h"
+
+struct backends {
+	struct backends_settings settings;
+	struct schemes *schemes;
+	unsigned count;
+	struct backend *backend[BACKENDS_MOST];
+	char *name[BACKENDS_MOST];
+};
+
+static const struct backend_type *const TYPES[] = { &BACKEND_CREDENTIALS, &BACKEND_PASSWD_FILE,
+	&BACKEND_SASLAUTHD };
+
+/* What is none of them is a table. */
+static const struct backend_type *type_of(struct slice kind)
+{
+	for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
+		if (slice_equal(kind, slice_from(TYPES[i]->name)))
+			return TYPES[i];
+	return &BACKEND_TABLE;
+}
+
+static bool open_one(struct backends *backends, struct slice word, char *error, size_t error_size)
+{
+	ptrdiff_t colon = slice_find(word, ':');
+	const struct backend_type *type =
+		type_of(colon < 0 ? word : slice_head(word, (size_t)colon));
+	struct backend_opening opening = {
+		.settings = &backends->settings, .error = error, .error_size = error_size
+	};
+	char *name = slice_dup(word);
+
+	if (!name || backends->count == BACKENDS_MOST) {
+		snprintf(error, error_size, "auth_backends: no memory, or more than %d",
+			BACKENDS_MOST);
+		free(name);
+		return false;
+	}
+	opening.name = name;
+	opening.argument = colon < 0 ? "" : name + colon + 1;
+	backends->name[backends->count] = name;
+	backends->backend[backends->count] = type->open(&opening);
+	if (!backends->backend[backends->count]) {
+		free(name);
+		return false;
+	}
+	backends->backend[backends->count]->type = type;
+	backends->backend[backends->count]->name = name;
+	backends->count++;
+	return true;
+}
+
+struct backends *backends_open(
+	const struct backends_settings *settings, char *error, size_t error_size)
+{
+	struct backends *backends = calloc(1, sizeof(*backends));
+	struct slice rest = slice_from(settings->list), word;
+
+	if (!backends || !(backends->schemes = schemes_new(&settings->schemes))) {
+		snprintf(error, error_size, "no memory");
+		free(backends);
+		return NULL;
+	}
+	backends->settings = *settings;
+	while (slice_word(&rest, ", \t\r\n", &word))
+		if (!open_one(backends, word, error, error_size)) {
+			backends_close(&backends);
+			return NULL;
+		}
+	if (backends->count)
+		return backends;
+	snprintf(error, error_size, "auth_backends is empty");
+	backends_close(&backends);
+	return NULL;
+}
+
+void backends_close(struct backends **backends)
+{
+	if (!*backends)
+		return;
+	for (unsigned i = 0; i < (*backends)->count; i++) {
+		(*backends)->backend[i]->type->close((*backends)->backend[i]);
+		free((*backends)->name[i]);
+	}
+	schemes_free(&(*backends)->schemes);
+	free(*backends);
+	*backends = NULL;
+}
+
+/* The password and what is stored, with the cache between them. */
+static enum credentials_status compare(
+	struct backends *backends, const struct credentials_question *question, struct slice stored)
+{
+	struct cache *cache = backends->settings.cache;
+	struct cache_question cached = { question->login, question->service, question->mechanism,
+		question->password, stored, question->secured };
+	int64_t now = loop_monotonic();
+
+	if (cache && cache_knows(cache, now, &cached))
+		return CREDENTIALS_GOOD;
+	switch (schemes_verify(backends->schemes, stored, question->password)) {
+	case SCHEME_FITS:
+		if (cache)
+			cache_keep(cache, now, &cached);
+		return CREDENTIALS_GOOD;
+	case SCHEME_ERROR:
+		return CREDENTIALS_ERROR;
+	case SCHEME_SILENT:
+		schemes_waste(backends->schemes, question->password);
+		return CREDENTIALS_BAD;
+	default:
+		return CREDENTIALS_BAD;
+	}
+}
+
+static enum credentials_status verify_at(struct backends *backends, struct backend *backend,
+	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1])
+{
+	char stored[SCHEME_MAX_STORED];
+	enum credentials_status status;
+
+	if (backend->type->verify)
+		return backend->type->verify(backend, question, app);
+	status = backend->type->read(backend, question->login, stored);
+	if (status == CREDENTIALS_GOOD)
+		status = compare(backends, question, slice_from(stored));
+	else if (status == CREDENTIALS_BAD)
+		schemes_waste(backends->schemes, question->password);
+	explicit_bzero(stored, sizeof(stored));
+	return status;
+}
+
+enum credentials_status backends_verify(struct backends *backends,
+	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1])
+{
+	app[0] = '\0';
+	for (unsigned i = 0; i < backends->count; i++) {
+		struct backend *backend = backends->backend[i];
+		enum credentials_status status = verify_at(backends, backend, question, app);
+
+		if (status == CREDENTIALS_GOOD && backend->type->good && !app[0])
+			backend->type->good(backend, question);
+		if (status != CREDENTIALS_UNKNOWN)
+			return status;
+	}
+	schemes_waste(backends->schemes, question->password);
+	return CREDENTIALS_BAD;
+}
+
+enum credentials_status backends_read(
+	struct backends *backends, struct slice login, char stored[SCHEME_MAX_STORED])
+{
+	for (unsigned i = 0; i < backends->count; i++) {
+		struct backend *backend = backends->backend[i];
+		enum credentials_status status =
+			backend->type->read ? backend->type->read(backend, login, stored)
+					    : CREDENTIALS_UNKNOWN;
+
+		if (status != CREDENTIALS_UNKNOWN)
+			return status;
+	}
+	return CREDENTIALS_UNKNOWN;
+}
+
+struct schemes *backends_schemes(struct backends *backends)
+{
+	return backends->schemes;
+}
+
+bool backends_plain(const struct backends *backends)
+{
+	return backends->settings.schemes.plain;
+}
+
+const char *backends_changed(const struct backends *backends)
+{
+	for (unsigned i = 0; i < backends->count; i++) {
+		const struct backend *backend = backends->backend[i];
+
+		if (backend->type->changed && backend->type->changed(backend))
+			return backend->name;
+	}
+	return NULL;
+}
+
+bool backend_short_name(
+	const struct backends_settings *settings, struct slice login, struct slice *name)
+{
+	ptrdiff_t at = slice_find_last(login, '@');
+
+	if (at <= 0 ||
+		!slice_equal_nocase(slice_tail(login, (size_t)at + 1), slice_from(settings->realm)))
+		return false;
+	*name = slice_head(login, (size_t)at);
+	return true;
+}

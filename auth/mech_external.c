@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: ISC
+/*
+ * EXTERNAL (RFC 4422 appendix A): the client's certificate, as tlsd sealed it, says who he is. auth_certificate_maps knows the login
+ * by the certificate's fingerprint; without it, a certificate of an authority that is trusted speaks for the name in its subject.
+ */
+#include <pthread.h>
+#include <stdio.h>
+
+#include "auth/mech.h"
+#include "table/table.h"
+
+enum { LOGIN_SPACE = CREDENTIALS_MAX_LOGIN + 1 };
+
+/* The common name in "C=..., CN=name", or the whole when there are no attributes in it. */
+static struct slice common_name(struct slice subject)
+{
+	ptrdiff_t at = slice_search_nocase(subject, SLICE("CN="));
+	struct slice name = slice_tail(subject, at < 0 ? 0 : (size_t)at + 3), part;
+
+	if (at < 0 || !slice_word(&name, ",/+\n", &part))
+		return at < 0 ? slice_trim(subject) : slice_of("", 0);
+	return slice_trim(part);
+}
+
+/* One lookup at a time: the tables are shared by the threads. */
+static enum table_status look_up(
+	struct table_list *maps, struct slice fingerprint, struct buffer *value)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	enum table_status found;
+
+	pthread_mutex_lock(&lock);
+	found = table_list_lookup(maps, fingerprint, value);
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+/* Whose certificate is it? AUTH_OK with exchange->login set. */
+static enum auth_status who_is(struct exchange *exchange)
+{
+	struct table_list *maps = exchange_library.certificates;
+	struct buffer value = { 0 };
+	enum table_status found =
+		maps ? look_up(maps, exchange->tls.fingerprint, &value) : TABLE_NOT_FOUND;
+	struct slice name = slice_trim(buffer_slice(&value));
+	enum auth_status status = AUTH_FAILED;
+
+	if (found == TABLE_NOT_FOUND && exchange->tls.trusted)
+		name = common_name(exchange->tls.subject);
+	if (found == TABLE_ERROR)
+		status = AUTH_TEMPORARY;
+	else if (name.length && exchange_canonical(name, exchange->login, LOGIN_SPACE))
+		status = AUTH_OK;
+	else
+		exchange->note = "the certificate says no login name, or is not trusted";
+	buffer_free(&value);
+	return status;
+}
+
+bool mech_external_step(struct exchange *exchange)
+{
+	enum auth_status status;
+
+	if (exchange->steps == 1 && !exchange->has_input)
+		return false;
+	status = who_is(exchange);
+	if (status != AUTH_OK)
+		return mech_done(exchange, status);
+	if (slice_find(buffer_slice(&exchange->input), '\0') >= 0)
+		return mech_done(exchange, AUTH_BAD);
+	if (!exchange_may_act_for(exchange, buffer_slice(&exchange->input)))
+		return mech_done(exchange, AUTH_FAILED);
+	return mech_known_login(exchange);
+}

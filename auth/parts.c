@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: ISC
+/* What authd opens at its start. See parts.h. */
+#include "auth/parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "auth/mech_jwt.h"
+#include "os/os.h"
+#include "table/table.h"
+
+/* Made once, so that a name that nobody has is answered the same after a start as before it. */
+static bool read_secret(const char *path, unsigned char secret[32])
+{
+	int fd = os_open(path, O_RDWR | O_CREAT, 0600);
+	ssize_t length = fd < 0 ? -1 : os_pread(fd, secret, 32, 0);
+	bool done = length == 32;
+
+	if (!done && length >= 0) {
+		os_random(secret, 32);
+		done = os_pwrite_all(fd, secret, 32, 0) && os_fsync(fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static bool open_backends(struct parts *parts, const struct backends_settings *settings,
+	unsigned count, char *error, size_t error_size)
+{
+	for (; parts->count < count; parts->count++) {
+		struct backends *backends = backends_open(settings, error, error_size);
+
+		if (!backends)
+			return false;
+		parts->backends[parts->count] = backends;
+		if (!schemes_waste(backends_schemes(backends), SLICE("x"))) {
+			snprintf(error, error_size, "crypt(3) does not do password_hash_cost = %d",
+				settings->schemes.cost);
+			parts->count++;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool open_keys(
+	struct parts *parts, const struct config *config, char *error, size_t error_size)
+{
+	const char *maps = config_text(config, PARAM_auth_certificate_maps);
+	const struct oauth_settings oauth = { .keys = config_text(config, PARAM_auth_oauth_keys),
+		.issuer = config_text(config, PARAM_auth_oauth_issuer),
+		.audience = config_text(config, PARAM_auth_oauth_audience),
+		.scope = config_text(config, PARAM_auth_oauth_scope),
+		.claim = config_text(config, PARAM_auth_oauth_claim) };
+
+	if (maps[0]) {
+		parts->certificates = table_list_open(
+			maps, config_text(config, PARAM_config_directory), 0, error, error_size);
+		if (!parts->certificates)
+			return false;
+	}
+	if (oauth.keys[0])
+		parts->oauth = oauth_open(&oauth, error, error_size);
+	return !oauth.keys[0] || parts->oauth;
+}
+
+static bool open_library(struct parts *parts, const struct config *config, const char *data,
+	char *error, size_t error_size)
+{
+	struct exchange_settings settings = { .realm =
+						      config_text(config, PARAM_auth_default_realm),
+		.host = config_text(config, PARAM_myhostname),
+		.mechanisms = config_text(config, PARAM_auth_mechanisms),
+		.scram_iterations = (unsigned)config_int(config, PARAM_auth_scram_iterations),
+		.oauth = parts->oauth,
+		.certificates = parts->certificates };
+	char path[1100];
+
+	snprintf(path, sizeof(path), "%s/secret", data);
+	if (!read_secret(path, settings.secret)) {
+		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		return false;
+	}
+	return exchange_library_open(&settings, error, error_size);
+}
+
+bool parts_open(struct parts *parts, const struct config *config, const char *data,
+	backend_connect saslauthd, void *context, char *error, size_t error_size)
+{
+	int64_t lifetime = config_time(config, PARAM_auth_cache_lifetime);
+	unsigned count = (unsigned)config_int(config, PARAM_auth_worker_limit);
+	char path[1100];
+	struct backends_settings settings = { .list = config_text(config, PARAM_auth_backends),
+		.folder = config_text(config, PARAM_config_directory),
+		.credentials = path,
+		.realm = config_text(config, PARAM_auth_default_realm),
+		.schemes = { .cost = (int)config_int(config, PARAM_password_hash_cost),
+			.iterations = (unsigned)config_int(config, PARAM_auth_scram_iterations),
+			.plain = config_bool(config, PARAM_auth_allow_plain_scheme) },
+		.upgrade = config_bool(config, PARAM_auth_password_upgrade),
+		.saslauthd = saslauthd,
+		.context = context };
+
+	snprintf(path, sizeof(path), "%s/credentials.db", data);
+	if (lifetime > 0 && !(parts->cache = cache_new(lifetime))) {
+		snprintf(error, error_size, "out of memory");
+		return false;
+	}
+	settings.cache = parts->cache;
+	if (open_keys(parts, config, error, error_size) &&
+		open_library(parts, config, data, error, error_size) &&
+		open_backends(parts, &settings, count, error, error_size))
+		return true;
+	parts_close(parts);
+	return false;
+}
+
+void parts_close(struct parts *parts)
+{
+	while (parts->count)
+		backends_close(&parts->backends[--parts->count]);
+	cache_free(&parts->cache);
+	oauth_close(&parts->oauth);
+	if (parts->certificates)
+		table_list_close(&parts->certificates);
+}
+
+const char *parts_changed(const struct parts *parts)
+{
+	const char *changed = parts->count ? backends_changed(parts->backends[0]) : NULL;
+
+	if (!changed && parts->oauth && oauth_changed(parts->oauth))
+		changed = "auth_oauth_keys";
+	if (!changed && parts->certificates && table_list_changed(parts->certificates))
+		changed = "auth_certificate_maps";
+	return changed;
+}

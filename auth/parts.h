@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: ISC
+/* What authd opens before it is confined: a set of back ends for each worker, keys, tables and the secret of its own. */
+#ifndef AUTH_PARTS_H
+#define AUTH_PARTS_H
+
+#include "auth/exchange.h"
+#include "auth/workers.h"
+#include "config/config.h"
+
+struct parts {
+	struct backends *backends[WORKERS_MOST];
+	unsigned count;
+	struct cache *cache; /* or NULL */
+	struct oauth *oauth; /* or NULL */
+	struct table_list *certificates; /* or NULL */
+};
+
+/*
+ * `data` is authd's folder, where credentials.db and the secret are (made when they are not there); `saslauthd` is the way to that
+ * daemon. The configuration must stay. False with `error` filled; what was opened is closed again.
+ */
+MUST_CHECK bool parts_open(struct parts *parts, const struct config *config, const char *data,
+	backend_connect saslauthd, void *context, char *error, size_t error_size);
+void parts_close(struct parts *parts);
+/* What was replaced on disk since; NULL: nothing. */
+const char *parts_changed(const struct parts *parts);
+
+#endif
