@@ -12,7 +12,8 @@ static const struct cell CELL_POP3D_SESSION = {
 		false } },
 	.talk_to = PEER(AUTH) | PEER(DIRECTORY) | PEER(IMAPD_SESSION),
 	.serve = PEER(POP3D),
-	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_FORK | CELL_CALLS_LOCK_IN,
+	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_FORK | CELL_CALLS_LOCK_IN |
+		 CELL_CALLS_ROOT_FOLDER,
 	.memory = MIB(1024),
 	.descriptors = 8192,
 	.processes = 500,

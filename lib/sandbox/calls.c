@@ -57,6 +57,8 @@ static const int LOCK_IN[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landl
 	SCMP_SYS(landlock_restrict_self), SCMP_SYS(seccomp), SCMP_SYS(close_range) };
 static const int SOCKETS[] = { SCMP_SYS(accept4), SCMP_SYS(accept) };
 static const int WATCH[] = { SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_watch) };
+static const int ROOT_FOLDER[] = { SCMP_SYS(chroot), SCMP_SYS(chdir), SCMP_SYS(capget),
+	SCMP_SYS(capset) };
 static const int PAIR[] = { SCMP_SYS(socketpair) };
 static const int CONNECT[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
 
@@ -76,7 +78,8 @@ static const struct {
 	GROUP(0, BASE), GROUP(CELL_CALLS_FILE, FILES), GROUP(CELL_CALLS_SYNC, SYNC),
 	GROUP(CELL_CALLS_FORK, FORK), GROUP(CELL_CALLS_LOCK_IN, LOCK_IN),
 	GROUP(CELL_CALLS_SOCKET, SOCKETS), GROUP(CELL_CALLS_CONNECT, CONNECT),
-	GROUP(CELL_CALLS_WATCH, WATCH), GROUP(CELL_CALLS_PAIR, PAIR)
+	GROUP(CELL_CALLS_WATCH, WATCH), GROUP(CELL_CALLS_PAIR, PAIR),
+	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER)
 #undef GROUP
 };
 

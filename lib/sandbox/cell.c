@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -14,6 +13,7 @@
 
 #include "sandbox/calls.h"
 #include "sandbox/landlock.h"
+#include "sandbox/root_folder.h"
 
 #define SERVICE_TEXT(NAME, text) text,
 static const char *const SERVICE_NAMES[] = { SERVICES(SERVICE_TEXT) };
@@ -108,14 +108,12 @@ static bool drop_ids(const struct cell *cell, uid_t uid, gid_t gid, char *error,
 	return true;
 }
 
-static bool drop_capabilities(char *error, size_t size)
+static bool drop_capabilities(const struct cell *cell, char *error, size_t size)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { 0 } };
-
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		return say(error, size, "ambient capabilities");
-	if (syscall(SYS_capset, &header, none) < 0)
+	if (!root_folder_drop_capabilities(cell->calls & CELL_CALLS_ROOT_FOLDER) ||
+		prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return say(error, size, "capabilities");
 	return true;
 }
@@ -180,7 +178,10 @@ bool cell_enter(const struct cell *cell, const struct cell_bases *bases, uid_t u
 		}
 		warn(error);
 	}
-	ok = drop_ids(cell, uid, gid, error, error_size) && drop_capabilities(error, error_size);
+	if (cell->calls & CELL_CALLS_ROOT_FOLDER)
+		root_folder_prepare();
+	ok = drop_ids(cell, uid, gid, error, error_size) &&
+	     drop_capabilities(cell, error, error_size);
 	if (ok && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 			  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
 		ok = say(error, error_size, "no_new_privs");
@@ -200,8 +201,8 @@ struct cell_session {
 struct cell_session *cell_session_new(const struct cell *cell, char *error, size_t error_size)
 {
 	struct cell_session *session = calloc(1, sizeof(*session));
-	unsigned calls =
-		cell->calls & ~(unsigned)(CELL_CALLS_FORK | CELL_CALLS_LOCK_IN | CELL_CALLS_WATCH);
+	unsigned calls = cell->calls & ~(unsigned)(CELL_CALLS_FORK | CELL_CALLS_LOCK_IN |
+						   CELL_CALLS_ROOT_FOLDER | CELL_CALLS_WATCH);
 
 	if (!session) {
 		say(error, error_size, "session cell");
@@ -220,11 +221,11 @@ static void no_warning(const char *text)
 {
 }
 
-bool cell_session_enter(const struct cell_session *session, const char *folder, unsigned rights,
+bool cell_session_enter(const struct cell_session *session, const char **folder, unsigned rights,
 	bool best_effort, char *error, size_t error_size)
 {
 	int ruleset = landlock_begin(session->network);
-	bool ok;
+	bool ok = true, is_root = false;
 
 	if (ruleset < 0) {
 		say(error, error_size, "Landlock");
@@ -232,13 +233,17 @@ bool cell_session_enter(const struct cell_session *session, const char *folder, 
 			return false;
 	} else {
 		allow_devices(ruleset);
-		if (folder && !landlock_allow(ruleset, folder, rights)) {
-			say(error, error_size, folder);
+		if (*folder && !landlock_allow(ruleset, *folder, rights)) {
+			say(error, error_size, *folder);
 			close(ruleset);
 			return false;
 		}
 	}
-	ok = lock(ruleset, session->program, best_effort, no_warning, error, error_size);
+	if (*folder && !root_folder_enter(*folder, &is_root))
+		ok = say(error, error_size, "root folder of the session");
+	if (is_root)
+		*folder = "/";
+	ok = ok && lock(ruleset, session->program, best_effort, no_warning, error, error_size);
 	if (ruleset >= 0)
 		close(ruleset);
 	return ok;

@@ -83,6 +83,8 @@ enum cell_calls {
 	CELL_CALLS_SOCKET = 16, /* accept4, getpeername, setsockopt on TCP sockets it was given */
 	CELL_CALLS_LOCK_IN = 32, /* spawners: landlock and seccomp for the child they fork */
 	CELL_CALLS_CONNECT = 64, /* socket, connect, bind to TCP and UDP (smtp, dnsd) */
+	CELL_CALLS_ROOT_FOLDER =
+		512, /* spawners: give the child a root folder of its own; keeps CAP_SYS_CHROOT */
 	CELL_CALLS_PAIR = 256, /* make pairs of sockets, to hand one end on */
 	CELL_CALLS_WATCH = 128 /* watch folders by a descriptor that was opened before */
 };
@@ -114,8 +116,8 @@ struct cell_bases {
 };
 
 /*
- * Lock this process in: groups, gid, uid (when root and cell->uid is not UID_KEEP), no_new_privs, all capabilities gone, not
- * dumpable, rlimits, Landlock, seccomp. Nothing can be undone, all threads started later inherit it. False when some part
+ * Lock this process in: groups, gid, uid (when root and cell->uid is not UID_KEEP), no_new_privs, all capabilities gone (with
+ * CELL_CALLS_ROOT_FOLDER all but CAP_SYS_CHROOT), not dumpable, rlimits, Landlock, seccomp. Nothing can be undone, all threads started later inherit it. False when some part
  * cannot be applied, with `error` filled; with `best_effort` a missing Landlock or seccomp is only reported through `warn`.
  */
 MUST_CHECK bool cell_enter(const struct cell *cell, const struct cell_bases *bases, uid_t uid,
@@ -124,12 +126,14 @@ MUST_CHECK bool cell_enter(const struct cell *cell, const struct cell_bases *bas
 
 /*
  * For spawners: what a forked session child applies on top of its parent's cell. Built once (the seccomp program), applied in
- * the child: Landlock to `folder` (absolute) with `rights` only, no other file, and the calls of `cell` without fork.
+ * the child: Landlock to `*folder` (absolute) with `rights` only, no other file, and the calls of `cell` without fork. With
+ * CELL_CALLS_ROOT_FOLDER the folder becomes the child's root folder, and `*folder` "/"; started without root where the kernel gives
+ * no user namespaces, it stays what it is.
  */
 struct cell_session;
 MUST_CHECK struct cell_session *cell_session_new(
 	const struct cell *cell, char *error, size_t error_size);
-MUST_CHECK bool cell_session_enter(const struct cell_session *session, const char *folder,
+MUST_CHECK bool cell_session_enter(const struct cell_session *session, const char **folder,
 	unsigned rights, bool best_effort, char *error, size_t error_size);
 
 /*

@@ -25,6 +25,7 @@ static const struct {
 	{ CELL_CALLS_SOCKET, "accept clients on the sockets master gave it", "accept connections" },
 	{ CELL_CALLS_CONNECT, "open connections to the network",
 		"make a socket or connect anywhere" },
+	{ CELL_CALLS_ROOT_FOLDER, "make one folder the root folder of each of those copies", NULL },
 	{ CELL_CALLS_PAIR, "make pairs of connected sockets", NULL },
 	{ CELL_CALLS_WATCH, "be told when a file in the folders above comes or goes", NULL },
 };

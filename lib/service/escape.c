@@ -139,6 +139,10 @@ static void try_files(void)
 			INSTANCE_FILES[i].path);
 		report(INSTANCE_FILES[i].name, try_open(path, INSTANCE_FILES[i].flags));
 	}
+	if (escape_service->session_folder) {
+		snprintf(path, sizeof(path), "%s/cur", escape_service->session_folder);
+		report("list-own-mailbox", try_open(path, O_RDONLY | O_DIRECTORY));
+	}
 	report("read-passwd", try_open("/etc/passwd", O_RDONLY));
 	report("read-shadow", try_open("/etc/shadow", O_RDONLY));
 	report("list-root", try_open("/", O_RDONLY | O_DIRECTORY));

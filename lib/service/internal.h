@@ -38,6 +38,7 @@ struct service {
 	struct cell_bases bases;
 	const struct cell *cell;
 	struct cell_session *session_cell; /* of spawners */
+	const char *session_folder; /* in a session */
 	struct loop *loop;
 	struct channel control;
 	struct vector requests; /* of struct connect_request */

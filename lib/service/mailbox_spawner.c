@@ -131,6 +131,9 @@ static int run_child(struct service *service, int channel_fd, void *argument)
 	struct record *record = argument;
 
 	record->session.client_fd = record->client_fd;
+	if (service_session_folder(service) != record->session.folder)
+		snprintf(record->session.folder, sizeof(record->session.folder), "%s",
+			service_session_folder(service));
 	return record->spawner->config->run(service, channel_fd, &record->session);
 }
 

@@ -378,6 +378,11 @@ int service_snapshot_fd(const struct service *service)
 	return service->snapshot_fd;
 }
 
+const char *service_session_folder(const struct service *service)
+{
+	return service->session_folder;
+}
+
 const char *service_path(const struct service *service, enum cell_base base)
 {
 	return service->bases.path[base];

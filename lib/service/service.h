@@ -55,6 +55,8 @@ struct slice service_snapshot(const struct service *service);
 int service_snapshot_fd(const struct service *service);
 /* Absolute path of a base: service_path(s, CELL_QUEUE) is "/queue" in a chroot, else "INSTANCE/queue". */
 const char *service_path(const struct service *service, enum cell_base base);
+/* In a session that was given a folder: what that is called from inside, "/" when it is its root folder. Else NULL. */
+const char *service_session_folder(const struct service *service);
 /* Tell the bases that configuration moved away from the instance (queue_directory and so on), before service_enter. */
 void service_set_path(struct service *service, enum cell_base base, const char *path);
 const char *service_entry(const struct service *service);

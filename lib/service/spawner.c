@@ -147,8 +147,9 @@ static _Noreturn void run_child(
 	service->loop = NULL; /* the parent's, and closed */
 	if (start->log_name)
 		log_rename(start->log_name);
-	if (!cell_session_enter(spawner->cell, start->folder, start->rights, service->best_effort,
-		    error, sizeof(error))) {
+	service->session_folder = start->folder;
+	if (!cell_session_enter(spawner->cell, &service->session_folder, start->rights,
+		    service->best_effort, error, sizeof(error))) {
 		log_error("session cannot be confined: %s", error);
 		_exit(EX_NOPERM);
 	}

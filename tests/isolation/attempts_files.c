@@ -114,8 +114,12 @@ static void attempt_create(struct target *target, const struct world *world,
 	fd = target_open_path(target, path, O_WRONLY | O_CREAT | O_EXCL);
 	if (fd >= 0)
 		CALL1(target, SYS_close, fd);
-	if (fd >= 0 && unlink(path) < 0)
+	/* In a root folder of its own it was another folder of that name. */
+	if (fd >= 0 && unlink(path) < 0) {
+		CALL3(target, SYS_unlinkat, AT_FDCWD,
+			target_text(target, target_path(target, path)), 0);
 		fd = -ENOENT;
+	}
 	outcome_add(outcome, "", fd);
 }
 

@@ -33,8 +33,11 @@ static pid_t pid_of(const struct target *target, const struct world *world, cons
 	long parent = 0;
 	FILE *file;
 
+	/* Oneself is nobody else. */
 	if (strcmp(key, "pid-parent") != 0)
-		return value ? (pid_t)strtol(value, NULL, 10) : 0;
+		return value && strtol(value, NULL, 10) != target->pid
+			       ? (pid_t)strtol(value, NULL, 10)
+			       : 0;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)target->pid);
 	file = fopen(path, "re");
 	if (file && fgets(text, sizeof(text), file) && (at = strrchr(text, ')')))
@@ -480,6 +483,55 @@ static void attempt_dumpable(struct target *target, const struct world *world,
 	outcome_add(outcome, "", result);
 }
 
+static bool is_in_memory(pid_t pid, const unsigned char *needle, size_t length)
+{
+	enum { PIECE = 1 << 20 };
+	static unsigned char piece[PIECE];
+	char path[64], line[4400];
+	bool found = false;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "re");
+	while (maps && !found && fgets(line, sizeof(line), maps)) {
+		uint64_t from, to;
+		char *rest;
+
+		from = strtoul(line, &rest, 16);
+		to = strtoul(rest + 1, &rest, 16);
+		if (rest[2] != 'w')
+			continue;
+		for (; from < to && !found; from += PIECE - length) {
+			struct iovec here = { piece, PIECE < to - from ? PIECE : to - from },
+				     there = { (void *)from, here.iov_len };
+			ssize_t got = process_vm_readv(pid, &here, 1, &there, 1, 0);
+
+			found = got > 0 && memmem(piece, (size_t)got, needle, length);
+		}
+	}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* What needs no system call at all: a prime of the private key, as the library keeps it (the value is hexadecimal). */
+static void attempt_key_in_memory(struct target *target, const struct world *world,
+	const struct attempt *attempt, struct outcome *outcome)
+{
+	const char *hex = world_value(world, attempt->key, 0);
+	unsigned char needle[64];
+	size_t length = 0;
+
+	outcome->absent = !hex;
+	for (; hex && hex[0] && hex[1] && length < sizeof(needle); hex += 2) {
+		char pair[3] = { hex[0], hex[1], '\0' };
+
+		needle[length++] = (unsigned char)strtoul(pair, NULL, 16);
+	}
+	if (length && is_in_memory(target->pid, needle, length))
+		outcome_add(outcome, "", 0);
+}
+
 /* Open folders and files, and sockets with a name: what it should not have is for the reader of the list to say. */
 static void attempt_descriptors(struct target *target, const struct world *world,
 	const struct attempt *attempt, struct outcome *outcome)
@@ -557,6 +609,8 @@ const struct attempt ATTEMPTS_ON_PROCESSES[] = {
 	{ "master-proc", "the master process's /proc", attempt_proc, "pid-master", 0, false },
 	{ "master-ptrace", "ptrace the master process", attempt_ptrace, "pid-master", 0, false },
 	{ "master-signal", "signal the master process", attempt_signal, "pid-master", 0, false },
+	{ "key-memory", "the TLS key in its own memory", attempt_key_in_memory, "key-prime", 0,
+		false },
 	{ "descriptors", "files and folders it holds open and should not", attempt_descriptors,
 		"known-file", 0, false },
 	{ "sockets", "connect to the system's UNIX sockets", attempt_unix, "socket", 0, false },

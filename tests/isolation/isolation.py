@@ -17,7 +17,20 @@ import table  # noqa: E402
 from others import Others, wait_for  # noqa: E402
 from postern import DOMAIN, Instance  # noqa: E402
 
-MARKS = {table.REFUSED: "–", table.WORKS: "**works**", table.ABSENT: "", table.OWN: "yes"}
+MARKS = {table.REFUSED: "–", table.ABSENT: "", table.OWN: "yes"}
+DETAIL_MOST = 60
+
+
+def cell(result):
+    """What stands in the table: a dash for a refusal, else what worked."""
+    how, detail = result
+    if how != table.WORKS:
+        return MARKS[how]
+    # Names of files of this run tell nobody anything.
+    detail = ", ".join(sorted({part.rsplit("/", 1)[-1] for part in detail.split(", ")})) if detail else ""
+    if len(detail) > DETAIL_MOST:
+        detail = detail[:DETAIL_MOST].rsplit(", ", 1)[0] + ", …"
+    return f"**works**: {detail}" if detail else "**works**"
 
 
 def postern_columns(tool, binaries):
@@ -79,7 +92,7 @@ def markdown(title, rows, columns, names):
     yield "| attempt | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 1) + "|"
     for name, (what, _) in rows.items():
-        yield f"| {what} | " + " | ".join(MARKS[columns[each].get(name, (table.ABSENT, ""))[0]] for each in names) + " |"
+        yield f"| {what} | " + " | ".join(cell(columns[each].get(name, (table.ABSENT, ""))) for each in names) + " |"
     yield ""
 
 

@@ -187,8 +187,9 @@ class Others:
         users = "".join(f"{user}:{run('doveadm', '-c', '/dev/null', 'pw', '-s', 'SHA512-CRYPT', '-r', '5000', '-p', password).strip()}\n"
                         for user, password in PASSWORDS.items())
         (etc / "users").write_text(users)
-        os.chown(etc / "users", 0, pwd.getpwnam("dovecot").pw_gid)
-        (etc / "users").chmod(0o640)
+        # The careful way: with root:dovecot 0640, as often advised, every imap process reads it, since those are in the group dovecot.
+        os.chown(etc / "users", pwd.getpwnam("dovecot").pw_uid, 0)
+        (etc / "users").chmod(0o600)
 
     def start(self):
         self.configure()
@@ -241,7 +242,7 @@ class Others:
                 ("queue-incoming", folder / "queue/incoming"), ("queue-deferred", folder / "queue/deferred"),
                 ("queue-message", table.first_file(folder / "queue/deferred")),
                 ("accounts", folder / ("etc/vmailbox.db" if postfix else "etc/users")), ("credentials", folder / "etc/users"),
-                ("key", folder / "etc/server.key"),
+                ("key", folder / "etc/server.key"), ("key-prime", table.key_prime(folder / "etc/server.key")),
                 ("configuration", folder / ("etc/main.cf" if postfix else "etc/dovecot.conf")),
                 ("log", folder / ("log/postfix.log" if postfix else "log/dovecot.log")),
                 ("run", folder / ("queue/public" if postfix else "run")), ("pid-session", session),

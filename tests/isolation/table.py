@@ -4,6 +4,7 @@ Running the table of attempts inside a process, and what stands around the proce
 """
 import os
 import pathlib
+import re
 import stat
 import subprocess
 
@@ -36,6 +37,18 @@ def sockets_below(*folders):
     return sorted(found)
 
 
+def key_prime(path):
+    """Part of a private key (RSA: its first prime) as OpenSSL keeps it in memory on this machine, in hexadecimal; None without a key."""
+    if not path:
+        return None
+    text = subprocess.run(["openssl", "pkey", "-in", str(path), "-noout", "-text"], capture_output=True, text=True).stdout
+    found = re.search(r"^(?:prime1|priv):\n((?:\s+[0-9a-f:]+\n)+)", text, re.M)
+    if not found:
+        return None
+    number = bytes.fromhex(re.sub(r"[\s:]", "", found.group(1))).lstrip(b"\0")
+    return number[::-1][:32].hex()
+
+
 def first_file(*folders):
     """Some file in or below these folders, or None."""
     for folder in folders:
@@ -65,12 +78,13 @@ def mail(own, other, index):
 def postern(instance, own=None, other="two", session=None):
     """The world of an instance of Postern (tests/system/postern.py) as a session of `own` sees it."""
     path = instance.path
+    key = next((str(name) for folder in ("etc", "data") for name in sorted((path / folder).rglob("*key*")) if name.is_file()), None)
     auth = next(iter(instance.daemons("authd")), None)
     return [*mail(instance.maildir(own) if own else None, instance.maildir(other), "postern.db"),
             ("queue-incoming", path / "queue/incoming"), ("queue-deferred", path / "queue/deferred"),
             ("queue-message", first_file(path / "queue/deferred", path / "queue/hold", path / "queue/incoming")),
             ("accounts", path / "data/directory/accounts.db"), ("credentials", path / "data/auth/credentials.db"),
-            ("key", first_file(path / "data/keys", path / "etc/tls")),
+            ("key", key), ("key-prime", key_prime(key)),
             ("configuration", path / "etc/main.cf"), ("log", instance.log_file), ("run", path / "run"),
             ("pid-session", session), ("pid-auth", auth), ("pid-master", instance.master_pid()),
             ("known-file", instance.log_file), *([("known-file", instance.maildir(own))] if own else []),
