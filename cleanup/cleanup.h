@@ -6,6 +6,7 @@
  *	transaction.c  one message, from CLEANUP_BEGIN to CLEANUP_RESULT
  *	headers.c      its headers while they stream by
  *	expand.c       its recipients, asked of directoryd
+ *	from.c         its From: header, likewise
  *	sync.c         the threads that wait for the disk
  */
 #ifndef CLEANUP_CLEANUP_H
@@ -47,6 +48,7 @@ enum cleanup_fault {
 	FAULT_NO_RECIPIENTS,
 	FAULT_SENDER,
 	FAULT_RECIPIENT,
+	FAULT_FROM,
 	FAULT_BUSY,
 	FAULT_MEMORY,
 	FAULTS
@@ -66,6 +68,7 @@ struct cleanup {
 	struct sync_pool sync;
 	struct link directory, qmgr;
 	struct map lookups; /* serial -> struct original */
+	struct map owners; /* serial -> struct from_address */
 	uint32_t lookup_serial;
 	unsigned peers, transactions;
 	struct share_pool places; /* for messages of pickup and bounce */
@@ -109,7 +112,10 @@ struct transaction {
 	size_t memory; /* of the arena, beyond CLEANUP_OWN_MEMORY, as it was counted last */
 	struct arena arena;
 	struct queue_envelope envelope;
-	struct slice full_name, prepend, log_name;
+	struct slice full_name, prepend, log_name, login_maps;
+	enum check_from check_from;
+	struct from_address *from; /* what From: holds, when it is checked */
+	unsigned from_count;
 	struct slice tls; /* comments for Received: */
 	struct slice origin; /* its sender's log line, and the pid for it */
 	uint32_t origin_pid;
@@ -159,6 +165,15 @@ void expand_cancel(struct transaction *t);
 /* Add a recipient unless it is there already. False when memory is out or there are too many. */
 MUST_CHECK bool expand_add(
 	struct transaction *t, const struct original *original, struct slice address);
+
+/* --- from.c --- */
+/* Look at the value of a From: header; `context` is the transaction. */
+void from_check(void *context, struct slice value);
+void from_receive(struct cleanup *cleanup, const struct message_directory_owner_answer *answer);
+/* directoryd is there again: ask it what was not answered. */
+void from_up(struct cleanup *cleanup);
+/* Forget the questions of a message. */
+void from_cancel(struct transaction *t);
 
 /* --- cleanup.c --- */
 /* End the process when it drains and nothing is left to do. */

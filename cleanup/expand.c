@@ -201,6 +201,10 @@ static void expand_receive(struct channel *channel, struct message *message)
 	const struct message_directory_expand_answer *answer = &message->directory_expand_answer;
 	struct original *original;
 
+	if (message->type == MESSAGE_DIRECTORY_OWNER_ANSWER) {
+		from_receive(c, &message->directory_owner_answer);
+		return;
+	}
 	if (message->type != MESSAGE_DIRECTORY_EXPAND_ANSWER) {
 		log_warning("directoryd sent %s", message_name(message->type));
 		return;
@@ -229,6 +233,7 @@ static void expand_up(struct link *link)
 	struct cleanup *c = link->context;
 
 	map_each(&c->lookups, ask_again, c);
+	from_up(c);
 }
 
 void expand_open(struct cleanup *c)

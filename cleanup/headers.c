@@ -108,6 +108,8 @@ static void take_field(void *context, struct slice whole)
 		h->status = HEADERS_TOO_MANY_HOPS;
 	if (kind == SEEN_MESSAGE_ID && !h->message_id[0])
 		keep_message_id(h, field.value);
+	if (kind & SEEN_FROM && h->facts.from)
+		h->facts.from(h->context, field.value);
 	if (kind & DROP)
 		return;
 	if (kind & ADDRESSES && h->facts.complete && h->facts.origin)

@@ -25,6 +25,8 @@ struct headers_facts {
 	int64_t arrival; /* microseconds since 1970 */
 	size_t size_limit; /* header_size_limit */
 	int64_t hop_limit;
+	void (*from)(void *context,
+		struct slice value); /* gets the value of each From:; NULL: nobody wants it */
 	bool complete; /* add Date:, Message-ID: and From: where they are missing */
 };
 

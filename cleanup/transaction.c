@@ -30,6 +30,7 @@ static const struct {
 	[FAULT_NO_RECIPIENTS] = { 554, "5.5.1", "Error: no valid recipients" },
 	[FAULT_SENDER] = { 553, "5.1.7", "Error: bad sender address syntax" },
 	[FAULT_RECIPIENT] = { 553, "5.1.3", "Error: bad recipient address syntax" },
+	[FAULT_FROM] = { 550, "5.7.1", "Error: From: address not owned by the user logged in" },
 	[FAULT_BUSY] = { 451, "4.3.2", "Error: too many messages at a time" },
 	[FAULT_MEMORY] = { 451, "4.3.0", "Error: out of memory" },
 };
@@ -88,6 +89,7 @@ void transaction_free(struct transaction *t)
 	c->transactions--;
 	loop_timer_stop(&t->deadline);
 	expand_cancel(t);
+	from_cancel(t);
 	headers_free(&t->headers);
 	queue_writer_free(&t->writer);
 	if (t->job.fd >= 0)
@@ -207,7 +209,7 @@ static bool copy_begin(struct transaction *t, const struct message_cleanup_begin
 		{ begin->protocol, &e->protocol }, { begin->login, &e->login },
 		{ begin->full_name, &t->full_name }, { begin->origin, &t->origin },
 		{ begin->prepend, &t->prepend }, { begin->log_name, &t->log_name },
-		{ begin->tls, &t->tls } };
+		{ begin->login_maps, &t->login_maps }, { begin->tls, &t->tls } };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i].to = arena_slice(&t->arena, texts[i].from);
@@ -287,6 +289,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 		return false;
 	t->flags = allowed_flags(peer->from, begin->flags);
 	t->origin_pid = begin->pid;
+	t->check_from = begin->login.length ? begin->check_from : CHECK_FROM_NO;
 	t->envelope.info.flags = queue_flags(t->flags);
 	t->envelope.info.arrival = os_now();
 	if (!copy_begin(t, begin))
@@ -308,7 +311,11 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 		.arrival = t->envelope.info.arrival,
 		.size_limit = (size_t)t->cleanup->settings.header_size_limit,
 		.hop_limit = t->cleanup->settings.hopcount_limit,
+		.from = t->check_from != CHECK_FROM_NO ? from_check : NULL,
 		.complete = t->flags & (CLEANUP_LOCAL | CLEANUP_SUBMISSION) };
+	/* A receipt of one's own (RFC 8098) has no envelope sender; From: it must have. */
+	if (!facts.sender.length && t->flags & CLEANUP_SUBMISSION)
+		facts.sender = t->envelope.login;
 	headers_begin(&t->headers, &facts, write_content, t);
 	return true;
 }

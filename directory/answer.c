@@ -209,7 +209,7 @@ static enum directory_status mailbox_listed(
 	return status;
 }
 
-static enum directory_status check_recipient(struct directory *d, const struct recipient *r,
+enum directory_status check_recipient(struct directory *d, const struct recipient *r,
 	enum domain_class *class, const char **reason)
 {
 	static const char *const UNKNOWN[] = { [DOMAIN_LOCAL] =
@@ -458,6 +458,7 @@ static const struct kind {
 	{ MESSAGE_DIRECTORY_RESOLVE, true, answer_resolve },
 	{ MESSAGE_DIRECTORY_MAILBOX, false, answer_mailbox },
 	{ MESSAGE_DIRECTORY_LOOKUP, false, answer_lookup },
+	{ MESSAGE_DIRECTORY_OWNER, false, answer_owner },
 };
 
 static struct slice subject_of(const struct message *question)

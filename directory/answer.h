@@ -25,6 +25,7 @@ struct directory_settings {
 	const char *local_transport, *virtual_transport, *relay_transport, *default_transport,
 		*relayhost;
 	const char *parent_domain_matches_subdomains;
+	const char *login_realm; /* auth_default_realm */
 	const char *lookup_tables; /* all that DIRECTORY_LOOKUP may ask, as one list */
 	int64_t virtual_mailbox_limit;
 	unsigned recursion_limit, expansion_limit;

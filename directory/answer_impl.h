@@ -75,6 +75,13 @@ enum directory_status find_alias(
 	struct directory *d, const struct recipient *recipient, struct slice *extension);
 bool is_postmaster(const struct recipient *recipient);
 
+/* Is it somebody's, as DIRECTORY_RECIPIENT tells? */
+enum directory_status check_recipient(struct directory *d, const struct recipient *recipient,
+	enum domain_class *class, const char **reason);
+/* Where its aliases lead when that is one address (itself when it has none). DIRECTORY_NOT_FOUND: several. */
+enum directory_status expand_alone(
+	struct directory *d, const struct recipient *recipient, struct recipient *final);
+
 typedef void (*answer_send)(void *context, const struct message *answer);
 void answer_recipient(
 	struct directory *d, const struct message *question, answer_send send, void *context);
@@ -83,6 +90,8 @@ void answer_expand(
 void answer_resolve(
 	struct directory *d, const struct message *question, answer_send send, void *context);
 void answer_mailbox(
+	struct directory *d, const struct message *question, answer_send send, void *context);
+void answer_owner(
 	struct directory *d, const struct message *question, answer_send send, void *context);
 void answer_lookup(
 	struct directory *d, const struct message *question, answer_send send, void *context);

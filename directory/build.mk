@@ -1,6 +1,6 @@
 # directoryd. accounts.db is written by the commands, too.
 ACCOUNTS := directory/accounts.c directory/accounts_list.c directory/accounts_batch.c
-ANSWER := directory/answer.c directory/classify.c directory/expand.c directory/resolve.c directory/names.c directory/away.c $(ACCOUNTS)
+ANSWER := directory/answer.c directory/classify.c directory/expand.c directory/owner.c directory/resolve.c directory/names.c directory/away.c $(ACCOUNTS)
 PROGRAMS += directoryd
 directoryd_SOURCES := directory/directoryd.c $(ANSWER)
 postern_SOURCES += $(ACCOUNTS) $(CREDENTIALS)

@@ -85,14 +85,15 @@ static bool read_restriction(void *context, struct slice item)
 	return true;
 }
 
-/* All tables that restrictions name: only these may be asked through DIRECTORY_LOOKUP. */
+/* All tables that restrictions and other parameters of sessions name: only these may be asked for. */
 static void collect_lookup_tables(struct directoryd *daemon)
 {
 	static const enum parameter LISTS[] = { PARAM_smtpd_client_restrictions,
 		PARAM_smtpd_helo_restrictions, PARAM_smtpd_sender_restrictions,
 		PARAM_smtpd_relay_restrictions, PARAM_smtpd_recipient_restrictions,
 		PARAM_smtpd_data_restrictions, PARAM_smtpd_end_of_data_restrictions };
-
+	static const enum parameter TABLES[] = { PARAM_relay_clientcerts,
+		PARAM_smtpd_sender_login_maps };
 	const char *overrides = config_lookup(daemon->config, "override_restrictions");
 	struct restriction_reader reader = { .daemon = daemon };
 
@@ -105,9 +106,11 @@ static void collect_lookup_tables(struct directoryd *daemon)
 	reader.is_map = false;
 	if (overrides)
 		(void)config_each(overrides, read_restriction, &reader);
-	reader.is_map = true;
-	(void)config_each(
-		config_text(daemon->config, PARAM_relay_clientcerts), read_restriction, &reader);
+	for (size_t i = 0; i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {
+		reader.is_map = true;
+		(void)config_each(
+			config_text(daemon->config, TABLES[i]), read_restriction, &reader);
+	}
 }
 
 #define TEXT(name) .name = config_text(config, PARAM_##name)
@@ -134,6 +137,7 @@ static bool open_directory(struct directoryd *daemon)
 		TEXT(default_transport),
 		TEXT(relayhost),
 		TEXT(parent_domain_matches_subdomains),
+		.login_realm = config_text(config, PARAM_auth_default_realm),
 		.folder = config_text(config, PARAM_config_directory),
 		.virtual_mailbox_limit = config_int(config, PARAM_virtual_mailbox_limit),
 		.recursion_limit =

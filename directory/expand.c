@@ -196,6 +196,29 @@ static bool expand_all(struct expansion *e)
 	return true;
 }
 
+enum directory_status expand_alone(
+	struct directory *d, const struct recipient *r, struct recipient *final)
+{
+	struct expansion e = { .d = d, .nodes = vector_of(sizeof(struct node), 0) };
+	enum directory_status status = DIRECTORY_TEMPORARY;
+	const struct node *only = NULL;
+	size_t count = 0;
+
+	if (add_node(&e, r, 0, -1) && expand_all(&e)) {
+		for (size_t i = 0; i < e.nodes.count; i++) {
+			const struct node *node = vector_at(&e.nodes, i);
+
+			only = node->final ? node : only;
+			count += node->final;
+		}
+		status =
+			count == 1 ? recipient_parse(d, only->address, final) : DIRECTORY_NOT_FOUND;
+	}
+	vector_free(&e.nodes);
+	map_free(&e.seen);
+	return status;
+}
+
 void answer_expand(
 	struct directory *d, const struct message *question, answer_send send, void *context)
 {

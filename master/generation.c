@@ -72,6 +72,18 @@ static int seal(struct slice data)
 	return fd;
 }
 
+/* Parameters whose value is a list of tables, which sessions may ask for. */
+static bool names_tables(const char *name)
+{
+	static const char *const NAMES[] = { "relay_clientcerts", "smtpd_sender_login_maps" };
+
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+		if (strcmp(name, NAMES[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Restrictions may stand in -o options of other entries; directoryd must open the tables they name. */
 static bool add_overrides_of_all(struct generation *generation, struct config_source *own)
 {
@@ -84,9 +96,11 @@ static bool add_overrides_of_all(struct generation *generation, struct config_so
 		for (unsigned j = 0; j < entry->override_count; j++) {
 			const struct service_override *override = &entry->overrides[j];
 
-			if (strcmp(override->name, "relay_clientcerts") == 0)
+			if (names_tables(override->name))
 				buffer_printf(&all, "check_ccert_access %s, ", override->value);
-			else if (strstr(override->value, "check_"))
+			else if (strstr(override->value, "check_") ||
+				 (strstr(override->name, "_restrictions") &&
+					 strchr(override->value, '$')))
 				buffer_printf(&all, "%s, ", override->value);
 		}
 	}

@@ -19,7 +19,7 @@ enum { NAMES_COUNT = sizeof(NAMES) / sizeof(NAMES[0]) };
 /* Known to administrators of other systems, but it asks the DNS or a policy service. */
 static const char *const NOT_HERE[] = { "reject_unknown_", "reject_rbl_", "reject_rhsbl_",
 	"permit_dnswl_", "permit_rhswl_", "check_policy_service", "reject_unverified_",
-	"reject_sender_login_mismatch", "permit_mx_backup" };
+	"permit_mx_backup" };
 
 /* The next item, separated by comma and white space; "inline:{ a = b, c = d }" and "{ sleep 1 }" are one. */
 bool restriction_next(struct slice *rest, struct slice *item)

@@ -42,6 +42,13 @@ enum { RESTRICTION_SLEEP_MOST = 60 /* seconds */ };
 	R(permit_tls_all_clientcerts, ARGUMENT_NONE, permit_tls_all_clientcerts, \
 		ABOUT_CERTIFICATE) \
 	R(check_ccert_access, ARGUMENT_TABLE, check_access, ABOUT_CERTIFICATE) \
+	R(reject_sender_login_mismatch, ARGUMENT_NONE, check_sender_login, ABOUT_SENDER) \
+	R(reject_known_sender_login_mismatch, ARGUMENT_NONE, check_known_sender_login, \
+		ABOUT_SENDER) \
+	R(reject_authenticated_sender_login_mismatch, ARGUMENT_NONE, \
+		check_authenticated_sender_login, ABOUT_SENDER) \
+	R(reject_unauthenticated_sender_login_mismatch, ARGUMENT_NONE, \
+		check_unauthenticated_sender_login, ABOUT_SENDER) \
 	R(check_client_access, ARGUMENT_TABLE, check_access, ABOUT_CLIENT) \
 	R(check_helo_access, ARGUMENT_TABLE, check_access, ABOUT_HELO) \
 	R(check_sender_access, ARGUMENT_TABLE, check_access, ABOUT_SENDER) \

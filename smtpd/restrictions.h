@@ -87,6 +87,16 @@ enum check_result check_access(
 enum check_result check_relay_certificate(
 	struct check *check, const struct restriction *restriction, struct slice argument);
 
+/* --- sender_login.c --- */
+enum check_result check_sender_login(
+	struct check *check, const struct restriction *restriction, struct slice argument);
+enum check_result check_known_sender_login(
+	struct check *check, const struct restriction *restriction, struct slice argument);
+enum check_result check_authenticated_sender_login(
+	struct check *check, const struct restriction *restriction, struct slice argument);
+enum check_result check_unauthenticated_sender_login(
+	struct check *check, const struct restriction *restriction, struct slice argument);
+
 /* --- actions.c --- */
 /* What an access table said: the tables asked, and the value found there. */
 struct access {

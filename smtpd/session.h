@@ -117,6 +117,8 @@ struct session_settings {
 	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
 	int64_t message_rate, recipient_rate;
 	struct auth_settings auth;
+	const char *sender_login_maps;
+	enum check_from check_from; /* cleanup looks at From: of those who logged in */
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
 	int64_t codes[CODES]; /* by enum reply_code */
 	unsigned keywords; /* offered: enum ehlo_keyword */
@@ -182,6 +184,7 @@ struct transaction {
 	int64_t size; /* SIZE=, 0 unknown */
 	/* What directoryd says of the sender as a recipient, asked at most once. */
 	bool sender_asked;
+	enum owner_status owner; /* of the sender, OWNER_TEMPORARY: not known yet */
 	enum directory_status sender_status;
 	enum domain_class sender_class;
 	struct slice *recipients;

@@ -71,6 +71,20 @@ static void load_limits(struct session_settings *s, const struct config *c)
 	s->recipient_rate = config_int(c, PARAM_smtpd_client_recipient_rate_limit);
 }
 
+/* What is none of the words is taken for the strictest: a slip of the pen must not let everything through. */
+static enum check_from check_from_of(const char *word)
+{
+	if (strcmp(word, "no") == 0)
+		return CHECK_FROM_NO;
+	if (strcmp(word, "warn") == 0)
+		return CHECK_FROM_WARN;
+	if (strcmp(word, "reject") != 0)
+		log_warning(
+			"submission_check_from = %s is none of no, warn, reject: taken as reject",
+			word);
+	return CHECK_FROM_REJECT;
+}
+
 static void load_auth(struct auth_settings *a, const struct config *c)
 {
 	*a = (struct auth_settings){ .enabled = config_bool(c, PARAM_smtpd_sasl_auth_enable),
@@ -156,6 +170,8 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 		s->restrictions[STAGE_RELAY], s->restrictions[STAGE_RECIPIENT]);
 	load_limits(s, c);
 	load_auth(&s->auth, c);
+	s->sender_login_maps = config_text(c, PARAM_smtpd_sender_login_maps);
+	s->check_from = check_from_of(config_text(c, PARAM_submission_check_from));
 	snprintf(s->log_name, sizeof(s->log_name), "%s/smtpd", config_text(c, PARAM_syslog_name));
 	load_codes(s, c);
 	s->tls_auth_only = config_bool(c, PARAM_smtpd_tls_auth_only);

@@ -149,6 +149,9 @@ static bool send_begin(struct session *s)
 		.login = slice_from(s->auth.login),
 		.size_hint = t->size,
 		.pid = (uint32_t)getpid(),
+		.check_from = s->auth.login[0] ? s->settings->check_from : CHECK_FROM_NO,
+		.login_maps = slice_from(
+			s->settings->check_from ? s->settings->sender_login_maps : ""),
 		.log_name = slice_from(s->settings->log_name) };
 	snprintf(origin, sizeof(origin), "client=%s%s", s->name, auth);
 	begin->origin = slice_from(origin);
@@ -219,6 +222,8 @@ static bool ask_once(struct session *s, enum session_peer peer, const struct mes
 		got = wanted == MESSAGE_CLEANUP_RESULT ? answer->cleanup_result.serial
 		      : wanted == MESSAGE_DIRECTORY_RECIPIENT_ANSWER
 			      ? answer->directory_recipient_answer.serial
+		      : wanted == MESSAGE_DIRECTORY_OWNER_ANSWER
+			      ? answer->directory_owner_answer.serial
 		      : wanted == MESSAGE_DIRECTORY_LOOKUP_ANSWER
 			      ? answer->directory_lookup_answer.serial
 			      : answer->session_rate_answer.serial;

@@ -143,6 +143,8 @@ enum {
 	F(TEXT, origin, 2000) /* "client=host[addr]", "uid=0 from=<...>": the sender's log line; may be empty */ \
 	F(U32, pid, 0) /* the sender's, for that line */ \
 	F(TEXT, log_name, 128) /* likewise, "postern/submission/smtpd"; empty: what it is called by default */ \
+	F(U8, check_from, 0) /* enum check_from: is the address in From: one of `login`'s, by the tables... */ \
+	F(TEXT, login_maps, 1024) /* ...smtpd_sender_login_maps? */ \
 	F(TEXT, prepend, MAX_PREPEND) /* header lines, each with its LF, to go before Received: */ \
 	F(TEXT, tls, 1024) /* comments for Received: about the client's TLS, "(using TLSv1.3 ...)", separated by LF; may be empty */
 #define FIELDS_CLEANUP_RECIPIENT(F) \
@@ -194,6 +196,12 @@ enum {
 		0) /* the key is a part of the one in question: pattern tables do not get it */
 #define FIELDS_DIRECTORY_LOOKUP_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) F(TEXT, value, MAX_REASON)
+
+/* May `login` send as `address`? Empty: nobody is logged in. `tables` (smtpd_sender_login_maps of the client's entry) must stand in
+ * the configuration. From smtpd sessions and cleanup. */
+#define FIELDS_DIRECTORY_OWNER(F) \
+	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, login, MAX_LOGIN) F(TEXT, tables, 1024)
+#define FIELDS_DIRECTORY_OWNER_ANSWER(F) F(U32, serial, 0) F(U8, status, 0) /* enum owner_status */
 
 /* --- cleanup -> qmgr: a message is in incoming/, durable. One read-only descriptor of it. --- */
 #define FIELDS_QUEUE_ARRIVED(F) F(TEXT, queue_id, MAX_QUEUE_ID)
@@ -382,6 +390,8 @@ enum {
 	M(DIRECTORY_MAILBOX_ANSWER, directory_mailbox_answer, 0) \
 	M(DIRECTORY_LOOKUP, directory_lookup, 0) \
 	M(DIRECTORY_LOOKUP_ANSWER, directory_lookup_answer, 0) \
+	M(DIRECTORY_OWNER, directory_owner, 0) \
+	M(DIRECTORY_OWNER_ANSWER, directory_owner_answer, 0) \
 	M(QUEUE_ARRIVED, queue_arrived, 1) \
 	M(DELIVER_MESSAGE, deliver_message, 1) \
 	M(DELIVER_RECIPIENT, deliver_recipient, 0) \
@@ -438,6 +448,14 @@ enum directory_status {
 	DIRECTORY_NOT_OURS = 3, /* a domain we do not serve */
 	DIRECTORY_BAD = 4 /* not an address */
 };
+enum owner_status {
+	OWNER_TEMPORARY = 0, /* unknown: try later */
+	OWNER_YES = 1,
+	OWNER_MAPPED = 2, /* it stands in the tables, for others */
+	OWNER_OTHER = 3, /* an address of ours, but not that login's */
+	OWNER_NOBODY = 4 /* nothing is known of it */
+};
+enum check_from { CHECK_FROM_NO = 0, CHECK_FROM_WARN = 1, CHECK_FROM_REJECT = 2 };
 enum domain_class {
 	DOMAIN_UNKNOWN = 0,
 	DOMAIN_LOCAL = 1,

@@ -157,3 +157,70 @@ def test_authd_may_be_restarted_at_any_time(submitting):
     assert raw.say(f"AUTH PLAIN {plain}").startswith(b"235 ")
     assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], "Subject: after\r\n\r\nx\r\n") == {}
     connect(instance).quit()
+
+
+# --- as whom ---
+
+def test_a_user_sends_as_himself_his_aliases_and_what_the_table_says(submitting):
+    maps = f"inline:{{ {{ boss@{DOMAIN} = one@{DOMAIN}, two@{DOMAIN} }} }}"
+    instance = submitting(smtpd_sender_restrictions="reject_sender_login_mismatch", smtpd_sender_login_maps=maps,
+                          smtpd_delay_reject="no", smtpd_client_restrictions="")
+    instance.configure(recipient_delimiter="+")
+    for alias, *targets in (("info", "one"), ("team", "one", "two")):
+        for target in targets:
+            instance.postern("alias", "add", f"{alias}@{DOMAIN}", f"{target}@{DOMAIN}")
+    instance.reload()
+    own = {"one": {"one", "one+list", "info", "boss", "One"}, "two": {"two", "boss"}}
+    for user, allowed in own.items():
+        client = connect(instance, user)
+        for local in ("one", "one+list", "One", "two", "info", "boss", "team", "nobody"):
+            code, text = client.docmd(f"MAIL FROM:<{local}@{DOMAIN}>")
+            assert (code == 250) == (local in allowed), (user, local, text)
+            if code != 250:
+                assert text.decode() == f"5.7.1 <{local}@{DOMAIN}>: Sender address rejected: not owned by user {user}@{DOMAIN}"
+            client.docmd("RSET")
+        assert client.docmd("MAIL FROM:<somebody@elsewhere.test>")[0] == 553
+        assert client.docmd("MAIL FROM:<>")[0] == 250
+        client.quit()
+    instance.wait_log(rf"NOQUEUE: reject: MAIL from localhost\[127.0.0.1\]: 553 5.7.1 <team@{DOMAIN}>: Sender address rejected: not owned by user")
+
+
+def message_from(*senders, extra=""):
+    return "".join(f"From: {sender}\r\n" for sender in senders) + f"{extra}Subject: x\r\n\r\nx\r\n"
+
+
+def test_the_from_header_is_looked_at_as_well(submitting):
+    maps = f"inline:{{ {{ boss@{DOMAIN} = one@{DOMAIN} }} }}"
+    instance = submitting(submission_check_from="reject", smtpd_sender_login_maps=maps)
+    client = connect(instance)
+    to = [f"two@{DOMAIN}"]
+    good = [(LOGIN,), (f'"two@{DOMAIN}" <{LOGIN}>',), (f"One <{LOGIN}>, Boss <boss@{DOMAIN}>",), (f"One (not <two@{DOMAIN}>) <{LOGIN}>",), ()]
+    for senders in good:
+        assert client.sendmail(LOGIN, to, message_from(*senders)) == {}, senders
+    bad = [(f"two@{DOMAIN}",), (f"{LOGIN}, two@{DOMAIN}",), (LOGIN, f"two@{DOMAIN}"), (f"One <two@{DOMAIN}>",), ("somebody@elsewhere.test",),
+           ("The boss",), ('"The boss"',), ("undisclosed:;",), ("",), (f"{LOGIN} <two@{DOMAIN}>",), (f"<two@{DOMAIN}> {LOGIN}",),
+           (",".join([LOGIN] * 30),)]
+    for senders in bad:
+        code, text = first_refusal(client, LOGIN, to, message_from(*senders))
+        assert (code, text) == (550, "5.7.1 Error: From: address not owned by the user logged in"), senders
+    assert first_refusal(client, LOGIN, to, message_from(f"two@{DOMAIN}", extra=f"Sender: {LOGIN}\r\nResent-From: {LOGIN}\r\n"))[0] == 550
+    instance.wait_log(rf"cleanup\[\d+\]: \w+: reject: header From: two@{DOMAIN} from localhost\[127.0.0.1\]; from=<{LOGIN}> .*: not owned by user {LOGIN}$")
+    wait_for(lambda: len(instance.messages("two")) == len(good), "what was taken")
+    # Nobody's From: is looked at who is not logged in.
+    assert instance.wait_message(instance.send(sender=f"two@{DOMAIN}"))
+
+
+def test_a_foreign_from_may_only_be_warned_of(submitting):
+    instance = submitting(submission_check_from="warn")
+    assert connect(instance).sendmail(LOGIN, [f"two@{DOMAIN}"], message_from(f"two@{DOMAIN}")) == {}
+    instance.wait_log(rf"cleanup\[\d+\]: \w+: warning: header From: two@{DOMAIN} from localhost.* not owned by user {LOGIN}$")
+    wait_for(lambda: instance.messages("two"), "the message")
+
+
+def test_directoryd_may_be_restarted_while_from_is_asked(submitting):
+    instance = submitting(submission_check_from="reject", smtpd_sender_restrictions="reject_sender_login_mismatch")
+    client = connect(instance)
+    for _ in range(5):
+        instance.kill_daemon("directoryd")
+        assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], message_from(LOGIN)) == {}
+    assert first_refusal(client, LOGIN, [f"two@{DOMAIN}"], message_from(f"two@{DOMAIN}"))[0] == 550

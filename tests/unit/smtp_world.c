@@ -243,7 +243,13 @@ static bool world_send_peer(
 	}
 	if (w->directory_dead)
 		return false;
-	if (message->type == MESSAGE_DIRECTORY_RECIPIENT) {
+	if (message->type == MESSAGE_DIRECTORY_OWNER) {
+		w->asked_serial = message->directory_owner.serial;
+		copy(message->directory_owner.address, w->question, sizeof(w->question));
+		copy(message->directory_owner.login, w->owner_login, sizeof(w->owner_login));
+		copy(message->directory_owner.tables, w->tables, sizeof(w->tables));
+		w->owner_questions++;
+	} else if (message->type == MESSAGE_DIRECTORY_RECIPIENT) {
 		w->asked_serial = message->directory_recipient.serial;
 		copy(message->directory_recipient.recipient, w->question, sizeof(w->question));
 	} else {
@@ -331,7 +337,12 @@ static bool world_receive(
 	}
 	if (w->directory_dead)
 		return false;
-	if (w->asked == MESSAGE_DIRECTORY_RECIPIENT) {
+	if (w->asked == MESSAGE_DIRECTORY_OWNER) {
+		message->type = MESSAGE_DIRECTORY_OWNER_ANSWER;
+		message->directory_owner_answer.serial = w->asked_serial;
+		message->directory_owner_answer.status =
+			strcmp(w->question, w->owner_login) == 0 ? OWNER_YES : w->owner;
+	} else if (w->asked == MESSAGE_DIRECTORY_RECIPIENT) {
 		message->type = MESSAGE_DIRECTORY_RECIPIENT_ANSWER;
 		answer_recipient(w, &message->directory_recipient_answer);
 	} else {
@@ -450,6 +461,7 @@ void world_open(struct world *w)
 		.recipient_overshoot = 1000,
 		.keywords = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
 			    EHLO_SMTPUTF8 | EHLO_CHUNKING | EHLO_AUTH,
+		.sender_login_maps = "",
 		.auth = { .exceptions = "",
 			.options = "noanonymous",
 			.tls_options = "noanonymous",

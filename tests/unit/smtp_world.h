@@ -63,6 +63,11 @@ struct world {
 	uint32_t auth_delay; /* ms that a failure costs */
 	char login[MAX_LOGIN + 1]; /* that cleanup was told */
 
+	/* directory: everybody owns the address that is his login; of others this is said */
+	enum owner_status owner;
+	unsigned owner_questions;
+	char owner_login[MAX_LOGIN + 1];
+
 	/* when a peer is dead */
 	bool can_renew;
 	unsigned renewals;

@@ -22,6 +22,7 @@ static struct {
 	unsigned count;
 	enum directory_status status;
 	enum domain_class class;
+	enum owner_status owner;
 	int64_t quota;
 	char all[4000]; /* addresses of an expansion, joined by a space */
 	char transport[80], nexthop[600], mailbox[1100], reason[1100], value[1100];
@@ -64,6 +65,9 @@ static void take(void *context, const struct message *answer)
 		got.status = answer->directory_mailbox_answer.status;
 		got.quota = answer->directory_mailbox_answer.quota;
 		keep(got.mailbox, sizeof(got.mailbox), answer->directory_mailbox_answer.mailbox);
+		break;
+	case MESSAGE_DIRECTORY_OWNER_ANSWER:
+		got.owner = answer->directory_owner_answer.status;
 		break;
 	case MESSAGE_DIRECTORY_LOOKUP_ANSWER:
 		got.status = answer->directory_lookup_answer.status;
@@ -521,6 +525,86 @@ static void only_configured_tables_may_be_asked(void **state)
 	assert_string_equal(got.value, "");
 }
 
+static enum owner_status owner(const char *login, const char *address, const char *tables)
+{
+	struct message question = { .type = MESSAGE_DIRECTORY_OWNER };
+
+	memset(&got, 0, sizeof(got));
+	question.directory_owner = (struct message_directory_owner){ .serial = 77,
+		.address = slice_from(address),
+		.login = slice_from(login),
+		.tables = slice_from(tables) };
+	assert_true(directory_answer(directory, &question, take, NULL));
+	return got.owner;
+}
+
+static void users_own_their_address_and_aliases_that_lead_to_them_alone(void **state)
+{
+	alias("info@example.org", "one@example.org");
+	alias("sales@example.org", "info@example.org");
+	alias("team@example.org", "one@example.org");
+	alias("team@example.org", "two@example.org");
+	alias("one+two@example.org", "two@example.org");
+	assert_int_equal(owner("one@example.org", "one@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "ONE@Example.ORG", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "one+list@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "info@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "info+x@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "sales@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "team@example.org", ""), OWNER_OTHER);
+	assert_int_equal(owner("two@example.org", "team@example.org", ""), OWNER_OTHER);
+	assert_int_equal(owner("one@example.org", "two@example.org", ""), OWNER_OTHER);
+	/* An extension that is something of its own is not one's. */
+	assert_int_equal(owner("one@example.org", "one+two@example.org", ""), OWNER_OTHER);
+	assert_int_equal(owner("two@example.org", "one+two@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "nobody@example.org", ""), OWNER_NOBODY);
+	assert_int_equal(owner("one@example.org", "one@elsewhere.example", ""), OWNER_NOBODY);
+	assert_int_equal(owner("one@example.org", "@", ""), OWNER_NOBODY);
+	assert_int_equal(owner("", "one@example.org", ""), OWNER_OTHER);
+	/* Mail that is kept and passed on, too: the mailbox stays one's own. */
+	alias("one@example.org", "one@example.org");
+	alias("one@example.org", "x@elsewhere.example");
+	assert_int_equal(owner("one@example.org", "one@example.org", ""), OWNER_YES);
+	assert_int_equal(owner("two@example.org", "one@example.org", ""), OWNER_OTHER);
+}
+
+static void tables_say_who_else_may_send_as_an_address(void **state)
+{
+	static const char TABLE[] =
+		"inline:{ { boss@example.org = two@example.org, one@example.org "
+		"}, { @lists.example = two@example.org }, { bare@example.org = one }, "
+		"{ two@example.org = one@example.org } }";
+
+	settings.lookup_tables = TABLE;
+	settings.login_realm = "example.org";
+	reopen();
+	assert_int_equal(owner("one@example.org", "boss@example.org", TABLE), OWNER_YES);
+	assert_int_equal(owner("two@example.org", "boss@example.org", TABLE), OWNER_YES);
+	assert_int_equal(owner("three@example.org", "boss@example.org", TABLE), OWNER_MAPPED);
+	assert_int_equal(owner("", "boss@example.org", TABLE), OWNER_MAPPED);
+	assert_int_equal(owner("one@example.org", "any@lists.example", TABLE), OWNER_MAPPED);
+	assert_int_equal(owner("two@example.org", "any@lists.example", TABLE), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "bare@example.org", TABLE), OWNER_YES);
+	assert_int_equal(owner("one@elsewhere.example", "bare@example.org", TABLE), OWNER_MAPPED);
+	/* Whoever else may: one's own address stays one's own. */
+	assert_int_equal(owner("one@example.org", "two@example.org", TABLE), OWNER_YES);
+	assert_int_equal(owner("two@example.org", "two@example.org", TABLE), OWNER_YES);
+	assert_int_equal(owner("one@example.org", "x@elsewhere.example", TABLE), OWNER_NOBODY);
+}
+
+static void owners_that_cannot_be_found_out_are_not_guessed(void **state)
+{
+	settings.lookup_tables = "fail:";
+	reopen();
+	assert_int_equal(owner("one@example.org", "one@example.org", "fail:"), OWNER_TEMPORARY);
+	assert_int_equal(
+		owner("one@example.org", "one@example.org", "hash:/not/there"), OWNER_TEMPORARY);
+	settings.lookup_tables = "";
+	settings.virtual_alias_maps = "fail:";
+	reopen();
+	assert_int_equal(owner("one@example.org", "x@alias.example", ""), OWNER_TEMPORARY);
+}
+
 static void answers_are_remembered_until_the_accounts_change(void **state)
 {
 	uint64_t hits = directory_hits(directory);
@@ -602,6 +686,9 @@ int main(void)
 		TEST(login_has_a_mailbox_while_it_is_enabled),
 		TEST(error_of_a_table_is_never_an_answer_for_good),
 		TEST(only_configured_tables_may_be_asked),
+		TEST(users_own_their_address_and_aliases_that_lead_to_them_alone),
+		TEST(tables_say_who_else_may_send_as_an_address),
+		TEST(owners_that_cannot_be_found_out_are_not_guessed),
 		TEST(answers_are_remembered_until_the_accounts_change),
 		TEST(memory_of_answers_is_bounded),
 		TEST(other_messages_are_no_questions),

@@ -296,6 +296,95 @@ static void the_submitter_is_logged_and_not_believed(void **state)
 		"501 5.5.4 Bad AUTH parameter value\r\n");
 }
 
+/* ---- As whom ------------------------------------------------------------------------------------------------------------ */
+
+static unsigned code_for(struct world *w, const char *restriction, const char *sender)
+{
+	char text[200];
+
+	w->settings.restrictions[STAGE_SENDER] = restriction;
+	snprintf(text, sizeof(text), "RSET\r\nMAIL FROM:<%s>\r\nRCPT TO:<two@example.test>\r\n",
+		sender);
+	world_say(w, text);
+	return world_code(w);
+}
+
+static void who_logged_in_sends_as_himself_only(void **state)
+{
+	static const struct {
+		const char *restriction;
+		unsigned mapped, other, nobody; /* the codes for addresses that are not one's own */
+	} ROWS[] = {
+		{ "reject_sender_login_mismatch", 553, 553, 553 },
+		{ "reject_authenticated_sender_login_mismatch", 553, 553, 553 },
+		{ "reject_known_sender_login_mismatch", 553, 553, 250 },
+		{ "reject_unauthenticated_sender_login_mismatch", 250, 250, 250 },
+	};
+	struct world *w = offering(state);
+
+	login(w);
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		assert_int_equal(code_for(w, ROWS[i].restriction, "one@example.test"), 250);
+		assert_int_equal(code_for(w, ROWS[i].restriction, ""), 250);
+		w->owner = OWNER_MAPPED;
+		assert_int_equal(code_for(w, ROWS[i].restriction, "x@y.example"), ROWS[i].mapped);
+		w->owner = OWNER_OTHER;
+		assert_int_equal(code_for(w, ROWS[i].restriction, "x@y.example"), ROWS[i].other);
+		w->owner = OWNER_NOBODY;
+		assert_int_equal(code_for(w, ROWS[i].restriction, "x@y.example"), ROWS[i].nobody);
+	}
+	w->owner = OWNER_OTHER;
+	code_for(w, "reject_sender_login_mismatch", "two@example.test");
+	assert_string_equal(buffer_text(&w->out),
+		"250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n553 5.7.1 <two@example.test>: Sender address "
+		"rejected: not owned by user one@example.test\r\n");
+	w->owner = OWNER_TEMPORARY;
+	assert_int_equal(code_for(w, "reject_sender_login_mismatch", "x@y.example"), 451);
+}
+
+static void nobody_sends_as_those_who_have_to_log_in(void **state)
+{
+	static const struct {
+		const char *restriction;
+		unsigned mapped;
+	} ROWS[] = {
+		{ "reject_sender_login_mismatch", 553 },
+		{ "reject_authenticated_sender_login_mismatch", 250 },
+		{ "reject_known_sender_login_mismatch", 553 },
+		{ "reject_unauthenticated_sender_login_mismatch", 553 },
+	};
+	struct world *w = offering(state);
+
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		w->owner = OWNER_MAPPED;
+		assert_int_equal(code_for(w, ROWS[i].restriction, "x@y.example"), ROWS[i].mapped);
+		/* An address of ours may come from outside: by a list, by a forwarder. */
+		w->owner = OWNER_OTHER;
+		assert_int_equal(code_for(w, ROWS[i].restriction, "two@example.test"), 250);
+	}
+	w->owner = OWNER_MAPPED;
+	code_for(w, "reject_sender_login_mismatch", "x@y.example");
+	assert_non_null(strstr(buffer_text(&w->out),
+		"553 5.7.1 <x@y.example>: Sender address rejected: not logged in\r\n"));
+}
+
+static void the_owner_is_asked_once_for_a_message(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	w->settings.sender_login_maps = "hash:x";
+	assert_int_equal(code_for(w, "reject_sender_login_mismatch", "one@example.test"), 250);
+	world_say(w, "RCPT TO:<one@example.test>\r\nRCPT TO:<b@elsewhere.example>\r\n");
+	assert_int_equal(world_code(w), 250);
+	assert_int_equal(w->owner_questions, 1);
+	assert_string_equal(w->tables, "hash:x");
+	assert_string_equal(w->owner_login, "one@example.test");
+	/* The answer does not hold for the next message. */
+	w->owner = OWNER_OTHER;
+	assert_int_equal(code_for(w, "reject_sender_login_mismatch", "two@example.test"), 553);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +403,9 @@ int main(void)
 		T(guessing_ends_the_session),
 		T(who_logged_in_may_send_anywhere),
 		T(the_next_client_is_nobody),
+		T(who_logged_in_sends_as_himself_only),
+		T(nobody_sends_as_those_who_have_to_log_in),
+		T(the_owner_is_asked_once_for_a_message),
 		T(the_submitter_is_logged_and_not_believed),
 	};
 
