@@ -150,8 +150,8 @@ static bool send_begin(struct session *s)
 		.size_hint = t->size,
 		.pid = (uint32_t)getpid(),
 		.check_from = s->auth.login[0] ? s->settings->check_from : CHECK_FROM_NO,
-		.login_maps = slice_from(
-			s->settings->check_from ? s->settings->sender_login_maps : ""),
+		.login_maps =
+			slice_from(s->settings->check_from ? s->settings->sender_login_maps : ""),
 		.log_name = slice_from(s->settings->log_name) };
 	snprintf(origin, sizeof(origin), "client=%s%s", s->name, auth);
 	begin->origin = slice_from(origin);
