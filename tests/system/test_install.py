@@ -63,7 +63,7 @@ def installed():
 def test_an_installed_system_is_set_up_started_and_used_without_saying_where_it_is(installed):
     assert not installed.etc.exists(), "make install leaves the configuration to init"
     assert "start it with: postern start\n" in installed.first_init().out
-    files = {path: path.read_bytes() for path in installed.etc.iterdir()}
+    files = {path: path.read_bytes() for path in installed.etc.rglob("*") if path.is_file()}
     assert {path.name for path in files} == {"main.cf", "master.cf"}
     assert not (installed.path / "etc").exists()
     assert installed.run("postconf", "-h", "instance_directory").out.strip() == str(installed.path)
@@ -79,7 +79,7 @@ def test_an_installed_system_is_set_up_started_and_used_without_saying_where_it_
     # Once more, and with nothing but the place: what is there stays, also while it runs.
     for again in (installed.first_init, installed.init):
         assert "main.cf is there already, and stays" in again().out
-    assert {path: path.read_bytes() for path in installed.etc.iterdir()} == files
+    assert {path: path.read_bytes() for path in installed.etc.rglob("*") if path.is_file()} == files
     assert len(installed.messages()) == 2
     installed.run("postern", "check")
     installed.stop()
