@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 # The commands: one program, postern; the old names are links to it. A command is cli/NAME.c and a line in commands.def.
 PROGRAMS += postern
-postern_SOURCES := $(wildcard cli/*.c) master/cells.c smtpd/restriction_names.c
+postern_SOURCES := $(wildcard cli/*.c) master/cells.c smtpd/restriction_names.c \
+	tls/keyset.c tls/keyset_pem.c tls/to_sign.c
+postern_LIBS := -lssl
 LINKS += sendmail mailq postqueue postsuper postcat postconf postmap postalias newaliases
 $(BUILD)/cli/%.o: ALL_CFLAGS += -DPOSTERN_LIBEXECDIR=\"$(LIBEXECDIR)\" -DPOSTERN_SYSCONFDIR=\"$(SYSCONFDIR)\"
 # They are compiled in: a make with another PREFIX compiles these anew.

@@ -8,7 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "cli/instance.h"
+#include "config/tls_set.h"
+#include "tls/keyset.h"
 
 struct check {
 	const struct instance *instance;
@@ -165,6 +168,39 @@ static void check_services(struct check *check)
 	}
 }
 
+/* --- keys and certificates --- */
+
+static void tell_key(void *context, bool error, const char *file, const char *text)
+{
+	tell(context, error, "%s: %s", file, text);
+}
+
+static void check_keys(struct check *check)
+{
+	const struct instance *instance = check->instance;
+	static struct config_report report;
+	struct buffer sets = { 0 }, set = { 0 };
+	struct keyset keyset = { .tell = tell_key,
+		.context = check,
+		.folder = config_text(instance->config, PARAM_config_directory) };
+	struct slice rest, word;
+
+	if (!tls_sets_gather(instance->source, &instance->services, &sets, &report)) {
+		config_report_print(&report, "check", false, stderr);
+		check->errors++;
+	}
+	rest = buffer_slice(&sets);
+	while (slice_word(&rest, " ", &word)) {
+		buffer_clear(&set);
+		/* Faults are told as they are found. */
+		if (base64_decode(word, &set))
+			(void)!keyset_load_set(&keyset, buffer_slice(&set));
+	}
+	keyset_free(&keyset);
+	buffer_free(&sets);
+	buffer_free(&set);
+}
+
 int check_main(int argc, char **argv)
 {
 	struct instance instance;
@@ -181,6 +217,7 @@ int check_main(int argc, char **argv)
 	check_configuration(&check);
 	check_services(&check);
 	check_folders(&check);
+	check_keys(&check);
 	check_database(&check, "directory/accounts.db", UID_DIRECTORY);
 	check_database(&check, "auth/credentials.db", UID_AUTH);
 	instance_close(&instance);

@@ -68,7 +68,7 @@ static void free_pairs(struct key_pair *pairs, unsigned *count)
 	*count = 0;
 }
 
-static const char *group_file(const struct keyset *keyset, const struct key_group *group)
+const char *keyset_group_file(const struct keyset *keyset, const struct key_group *group)
 {
 	/* Of a pair, the certificate's file is the last. */
 	return group->files.count ? keyset_file_path(keyset, *(unsigned *)vector_at(&group->files,
@@ -87,7 +87,7 @@ static bool check_time(
 	const struct keyset *keyset, const struct key_group *group, const struct key_pair *pair)
 {
 	int64_t now = os_now() / 1000000;
-	const char *file = group_file(keyset, group);
+	const char *file = keyset_group_file(keyset, group);
 	struct stat info;
 
 	if (pair->not_before > now)
@@ -131,7 +131,7 @@ static bool group_renew(struct keyset *keyset, struct key_group *group)
 	wipe(&pem);
 	group->changed = false;
 	if (!good)
-		return told(keyset, true, group_file(keyset, group), error);
+		return told(keyset, true, keyset_group_file(keyset, group), error);
 	for (unsigned i = 0; i < good_count; i++)
 		good = check_time(keyset, group, &pairs[i]) && good;
 	if (!good) {

@@ -68,6 +68,8 @@ void keyset_free(struct keyset *keyset);
 
 unsigned keyset_file_count(const struct keyset *keyset);
 const char *keyset_file_path(const struct keyset *keyset, unsigned number);
+/* The file a group's certificate is in, or its server name when it stood in the table. */
+const char *keyset_group_file(const struct keyset *keyset, const struct key_group *group);
 /* New content of a file; takes effect at keyset_renew. False when there is no such file or it cannot be read (told). */
 bool keyset_take_file(struct keyset *keyset, unsigned number, int fd);
 /* Groups with new content are checked and taken up, `renewed` runs for each; what is wrong is told, and the former pairs stay. */

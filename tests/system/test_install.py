@@ -64,7 +64,7 @@ def test_an_installed_system_is_set_up_started_and_used_without_saying_where_it_
     assert not installed.etc.exists(), "make install leaves the configuration to init"
     assert "start it with: postern start\n" in installed.first_init().out
     files = {path: path.read_bytes() for path in installed.etc.rglob("*") if path.is_file()}
-    assert {path.name for path in files} == {"main.cf", "master.cf"}
+    assert {path.name for path in files} == {"main.cf", "master.cf", "cert.pem", "key.pem"}
     assert not (installed.path / "etc").exists()
     assert installed.run("postconf", "-h", "instance_directory").out.strip() == str(installed.path)
     installed.run("postern", "check")

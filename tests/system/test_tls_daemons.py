@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """tlsd and keyd behind a real front: certificates that change, server names, clients' certificates, resumption, what is refused."""
+import json
 import os
 import re
 import shutil
@@ -268,3 +269,26 @@ def test_a_client_that_says_nothing_has_no_place_for_ever(instance):
         client.sendall(b"STARTTLS\r\n")
         assert client.recv(100).startswith(b"220")
         assert client.recv(100) == b""
+
+
+def test_postern_tls_tells_what_is_there_and_whether_it_is_served(instance, keys):
+    make_certificate(keys, "standard", key="rsa")
+    make_certificate(keys, "one.example.org", names=["one.example.org", "www.one.example.org"], days=5)
+    folder = use(instance, keys, smtpd_tls_cert_file="tls/standard.pem", tls_server_sni_maps="texthash:$config_directory/tls/names")
+    (folder / "names").write_text("one.example.org tls/one.example.org.pem\n")
+    instance.reload()
+    rows = [json.loads(line) for line in instance.postern("tls", "--json").out.splitlines()]
+    rows = {row["server_name"]: row for row in rows if row["entry"] == "smtp"}
+    assert rows[""]["subject"] == "CN=standard" and rows[""]["key"] == "RSA" and rows[""]["served"] is True
+    one = rows["one.example.org"]
+    assert one["names"] == ["one.example.org", "www.one.example.org"] and one["days_left"] in (4, 5) and one["served"] is True
+    assert one["file"] == str(folder / "one.example.org.pem")
+    assert "served" in instance.postern("tls").out
+    expire(keys, "standard")
+    shutil.copy(keys / "standard.pem", folder / "standard.pem")
+    done = instance.postern("tls", check=False)
+    assert done.returncode == 1
+    assert "EXPIRED" in done.out and "NOT SERVED" in done.out
+    shutil.copy(keys / "standard.crt", folder / "standard.pem")
+    done = instance.postern("check", check=False)
+    assert done.returncode != 0 and "standard.pem: there is no private key" in done.err
