@@ -7,3 +7,6 @@ TLSD := $(filter-out tls/tlsd.c tls/keyd.c tls/keyset%,$(wildcard tls/*.c))
 tlsd_SOURCES := tls/tlsd.c $(TLSD)
 tlsd_LIBS := -lssl
 test_tls_daemons_LIBS := -lssl
+test_to_sign_SOURCES := tls/to_sign.c
+test_tls_context_SOURCES := $(TLSD)
+test_tls_context_LIBS := -lssl

@@ -562,6 +562,204 @@ static void the_facts_are_sealed_with_the_bindings_the_client_has(void **state)
 	stop_all();
 }
 
+/* The same certificate of a client by name, fingerprint and trust: "ed" is in the file of authorities, "rsa" is not. */
+static void use_ed(SSL_CTX *context, SSL *ssl)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/ed.pem", world.folder);
+	assert_int_equal(SSL_use_certificate_file(ssl, path, SSL_FILETYPE_PEM), 1);
+	assert_int_equal(SSL_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM), 1);
+}
+
+static void use_rsa(SSL_CTX *context, SSL *ssl)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/rsa.pem", world.folder);
+	assert_int_equal(SSL_use_certificate_file(ssl, path, SSL_FILETYPE_PEM), 1);
+	assert_int_equal(SSL_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM), 1);
+}
+
+static void clients_certificates_are_told_and_trusted_when_they_check_out(void **state)
+{
+	struct client client;
+	struct tls_facts facts;
+
+	start_all("smtpd_tls_cert_file=ec.pem\nsmtpd_tls_CAfile=ed.pem\n");
+	connect_client(&client, use_ed);
+	assert_true(slice_equal(client.ready.tls_ready.subject, SLICE("ed")));
+	assert_true(client.ready.tls_ready.trusted);
+	assert_int_equal(client.ready.tls_ready.fingerprint.length, 32 * 3 - 1);
+	assert_int_equal(client.ready.tls_ready.key_fingerprint.length, 32 * 3 - 1);
+	assert_true(tls_unseal(client.ready.tls_ready.seal, world.seal_key, SLICE("imap"),
+		SLICE("127.0.0.1"), os_now(), 60000000, &facts));
+	assert_true(facts.trusted && slice_equal(facts.subject, SLICE("ed")));
+	disconnect(&client);
+	connect_client(&client, use_rsa);
+	assert_true(slice_equal(client.ready.tls_ready.subject, SLICE("rsa")));
+	assert_false(client.ready.tls_ready.trusted);
+	disconnect(&client);
+	connect_client(&client, NULL);
+	assert_int_equal(client.ready.tls_ready.subject.length, 0);
+	assert_false(client.ready.tls_ready.trusted);
+	disconnect(&client);
+	stop_all();
+}
+
+static SSL_SESSION *kept_session;
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	SSL_SESSION_free(kept_session);
+	kept_session = session;
+	return 1;
+}
+
+static void give_tickets(SSL_CTX *context, SSL *ssl)
+{
+	SSL_CTX_set_session_cache_mode(
+		context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+	SSL_CTX_sess_set_new_cb(context, keep_session);
+	if (kept_session)
+		SSL_set_session(ssl, kept_session);
+}
+
+static void give_tickets12(SSL_CTX *context, SSL *ssl)
+{
+	only_tls12(context, ssl);
+	give_tickets(context, ssl);
+}
+
+/* By another tlsd, too; and the certificate shown in the first handshake is what the session is bound to. */
+static void a_session_goes_on_with_another_tlsd(void **state)
+{
+	static void (*const PREPARE[])(SSL_CTX *, SSL *) = { give_tickets, give_tickets12 };
+	char end_point[64];
+	size_t length;
+	struct client client;
+	struct tls_facts facts;
+
+	for (int i = 0; i < 2; i++) {
+		kept_session = NULL;
+		for (int round = 0; round < 2; round++) {
+			start_all("smtpd_tls_cert_file=ec.pem\n");
+			connect_client(&client, PREPARE[i]);
+			talk(&client);
+			assert_int_equal(client.ready.tls_ready.resumed, round);
+			assert_true(tls_unseal(client.ready.tls_ready.seal, world.seal_key,
+				SLICE("imap"), SLICE("127.0.0.1"), os_now(), 60000000, &facts));
+			assert_int_equal(facts.end_point.length, 32);
+			assert_int_equal(facts.unique.length, i ? 12 : 0);
+			if (round == 0) {
+				length = facts.end_point.length;
+				memcpy(end_point, facts.end_point.data, length);
+			} else {
+				assert_memory_equal(end_point, facts.end_point.data, length);
+			}
+			/* A session that was not closed is not to be gone on with. */
+			SSL_shutdown(client.ssl);
+			disconnect(&client);
+			stop_all();
+		}
+		SSL_SESSION_free(kept_session);
+	}
+}
+
+static void ask_for_imap(SSL_CTX *context, SSL *ssl)
+{
+	SSL_set_alpn_protos(ssl, (const unsigned char *)"\4smtp\4imap", 10);
+}
+
+static void a_protocol_is_agreed_on_or_the_client_turned_away(void **state)
+{
+	struct client client;
+	struct buffer space = { 0 };
+	struct message ready;
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	int fd;
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, ask_for_imap);
+	assert_int_equal(client.ready.tls_ready.alpn.length, 0);
+	disconnect(&client);
+	fd = begin(70, "pop3", buffer_slice(&world.set));
+	ask_for_imap(context, ssl);
+	SSL_set_fd(ssl, fd);
+	assert_int_not_equal(SSL_connect(ssl), 1);
+	assert_int_equal(take_ready(&ready, &space), -1);
+	SSL_free(ssl);
+	close(fd);
+	ssl = SSL_new(context);
+	fd = begin(71, "imap", buffer_slice(&world.set));
+	ask_for_imap(context, ssl);
+	SSL_set_fd(ssl, fd);
+	assert_int_equal(SSL_connect(ssl), 1);
+	close(take_ready(&ready, &space));
+	assert_true(slice_equal(ready.tls_ready.alpn, SLICE("imap")));
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(fd);
+	buffer_free(&space);
+	stop_all();
+}
+
+/* A front that is taken over sends what it likes: it is told no, and the others are served. */
+static void settings_that_make_no_sense_are_refused_and_nothing_ends(void **state)
+{
+	struct message message = { .type = MESSAGE_TLS_ACCEPT, .fd_count = 1 }, ready;
+	struct buffer space = { 0 };
+	struct client client;
+	int ends[2];
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	tcp_pair(ends);
+	message.tls_accept.serial = 9;
+	message.tls_accept.service = SLICE("imap");
+	message.tls_accept.certificates = buffer_slice(&world.set);
+	message.tls_accept.protocols = SLICE("nonsense");
+	message.fds[0] = ends[1];
+	assert_true(channel_sync_send(world.server, &message, deadline()));
+	assert_int_equal(take_ready(&ready, &space), -1);
+	assert_int_equal(ready.tls_ready.serial, 9);
+	close(ends[0]);
+	close(ends[1]);
+	connect_client(&client, NULL);
+	talk(&client);
+	disconnect(&client);
+	buffer_free(&space);
+	stop_all();
+}
+
+/* keyd is stopped, so the handshake waits for its signature: it can be cancelled, and the next one works. */
+static void a_handshake_that_waits_for_a_signature_can_be_given_up(void **state)
+{
+	struct message cancel = { .type = MESSAGE_TLS_CANCEL };
+	struct client client;
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	int fd;
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, NULL);
+	disconnect(&client);
+	kill(world.keyd.pid, SIGSTOP);
+	fd = begin(80, "", buffer_slice(&world.set));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	SSL_set_fd(ssl, fd);
+	assert_int_not_equal(SSL_connect(ssl), 1);
+	cancel.tls_cancel.serial = 80;
+	assert_true(channel_sync_send(world.server, &cancel, deadline()));
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(fd);
+	kill(world.keyd.pid, SIGCONT);
+	connect_client(&client, NULL);
+	talk(&client);
+	disconnect(&client);
+	stop_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +769,11 @@ int main(void)
 		cmocka_unit_test(what_is_too_much_at_once_comes_whole),
 		cmocka_unit_test(a_set_nobody_configured_and_garbage_are_told_as_failures),
 		cmocka_unit_test(the_facts_are_sealed_with_the_bindings_the_client_has),
+		cmocka_unit_test(clients_certificates_are_told_and_trusted_when_they_check_out),
+		cmocka_unit_test(a_session_goes_on_with_another_tlsd),
+		cmocka_unit_test(a_protocol_is_agreed_on_or_the_client_turned_away),
+		cmocka_unit_test(settings_that_make_no_sense_are_refused_and_nothing_ends),
+		cmocka_unit_test(a_handshake_that_waits_for_a_signature_can_be_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, make_world, remove_world);
