@@ -90,6 +90,11 @@ struct attempt {
 	struct attempt *idle_next, **idle_at; /* while its client is asked for more */
 };
 
+static struct attempt *attempt_of(struct turn *turn)
+{
+	return (struct attempt *)((char *)turn - offsetof(struct attempt, turn));
+}
+
 static int64_t now_of(const struct authd *authd)
 {
 	return loop_now(service_loop(authd->service));
@@ -286,9 +291,8 @@ static void attempt_end_unheard(struct attempt *attempt)
 static void attempt_turn(void *context, struct turn *turn)
 {
 	struct authd *authd = context;
-	struct attempt *attempt = (struct attempt *)((char *)turn - offsetof(struct attempt, turn));
 
-	workers_add(authd->workers, &attempt->job);
+	workers_add(authd->workers, &attempt_of(turn)->job);
 }
 
 static void attempt_finished(void *context, struct job *job)
@@ -323,14 +327,33 @@ static bool may_ask(const struct auth_peer *peer, struct slice service)
 	return false;
 }
 
-/* A place for an exchange. When there is none, whose client has let authd wait longest gives up his: those who stall keep
- * nobody out. */
-static enum share_place take_place(struct auth_peer *peer)
+/* From a network that failed lately, where most wait: it gives up its place to somebody from a network that did not. */
+static bool drop_suspect(struct auth_peer *peer)
+{
+	struct authd *authd = peer->authd;
+	struct turn *turn = turns_least(&authd->turns);
+	struct attempt *attempt = turn ? attempt_of(turn) : NULL;
+
+	if (!attempt || attempt->peer != peer)
+		return false;
+	log_end(attempt, AUTH_TEMPORARY);
+	send_result(peer, attempt->serial, AUTH_REFUSED, reason_of(AUTH_REFUSED),
+		penalties_longest_delay(authd->penalties));
+	turns_remove(&authd->turns, turn);
+	attempt_free(attempt);
+	return true;
+}
+
+/* A place for an exchange. When there is none, guessers give up theirs, and then whose client has let authd wait longest: those
+ * who crowd and those who stall keep nobody out. */
+static enum share_place take_place(struct auth_peer *peer, bool suspect)
 {
 	struct authd *authd = peer->authd;
 	enum share_place place = share_take(&authd->places, &peer->share, &authd->bounds);
 	struct attempt *oldest = peer->idle_first;
 
+	if (place == SHARE_NONE && !suspect && drop_suspect(peer))
+		return share_take(&authd->places, &peer->share, &authd->bounds);
 	if (place != SHARE_NONE || !oldest)
 		return place;
 	log_end(oldest, AUTH_TEMPORARY);
@@ -358,11 +381,19 @@ static bool unseal(
 	return false;
 }
 
+static bool is_suspect(const struct authd *authd, struct slice address)
+{
+	char client[65];
+
+	return slice_to_string(address, client, sizeof(client)) &&
+	       penalties_suspect(authd->penalties, now_of(authd), client);
+}
+
 static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin,
 	const struct exchange_start *start)
 {
 	struct authd *authd = peer->authd;
-	enum share_place place = take_place(peer);
+	enum share_place place = take_place(peer, is_suspect(authd, begin->client_address));
 	struct attempt *attempt = place == SHARE_NONE ? NULL : calloc(1, sizeof(*attempt));
 
 	if (!attempt) {

@@ -2,14 +2,18 @@
 /* Whose turn it is. See turns.h. */
 #include "auth/turns.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { STREAK = 3 /* clean ones before a suspect that waits gets his turn nevertheless */ };
+
+_Static_assert(offsetof(struct turn, next) == 0, "turns_least");
 
 struct turn_queue {
 	struct turn_queue *next, **at; /* in a list, while somebody waits */
 	struct turn *first, **end;
 	unsigned users; /* who waits or runs */
+	unsigned waiting;
 	bool suspect;
 	char network[];
 };
@@ -83,6 +87,7 @@ static void unwait(struct turns *turns, struct turn *turn)
 {
 	struct turn_queue *queue = turn->queue;
 
+	queue->waiting--;
 	*turn->at = turn->next;
 	if (turn->next)
 		turn->next->at = turn->at;
@@ -140,6 +145,7 @@ bool turns_add(struct turns *turns, struct turn *turn, const char *network, bool
 		return false;
 	*turn = (struct turn){ .queue = queue, .at = queue->end };
 	queue->users++;
+	queue->waiting++;
 	if (!queue->first)
 		list_add(list_of(turns, queue), queue);
 	*queue->end = turn;
@@ -161,6 +167,17 @@ void turns_remove(struct turns *turns, struct turn *turn)
 {
 	unwait(turns, turn);
 	leave(turns, turn);
+}
+
+struct turn *turns_least(const struct turns *turns)
+{
+	const struct turn_queue *longest = turns->suspect.first;
+
+	for (const struct turn_queue *queue = longest; queue; queue = queue->next)
+		if (queue->waiting > longest->waiting)
+			longest = queue;
+	/* `end` is the member `next` of the last one, which is its first. */
+	return longest ? (struct turn *)longest->end : NULL;
 }
 
 void turns_suspect(struct turns *turns, const char *network)

@@ -43,6 +43,8 @@ MUST_CHECK bool turns_add(
 void turns_done(struct turns *turns, struct turn *turn);
 /* It waits, and need not any more. */
 void turns_remove(struct turns *turns, struct turn *turn);
+/* The one to give up when there is no room: who came last from the suspect network with most of those waiting. NULL: none waits. */
+struct turn *turns_least(const struct turns *turns);
 /* Somebody failed there: whoever waits from there is behind the others from now on. */
 void turns_suspect(struct turns *turns, const char *network);
 

@@ -244,6 +244,25 @@ static void who_fails_becomes_a_suspect_while_he_waits(void **state)
 	assert_string_equal(order, "aABbcd");
 }
 
+static void least_is_the_last_of_the_suspects_that_crowd_most(void **state)
+{
+	struct waiting all[8] = { 0 };
+	struct turns turns;
+
+	order[0] = '\0';
+	turns_open(&turns, 1, note, NULL);
+	add(&turns, all, "ABC", "192.0.2.1", false);
+	assert_null(turns_least(&turns));
+	add(&turns, all + 3, "a", "198.51.100.1", true);
+	add(&turns, all + 4, "bc", "198.51.100.2", true);
+	assert_ptr_equal(turns_least(&turns), &all[5].turn);
+	turns_remove(&turns, &all[5].turn);
+	add(&turns, all + 6, "de", "198.51.100.1", true);
+	assert_ptr_equal(turns_least(&turns), &all[7].turn);
+	finish(&turns, all, 8);
+	assert_string_equal(order, "ABCabde");
+}
+
 static void who_goes_away_is_not_served(void **state)
 {
 	struct waiting all[4] = { 0 };
@@ -272,6 +291,7 @@ int main(void)
 		cmocka_unit_test(networks_take_turns),
 		cmocka_unit_test(suspects_come_behind_and_leave_half_the_places),
 		cmocka_unit_test(who_fails_becomes_a_suspect_while_he_waits),
+		cmocka_unit_test(least_is_the_last_of_the_suspects_that_crowd_most),
 		cmocka_unit_test(who_goes_away_is_not_served),
 	};
 
