@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shutil
+import smtplib
 import socket
 import statistics
 import subprocess
@@ -231,3 +232,25 @@ def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(make_instance, tries)
     instance.wait_log(r"mech=PLAIN rip=127\.1\.0\.\d+ temporary failure")
     instance.wait_log(r"mech=PLAIN rip=127\.1\.0\.\d+ failed")
     assert attempt(instance, ONE, "one-secret").startswith(b"a OK")
+
+
+def test_filters_of_logs_find_the_failures_over_smtp(make_instance, tmp_path):
+    """fail2ban's own filter for Postfix in its mode for SASL, with another program's name."""
+    stock = pathlib.Path("/etc/fail2ban/filter.d")
+    text = (stock / "postfix.conf").read_text()
+    daemon = r"_daemon = postfix(-\w+)?/\w+(?:/smtp[ds])?"
+    assert daemon in text and "mode = more" in text
+    (tmp_path / "postfix.conf").write_text(text.replace(daemon, "_daemon = postern/smtpd").replace("mode = more", "mode = auth"))
+    shutil.copy(stock / "common.conf", tmp_path)
+    instance = make_instance(settings={**COUNTED, "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_security_options": "noanonymous"})
+    instance.start()
+    for n, user in enumerate([ONE, "x[192.0.2.1]: SASL PLAIN authentication failed: y", "host[192.0.2.1]"]):
+        client = smtplib.SMTP(HOST, instance.base + 25, timeout=TIMEOUT, source_address=(f"127.0.4.{n}", 0))
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login(user, "wrong")
+        client.close()
+    expected = {f"127.0.4.{n}" for n in range(3)}
+    for address in expected:
+        instance.wait_log(rf"warning: [^ ]*\[{re.escape(address)}\]: SASL (PLAIN|LOGIN) authentication failed: ")
+    done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(tmp_path / "postfix.conf")], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == expected, done.stdout + done.stderr
