@@ -220,7 +220,7 @@ enum credentials_status credentials_app_verify(struct credentials *credentials,
 		return CREDENTIALS_BAD;
 	database_bind(statement, 1, slice_from(folded));
 	database_bind(statement, 2, slice_head(slice_from(plain), GROUP));
-	result = sqlite3_step(statement);
+	result = credentials_step(credentials, statement);
 	if (result == SQLITE_ROW && serves(database_column(statement, 1), question->service) &&
 		slice_to_string(database_column(statement, 0), app, CREDENTIALS_MAX_APP + 1) &&
 		slice_to_string(database_column(statement, 2), hash, sizeof(hash)))

@@ -658,6 +658,7 @@ static void check_parts(struct timer *timer)
 	struct authd *authd = timer->context;
 	const char *changed = parts_changed(&authd->parts);
 
+	credentials_file_look(authd->parts.credentials);
 	if (!changed) {
 		loop_timer_start(service_loop(authd->service), timer, CHECK_PARTS);
 		return;
@@ -690,22 +691,28 @@ static void known_network(void *context, const struct credentials_visit *visit)
 		visit->address, visit->login);
 }
 
-/* A connection of their own, so that writing them is in no password's way. */
+/*
+ * A connection of their own, so that writing them is in no password's way. What cannot be read makes every network a new one, which
+ * costs a delay at most.
+ */
 static bool open_visits(struct authd *authd)
 {
 	int64_t known = config_time(authd->config, PARAM_auth_known_network_lifetime);
-	char path[1024], error[400];
+	bool wanted = config_time(authd->config, PARAM_auth_last_login_interval) > 0;
+	char error[400];
 
-	if (config_time(authd->config, PARAM_auth_last_login_interval) == 0)
-		return true;
-	snprintf(path, sizeof(path), "%s/auth/credentials.db",
-		service_path(authd->service, CELL_DATA));
-	if (credentials_open(path, true, &authd->visits_database, error, sizeof(error)) &&
-		credentials_visits_each(authd->visits_database, (os_now() / 1000 - known) / 1000,
+	if (wanted)
+		authd->visits_database = credentials_file_connect(authd->parts.credentials);
+	if (wanted && !authd->visits_database) {
+		log_error("out of memory");
+		return false;
+	}
+	credentials_file_look(authd->parts.credentials);
+	if (wanted &&
+		!credentials_visits_each(authd->visits_database, (os_now() / 1000 - known) / 1000,
 			known_network, authd, error, sizeof(error)))
-		return true;
-	log_error("cannot open the password database: %s", error);
-	return false;
+		log_warning("last logins cannot be read: %s", error);
+	return true;
 }
 
 static bool open_all(struct authd *authd)
@@ -764,5 +771,6 @@ int main(int argc, char **argv)
 			config_time(authd.config, PARAM_auth_last_login_interval));
 	status = service_run(authd.service, &hooks, &authd);
 	visits_close(&authd.visits);
+	credentials_file_close(authd.parts.credentials);
 	return status;
 }

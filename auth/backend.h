@@ -14,7 +14,7 @@
 #ifndef AUTH_BACKEND_H
 #define AUTH_BACKEND_H
 
-#include "auth/credentials.h"
+#include "auth/credentials_file.h"
 
 enum { BACKENDS_MOST = 16 };
 
@@ -25,6 +25,8 @@ struct backends_settings {
 	const char *list; /* auth_backends */
 	const char *folder; /* for relative names of tables */
 	const char *credentials; /* path of credentials.db */
+	struct credentials_file
+		*file; /* the same, watched by the caller; NULL: opened once for all */
 	const char *realm; /* auth_default_realm */
 	struct scheme_settings schemes;
 	bool upgrade; /* auth_password_upgrade */

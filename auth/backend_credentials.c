@@ -11,6 +11,19 @@ struct own {
 	bool upgrade;
 };
 
+static bool open_connection(struct own *own, const struct backend_opening *opening)
+{
+	const struct backends_settings *settings = opening->settings;
+
+	if (!settings->file)
+		return credentials_open(settings->credentials, true, &own->credentials,
+			opening->error, opening->error_size);
+	own->credentials = credentials_file_connect(settings->file);
+	if (!own->credentials)
+		snprintf(opening->error, opening->error_size, "no memory");
+	return own->credentials != NULL;
+}
+
 static struct backend *open_own(const struct backend_opening *opening)
 {
 	const struct backends_settings *settings = opening->settings;
@@ -20,8 +33,7 @@ static struct backend *open_own(const struct backend_opening *opening)
 		snprintf(opening->error, opening->error_size, "no memory");
 		return NULL;
 	}
-	if (!credentials_open(settings->credentials, true, &own->credentials, opening->error,
-		    opening->error_size)) {
+	if (!open_connection(own, opening)) {
 		free(own);
 		return NULL;
 	}

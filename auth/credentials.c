@@ -59,55 +59,130 @@ static const char *const QUERIES[QUERY_COUNT] = {
 
 /* --- the database --- */
 
-/* Tables that are not there yet are made: the file may be new, or of an earlier version. */
-static bool bring_up_to_date(sqlite3 *db, char *error, size_t error_size)
+static int64_t number_of(sqlite3 *db, const char *query, char *error, size_t error_size)
 {
-	sqlite3_stmt *statement = database_prepare(db, "PRAGMA user_version", error, error_size);
-	bool current;
+	sqlite3_stmt *statement = database_prepare(db, query, error, error_size);
+	int64_t number = -1;
 
 	if (!statement)
-		return false;
-	current = sqlite3_step(statement) == SQLITE_ROW &&
-		  sqlite3_column_int(statement, 0) >= VERSION;
+		return -1;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		number = sqlite3_column_int64(statement, 0);
+	else
+		snprintf(error, error_size, "%s", sqlite3_errmsg(db));
 	sqlite3_finalize(statement);
-	return current || database_run(db, SCHEMA, error, error_size);
+	return number;
+}
+
+/* Tables that are not there yet are made: the file may be new, or of an earlier version. An empty one is not filled unasked. */
+static bool bring_up_to_date(sqlite3 *db, bool create, char *error, size_t error_size)
+{
+	int64_t version = number_of(db, "PRAGMA user_version", error, error_size);
+	int64_t tables = version != 0 || create
+				 ? 1
+				 : number_of(db,
+					   "SELECT count(*) FROM sqlite_schema WHERE name ="
+					   " 'credentials'",
+					   error, error_size);
+
+	if (tables == 0)
+		snprintf(error, error_size, "%s: it is empty", sqlite3_db_filename(db, "main"));
+	return version >= VERSION ||
+	       (version >= 0 && tables > 0 && database_run(db, SCHEMA, error, error_size));
+}
+
+struct credentials *credentials_new(void)
+{
+	struct credentials *credentials = calloc(1, sizeof(*credentials));
+	pthread_mutexattr_t kind;
+
+	if (!credentials)
+		return NULL;
+	pthread_mutexattr_init(&kind);
+	pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&credentials->lock, &kind);
+	pthread_mutexattr_destroy(&kind);
+	credentials->schemes = schemes_new(&credentials->settings);
+	if (!credentials->schemes)
+		credentials_close(&credentials);
+	return credentials;
+}
+
+bool credentials_connect(struct credentials *credentials, const char *path, bool create,
+	char *error, size_t error_size)
+{
+	credentials->fault = NULL;
+	credentials->db = database_open(
+		path, create ? DATABASE_CREATE : 0, CREDENTIALS_BUSY, error, error_size);
+	if (!credentials->db || !bring_up_to_date(credentials->db, create, error, error_size))
+		return false;
+	for (int i = 0; i < QUERY_COUNT; i++) {
+		credentials->query[i] =
+			database_prepare(credentials->db, QUERIES[i], error, error_size);
+		if (!credentials->query[i])
+			return false;
+	}
+	return true;
+}
+
+void credentials_disconnect(struct credentials *credentials)
+{
+	for (int i = 0; i < QUERY_COUNT; i++) {
+		sqlite3_finalize(credentials->query[i]);
+		credentials->query[i] = NULL;
+	}
+	sqlite3_close(credentials->db);
+	credentials->db = NULL;
+}
+
+bool credentials_enter(struct credentials *credentials)
+{
+	pthread_mutex_lock(&credentials->lock);
+	if (credentials->db)
+		return true;
+	pthread_mutex_unlock(&credentials->lock);
+	return false;
+}
+
+void credentials_leave(struct credentials *credentials)
+{
+	pthread_mutex_unlock(&credentials->lock);
+}
+
+int credentials_step(struct credentials *credentials, sqlite3_stmt *statement)
+{
+	int result = sqlite3_step(statement), kind = result & 0xff;
+
+	if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || kind == SQLITE_IOERR ||
+		kind == SQLITE_CANTOPEN)
+		atomic_store(&credentials->fault, sqlite3_errstr(result));
+	return result;
 }
 
 bool credentials_open(
 	const char *path, bool create, struct credentials **result, char *error, size_t error_size)
 {
-	struct credentials *credentials = calloc(1, sizeof(*credentials));
+	struct credentials *credentials = credentials_new();
 
-	if (!credentials || !(credentials->schemes = schemes_new(&credentials->settings))) {
+	if (!credentials) {
 		snprintf(error, error_size, "%s: no memory", path);
-		free(credentials);
 		return false;
 	}
-	credentials->db = database_open(
-		path, create ? DATABASE_CREATE : 0, CREDENTIALS_BUSY, error, error_size);
-	if (!credentials->db || !bring_up_to_date(credentials->db, error, error_size))
-		goto failed;
-	for (int i = 0; i < QUERY_COUNT; i++) {
-		credentials->query[i] =
-			database_prepare(credentials->db, QUERIES[i], error, error_size);
-		if (!credentials->query[i])
-			goto failed;
+	if (!credentials_connect(credentials, path, create, error, error_size)) {
+		credentials_close(&credentials);
+		return false;
 	}
 	*result = credentials;
 	return true;
-failed:
-	credentials_close(&credentials);
-	return false;
 }
 
 void credentials_close(struct credentials **credentials)
 {
 	if (!*credentials)
 		return;
-	for (int i = 0; i < QUERY_COUNT; i++)
-		sqlite3_finalize((*credentials)->query[i]);
-	sqlite3_close((*credentials)->db);
+	credentials_disconnect(*credentials);
 	schemes_free(&(*credentials)->schemes);
+	pthread_mutex_destroy(&(*credentials)->lock);
 	free(*credentials);
 	*credentials = NULL;
 }
@@ -254,16 +329,18 @@ bool credentials_rename(struct credentials *credentials, const char *login, cons
 enum credentials_status credentials_read(
 	struct credentials *credentials, struct slice login, char hash[CREDENTIALS_MAX_HASH])
 {
-	sqlite3_stmt *statement = credentials->query[QUERY_GET];
+	sqlite3_stmt *statement;
 	enum credentials_status status = CREDENTIALS_ERROR;
 	char name[CREDENTIALS_MAX_LOGIN + 1];
 	int result;
 
 	if (!credentials_fold(login, name))
 		return CREDENTIALS_UNKNOWN;
-	if (!database_bind(statement, 1, slice_from(name)))
+	if (!credentials_enter(credentials))
 		return CREDENTIALS_ERROR;
-	result = sqlite3_step(statement);
+	statement = credentials->query[QUERY_GET];
+	database_bind(statement, 1, slice_from(name));
+	result = credentials_step(credentials, statement);
 	if (result == SQLITE_DONE)
 		status = CREDENTIALS_UNKNOWN;
 	else if (result == SQLITE_ROW && !sqlite3_column_int(statement, 1))
@@ -272,6 +349,7 @@ enum credentials_status credentials_read(
 		 slice_to_string(database_column(statement, 0), hash, CREDENTIALS_MAX_HASH))
 		status = CREDENTIALS_GOOD;
 	database_reset(statement);
+	credentials_leave(credentials);
 	return status;
 }
 
@@ -323,12 +401,17 @@ static enum credentials_status verify_own(
 enum credentials_status credentials_verify(struct credentials *credentials,
 	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1])
 {
-	enum credentials_status status = credentials_app_verify(credentials, question, app);
+	enum credentials_status status;
 
-	if (status != CREDENTIALS_BAD)
-		return status;
-	app[0] = '\0';
-	return verify_own(credentials, question);
+	if (!credentials_enter(credentials))
+		return CREDENTIALS_ERROR;
+	status = credentials_app_verify(credentials, question, app);
+	if (status == CREDENTIALS_BAD) {
+		app[0] = '\0';
+		status = verify_own(credentials, question);
+	}
+	credentials_leave(credentials);
+	return status;
 }
 
 void credentials_remember(struct credentials *credentials, struct cache *cache)
@@ -336,7 +419,7 @@ void credentials_remember(struct credentials *credentials, struct cache *cache)
 	credentials->cache = cache;
 }
 
-bool credentials_upgrade(struct credentials *credentials, struct slice login, struct slice password)
+static bool upgrade(struct credentials *credentials, struct slice login, struct slice password)
 {
 	char hash[CREDENTIALS_MAX_HASH], made[CREDENTIALS_MAX_HASH],
 		name[CREDENTIALS_MAX_LOGIN + 1];
@@ -355,5 +438,16 @@ bool credentials_upgrade(struct credentials *credentials, struct slice login, st
 	database_bind(statement, 4, slice_from(hash));
 	done = sqlite3_step(statement) == SQLITE_DONE && sqlite3_changes(credentials->db) > 0;
 	database_reset(statement);
+	return done;
+}
+
+bool credentials_upgrade(struct credentials *credentials, struct slice login, struct slice password)
+{
+	bool done;
+
+	if (!credentials_enter(credentials))
+		return false;
+	done = upgrade(credentials, login, password);
+	credentials_leave(credentials);
 	return done;
 }

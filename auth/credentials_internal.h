@@ -3,6 +3,9 @@
 #ifndef AUTH_CREDENTIALS_INTERNAL_H
 #define AUTH_CREDENTIALS_INTERNAL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "auth/credentials.h"
 #include "os/database.h"
 
@@ -30,12 +33,28 @@ enum credentials_query {
 };
 
 struct credentials {
-	sqlite3 *db;
+	sqlite3 *db; /* NULL: the file is away (credentials_file.h) */
+	pthread_mutex_t
+		lock; /* recursive; held while it is asked, so that nobody closes it meanwhile */
+	_Atomic(const char *)
+		fault; /* what the file had when it could not be read; NULL: nothing */
 	sqlite3_stmt *query[QUERY_COUNT];
 	struct cache *cache; /* or NULL */
 	struct schemes *schemes;
 	struct scheme_settings settings;
 };
+
+/* Without a database; NULL when memory is out. */
+struct credentials *credentials_new(void);
+/* `lock` is held. False with `error` filled; credentials_disconnect comes then, too. */
+MUST_CHECK bool credentials_connect(struct credentials *credentials, const char *path, bool create,
+	char *error, size_t error_size);
+void credentials_disconnect(struct credentials *credentials);
+/* Before and after it is asked; false, and nothing to leave, when there is no database just now. */
+MUST_CHECK bool credentials_enter(struct credentials *credentials);
+void credentials_leave(struct credentials *credentials);
+/* sqlite3_step, and a note when the file itself is at fault. */
+int credentials_step(struct credentials *credentials, sqlite3_stmt *statement);
 
 /* Lower case; false when it is no login name: empty, too long, or with bytes that would disturb a log line. */
 MUST_CHECK bool credentials_fold(struct slice login, char text[CREDENTIALS_MAX_LOGIN + 1]);

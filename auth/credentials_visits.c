@@ -24,8 +24,8 @@ static bool write_one(struct credentials *credentials, const struct credentials_
 	return done;
 }
 
-bool credentials_visits_write(struct credentials *credentials,
-	const struct credentials_visit *visits, size_t count, char *error, size_t error_size)
+static bool write_all(struct credentials *credentials, const struct credentials_visit *visits,
+	size_t count, char *error, size_t error_size)
 {
 	char ignored[200];
 
@@ -42,6 +42,20 @@ bool credentials_visits_write(struct credentials *credentials,
 		return true;
 	(void)!database_run(credentials->db, "ROLLBACK", ignored, sizeof(ignored));
 	return false;
+}
+
+bool credentials_visits_write(struct credentials *credentials,
+	const struct credentials_visit *visits, size_t count, char *error, size_t error_size)
+{
+	bool done;
+
+	if (!credentials_enter(credentials)) {
+		snprintf(error, error_size, "credentials.db is away");
+		return false;
+	}
+	done = write_all(credentials, visits, count, error, error_size);
+	credentials_leave(credentials);
+	return done;
 }
 
 static bool read_row(sqlite3_stmt *statement, struct credentials_visit *visit)
@@ -84,8 +98,10 @@ bool credentials_visits_each(struct credentials *credentials, int64_t since,
 	struct credentials_visit visit;
 	int result;
 
+	if (!statement)
+		return true; /* away: nothing is known */
 	sqlite3_bind_int64(statement, 1, since);
-	while ((result = sqlite3_step(statement)) == SQLITE_ROW)
+	while ((result = credentials_step(credentials, statement)) == SQLITE_ROW)
 		if (read_row(statement, &visit))
 			each(context, &visit);
 	if (result != SQLITE_DONE)

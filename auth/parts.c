@@ -9,6 +9,7 @@
 
 #include "auth/mech_jwt.h"
 #include "os/os.h"
+#include "service/log.h"
 #include "table/table.h"
 
 /* Made once, so that a name that nobody has is answered the same after a start as before it. */
@@ -20,7 +21,11 @@ static bool read_secret(const char *path, unsigned char secret[32])
 
 	if (!done && length >= 0) {
 		os_random(secret, 32);
-		done = os_pwrite_all(fd, secret, 32, 0) && os_fsync(fd);
+		done = true;
+		/* A full disk keeps nobody from logging in. */
+		if (!os_pwrite_all(fd, secret, 32, 0) || !os_fsync(fd))
+			log_warning("%s: %s: another one is made at the next start", path,
+				strerror(errno));
 	}
 	if (fd >= 0)
 		close(fd);
@@ -105,11 +110,14 @@ bool parts_open(struct parts *parts, const struct config *config, const char *da
 		.context = context };
 
 	snprintf(path, sizeof(path), "%s/credentials.db", data);
-	if (lifetime > 0 && !(parts->cache = cache_new(lifetime))) {
+	parts->credentials = credentials_file_new(path);
+	if (!parts->credentials || (lifetime > 0 && !(parts->cache = cache_new(lifetime)))) {
 		snprintf(error, error_size, "out of memory");
+		parts_close(parts);
 		return false;
 	}
 	settings.cache = parts->cache;
+	settings.file = parts->credentials;
 	if (open_keys(parts, config, error, error_size) &&
 		open_library(parts, config, data, error, error_size) &&
 		open_backends(parts, &settings, count, error, error_size))
@@ -122,6 +130,7 @@ void parts_close(struct parts *parts)
 {
 	while (parts->count)
 		backends_close(&parts->backends[--parts->count]);
+	credentials_file_free(&parts->credentials);
 	cache_free(&parts->cache);
 	oauth_close(&parts->oauth);
 	if (parts->certificates)

@@ -10,13 +10,14 @@
 struct parts {
 	struct backends *backends[WORKERS_MOST];
 	unsigned count;
+	struct credentials_file *credentials; /* to be looked at from time to time */
 	struct cache *cache; /* or NULL */
 	struct oauth *oauth; /* or NULL */
 	struct table_list *certificates; /* or NULL */
 };
 
 /*
- * `data` is authd's folder, where credentials.db and the secret are (made when they are not there); `saslauthd` is the way to that
+ * `data` is authd's folder, where credentials.db is, and the secret (made when it is not there); `saslauthd` is the way to that
  * daemon. The configuration must stay. False with `error` filled; what was opened is closed again.
  */
 MUST_CHECK bool parts_open(struct parts *parts, const struct config *config, const char *data,
