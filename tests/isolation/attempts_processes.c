@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -401,7 +402,6 @@ static void attempt_kernel(struct target *target, const struct world *world,
 		long harmless; /* an error that comes after the look at rights */
 	} KERNEL[] = {
 		{ "pivot_root", SYS_pivot_root, 0, 0, 0, -EFAULT },
-		{ "bpf", SYS_bpf, 0, 0, 0, -EINVAL },
 		{ "io_uring", SYS_io_uring_setup, 1, 0, 0, -EFAULT },
 		{ "keyctl", SYS_keyctl, 0, (uint64_t)-3, 0, -ENOKEY },
 		{ "userfaultfd", SYS_userfaultfd, 1, 0, 0, 0 },
@@ -411,10 +411,16 @@ static void attempt_kernel(struct target *target, const struct world *world,
 		{ "reboot", SYS_reboot, 0, 0, 0, -EINVAL },
 		{ "add_key", SYS_add_key, 0, 0, 0, -EFAULT },
 	};
+	const uint32_t map[4] = { BPF_MAP_TYPE_ARRAY, 4, 4, 1 }; /* type, sizes, entries */
 	uint64_t type = target_text(target, "nosuchfs"), root = target_text(target, "/");
 	long result = CALL5(target, SYS_mount, type, root, type, 0, 0);
 
 	outcome_add(outcome, "mount", result == -ENODEV ? 0 : result);
+	result = CALL3(target, SYS_bpf, BPF_MAP_CREATE, target_put(target, &map, sizeof(map)),
+		sizeof(map));
+	if (result >= 0)
+		CALL1(target, SYS_close, result);
+	outcome_add(outcome, "bpf", result);
 	for (size_t i = 0; i < sizeof(KERNEL) / sizeof(KERNEL[0]); i++) {
 		result = CALL3(target, KERNEL[i].number, KERNEL[i].a, KERNEL[i].b, KERNEL[i].c);
 		if (result > 0 && KERNEL[i].number == SYS_userfaultfd)
@@ -514,22 +520,25 @@ static bool is_in_memory(pid_t pid, const unsigned char *needle, size_t length)
 	return found;
 }
 
-/* What needs no system call at all: a prime of the private key, as the library keeps it (the value is hexadecimal). */
+/* What needs no system call at all: the private key, as the library keeps it or as the file has it (values in hexadecimal). */
 static void attempt_key_in_memory(struct target *target, const struct world *world,
 	const struct attempt *attempt, struct outcome *outcome)
 {
-	const char *hex = world_value(world, attempt->key, 0);
-	unsigned char needle[64];
-	size_t length = 0;
+	const char *hex;
 
-	outcome->absent = !hex;
-	for (; hex && hex[0] && hex[1] && length < sizeof(needle); hex += 2) {
-		char pair[3] = { hex[0], hex[1], '\0' };
+	outcome->absent = !world_value(world, attempt->key, 0);
+	for (unsigned n = 0; (hex = world_value(world, attempt->key, n)); n++) {
+		unsigned char needle[64];
+		size_t length = 0;
 
-		needle[length++] = (unsigned char)strtoul(pair, NULL, 16);
+		for (; hex[0] && hex[1] && length < sizeof(needle); hex += 2) {
+			char pair[3] = { hex[0], hex[1], '\0' };
+
+			needle[length++] = (unsigned char)strtoul(pair, NULL, 16);
+		}
+		if (length && is_in_memory(target->pid, needle, length))
+			outcome_add(outcome, n == 0 ? "the key" : "the key's file", 0);
 	}
-	if (length && is_in_memory(target->pid, needle, length))
-		outcome_add(outcome, "", 0);
 }
 
 /* Open folders and files, and sockets with a name: what it should not have is for the reader of the list to say. */
@@ -609,7 +618,7 @@ const struct attempt ATTEMPTS_ON_PROCESSES[] = {
 	{ "master-proc", "the master process's /proc", attempt_proc, "pid-master", 0, false },
 	{ "master-ptrace", "ptrace the master process", attempt_ptrace, "pid-master", 0, false },
 	{ "master-signal", "signal the master process", attempt_signal, "pid-master", 0, false },
-	{ "key-memory", "the TLS key in its own memory", attempt_key_in_memory, "key-prime", 0,
+	{ "key-memory", "the TLS key in its own memory", attempt_key_in_memory, "key-needle", 0,
 		false },
 	{ "descriptors", "files and folders it holds open and should not", attempt_descriptors,
 		"known-file", 0, false },

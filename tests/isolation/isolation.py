@@ -6,6 +6,7 @@ docs/isolation.md. Needs root. --details names for each attempt that works what 
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -27,7 +28,8 @@ def cell(result):
     if how != table.WORKS:
         return MARKS[how]
     # Names of files of this run tell nobody anything.
-    detail = ", ".join(sorted({part.rsplit("/", 1)[-1] for part in detail.split(", ")})) if detail else ""
+    parts = {re.sub(r"[0-9a-f]{12,}.*|:\d+$", "", part.rsplit("/", 1)[-1]) for part in detail.split(", ")} if detail else set()
+    detail = ", ".join(sorted(parts))
     if len(detail) > DETAIL_MOST:
         detail = detail[:DETAIL_MOST].rsplit(", ", 1)[0] + ", …"
     return f"**works**: {detail}" if detail else "**works**"
@@ -51,7 +53,7 @@ def postern_columns(tool, binaries):
         for kind in ("imap", "pop3"):
             yield f"{kind} session", table.run(tool, sessions[kind][0], table.postern(instance, "one", "two", sessions[kind][1]))
         yield "smtp session", table.run(tool, sessions["smtp"][0], table.postern(instance, session=sessions["imap"][1]))
-        for name in ("imapd", "authd", "cleanup", "qmgr", "virtual"):
+        for name in ("imapd", "tlsd", "keyd", "authd", "cleanup", "qmgr", "virtual"):
             yield name, table.run(tool, instance.daemons(name)[0], table.postern(instance, session=sessions["imap"][1]))
         smtp.quit()
     finally:
@@ -103,8 +105,8 @@ def counts(columns, names, rows):
 
 
 GROUPS = [("With a user's mailbox open", ["Postern imap session", "Postern pop3 session", "Dovecot imap", "Dovecot pop3"]),
-          ("Before anybody is trusted", ["Postern smtp session", "Postern imapd", "Postfix smtpd", "Dovecot imap-login"]),
-          ("Behind them", ["Postern authd", "Dovecot auth", "Postern cleanup", "Postfix cleanup", "Postern qmgr", "Postfix qmgr",
+          ("Before anybody is trusted", ["Postern smtp session", "Postern imapd", "Postern tlsd", "Postfix smtpd", "Dovecot imap-login"]),
+          ("Behind them", ["Postern authd", "Postern keyd", "Dovecot auth", "Postern cleanup", "Postfix cleanup", "Postern qmgr", "Postfix qmgr",
                            "Postern virtual", "Postfix virtual"])]
 
 

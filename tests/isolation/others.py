@@ -242,7 +242,7 @@ class Others:
                 ("queue-incoming", folder / "queue/incoming"), ("queue-deferred", folder / "queue/deferred"),
                 ("queue-message", table.first_file(folder / "queue/deferred")),
                 ("accounts", folder / ("etc/vmailbox.db" if postfix else "etc/users")), ("credentials", folder / "etc/users"),
-                ("key", folder / "etc/server.key"), ("key-prime", table.key_prime(folder / "etc/server.key")),
+                ("key", folder / "etc/server.key"), *table.key_needles(folder / "etc/server.key"),
                 ("configuration", folder / ("etc/main.cf" if postfix else "etc/dovecot.conf")),
                 ("log", folder / ("log/postfix.log" if postfix else "log/dovecot.log")),
                 ("run", folder / ("queue/public" if postfix else "run")), ("pid-session", session),

@@ -37,16 +37,16 @@ def sockets_below(*folders):
     return sorted(found)
 
 
-def key_prime(path):
-    """Part of a private key (RSA: its first prime) as OpenSSL keeps it in memory on this machine, in hexadecimal; None without a key."""
+def key_needles(path):
+    """What a private key looks like in memory, in hexadecimal: a prime (or the scalar) as OpenSSL keeps it on this machine, the file's text."""
     if not path:
-        return None
+        return []
     text = subprocess.run(["openssl", "pkey", "-in", str(path), "-noout", "-text"], capture_output=True, text=True).stdout
     found = re.search(r"^(?:prime1|priv):\n((?:\s+[0-9a-f:]+\n)+)", text, re.M)
-    if not found:
-        return None
-    number = bytes.fromhex(re.sub(r"[\s:]", "", found.group(1))).lstrip(b"\0")
-    return number[::-1][:32].hex()
+    number = bytes.fromhex(re.sub(r"[\s:]", "", found.group(1))).lstrip(b"\0") if found else b""
+    lines = pathlib.Path(path).read_text().split("PRIVATE KEY-----")[1].split("\n")
+    needles = [number[::-1][:32], lines[2].encode()[:48] if len(lines) > 3 else b""]
+    return [("key-needle", needle.hex()) for needle in needles if needle]
 
 
 def first_file(*folders):
@@ -84,7 +84,7 @@ def postern(instance, own=None, other="two", session=None):
             ("queue-incoming", path / "queue/incoming"), ("queue-deferred", path / "queue/deferred"),
             ("queue-message", first_file(path / "queue/deferred", path / "queue/hold", path / "queue/incoming")),
             ("accounts", path / "data/directory/accounts.db"), ("credentials", path / "data/auth/credentials.db"),
-            ("key", key), ("key-prime", key_prime(key)),
+            ("key", key), *key_needles(key),
             ("configuration", path / "etc/main.cf"), ("log", instance.log_file), ("run", path / "run"),
             ("pid-session", session), ("pid-auth", auth), ("pid-master", instance.master_pid()),
             ("known-file", instance.log_file), *([("known-file", instance.maildir(own))] if own else []),
