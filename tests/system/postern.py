@@ -21,7 +21,7 @@ from email.message import EmailMessage
 HOST = "127.0.0.1"
 DOMAIN = "example.test"
 PASSWORDS = {"one": "one-secret", "two": "two-secret"}
-PORTS = (25, 110, 143)
+PORTS = (25, 110, 143, 465, 587, 993, 995)
 TIMEOUT = 30
 
 

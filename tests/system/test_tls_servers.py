@@ -1,0 +1,559 @@
+# SPDX-License-Identifier: ISC
+"""TLS as clients of SMTP, IMAP and POP3 see it: STARTTLS and TLS from the first byte, injections, ends in the middle of things."""
+import contextlib
+import imaplib
+import os
+import poplib
+import pwd
+import re
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, body_behind_trace, compose, wait_for
+
+ONE = f"one@{DOMAIN}"
+SECRET = PASSWORDS["one"]
+
+def trusting(instance, **settings):
+    """A client that knows the certificate that the instance signed itself, and takes no other."""
+    context = ssl.create_default_context(cafile=str(instance.etc / "tls/cert.pem"))
+    for name, value in settings.items():
+        setattr(context, name, value)
+    return context
+
+
+def tls(instance, connection, **settings):
+    return trusting(instance, **settings).wrap_socket(connection, server_hostname=f"mail.{DOMAIN}")
+
+
+def connect(instance, port):
+    return socket.create_connection((HOST, instance.base + port), timeout=TIMEOUT)
+
+
+class Talk:
+    """Lines over a socket that may become a TLS one."""
+
+    def __init__(self, connection):
+        self.socket, self.buffer = connection, b""
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            more = self.socket.recv(4096)
+            if not more:
+                line, self.buffer = self.buffer, b""
+                return line
+            self.buffer += more
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line + b"\n"
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def until(self, start):
+        """Lines up to one that begins so."""
+        lines = [self.line()]
+        while lines[-1] and not lines[-1].startswith(start):
+            lines.append(self.line())
+        assert lines[-1], f"end of file before {start}: {lines}"
+        return lines
+
+    def start_tls(self, instance):
+        assert self.buffer == b"", "words in clear behind the last reply before TLS"
+        self.socket = tls(instance, self.socket)
+
+
+SAY = {  # greeting, the request, its answer, what may be said before and after, and its answer
+    25: (b"220 ", b"STARTTLS\r\n", b"220 2.0.0 Ready to start TLS\r\n", b"NOOP\r\n", b"250 2.0.0 Ok\r\n"),
+    143: (b"* OK", b"a STARTTLS\r\n", b"a OK Begin TLS negotiation now.\r\n", b"n NOOP\r\n", b"n OK NOOP completed.\r\n"),
+    110: (b"+OK", b"STLS\r\n", b"+OK Begin TLS negotiation now.\r\n", b"CAPA\r\n", b"+OK\r\n"),
+}
+WRAPPED = {465: 25, 993: 143, 995: 110}
+
+
+# --- all three ---
+
+
+@pytest.mark.core
+def test_mail_goes_and_comes_by_starttls_and_stls(instance):
+    smtp = instance.smtp()
+    assert smtp.ehlo()[0] == 250 and smtp.has_extn("starttls")
+    smtp._host = f"mail.{DOMAIN}"
+    smtp.starttls(context=trusting(instance))
+    smtp.ehlo()
+    assert not smtp.has_extn("starttls")
+    data = compose("bystarttls", [ONE])
+    smtp.sendmail("a@elsewhere.test", [ONE], data)
+    smtp.quit()
+    wait_for(instance.delivered_files, "delivery")
+    imap = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    assert "STARTTLS" in imap.capabilities
+    imap.host = f"mail.{DOMAIN}"
+    imap.starttls(ssl_context=trusting(instance))
+    assert "STARTTLS" not in imap.capabilities and "AUTH=PLAIN" in imap.capabilities
+    imap.login(ONE, SECRET)
+    imap.select()
+    got = imap.fetch("1", "(BODY.PEEK[])")[1][0][1]
+    imap.logout()
+    assert body_behind_trace(got, data) == data
+    assert re.search(rb"by mail\.example\.test \(Postern\) with ESMTPS id ", got)
+    pop = poplib.POP3(HOST, instance.base + 110, timeout=TIMEOUT)
+    assert "STLS" in pop.capa()
+    pop.host = f"mail.{DOMAIN}"
+    pop.stls(context=trusting(instance))
+    assert "STLS" not in pop.capa()
+    pop.user(ONE)
+    pop.pass_(SECRET)
+    assert b"\r\n".join(pop.retr(1)[1]) + b"\r\n" == got
+    pop.quit()
+    instance.wait_log(r"imap-login: Login: user=<one@example.test>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, mpid=\d+, TLS$")
+    instance.wait_log(r"pop3-login: Login: user=<one@example.test>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, mpid=\d+, TLS$")
+
+
+@pytest.mark.core
+def test_mail_goes_and_comes_by_the_ports_of_tls(instance):
+    with smtplib.SMTP_SSL(HOST, instance.base + 465, timeout=TIMEOUT, context=trusting(instance, check_hostname=False)) as smtp:
+        smtp.sendmail("a@elsewhere.test", [ONE], compose("byports", [ONE]))
+        assert not smtp.has_extn("starttls")
+    wait_for(instance.delivered_files, "delivery")
+    imap = imaplib.IMAP4_SSL(HOST, instance.base + 993, ssl_context=trusting(instance, check_hostname=False), timeout=TIMEOUT)
+    imap.login(ONE, SECRET)
+    imap.select()
+    assert b"byports" in imap.fetch("1", "(BODY.PEEK[])")[1][0][1]
+    imap.logout()
+    pop = poplib.POP3_SSL(HOST, instance.base + 995, context=trusting(instance, check_hostname=False), timeout=TIMEOUT)
+    pop.user(ONE)
+    pop.pass_(SECRET)
+    assert pop.stat()[0] == 1
+    pop.quit()
+
+
+@pytest.mark.parametrize("port", SAY)
+def test_words_sent_with_starttls_are_never_heard(make_instance, port):
+    """In one packet with the request, and in one with the first bytes of the handshake (then it is no handshake any more)."""
+    instance = make_instance(settings={"smtpd_forbid_unauth_pipelining": "no"})
+    instance.start()
+    greeting, request, answer, word, reply = SAY[port]
+    with contextlib.closing(connect(instance, port)) as raw:
+        talk = Talk(raw)
+        talk.until(greeting)
+        talk.send(request + word * 3 + word[:2])
+        assert talk.line() == answer
+        talk.start_tls(instance)
+        talk.send(word)
+        assert talk.line() == reply
+        if port != 110:
+            # One answer to one word, and not even half a line from before.
+            talk.send(word)
+            assert talk.line() == reply
+            talk.socket.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                talk.line()
+    with contextlib.closing(connect(instance, port)) as raw:
+        talk = Talk(raw)
+        talk.until(greeting)
+        talk.send(request)
+        assert talk.line() == answer
+        talk.send(word)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            talk.start_tls(instance)
+
+
+def test_smtp_clients_that_send_ahead_of_tls_are_turned_away(make_instance):
+    instance = make_instance(settings={"smtpd_forbid_unauth_pipelining": "yes"})
+    instance.start()
+    with contextlib.closing(connect(instance, 25)) as raw:
+        talk = Talk(raw)
+        talk.until(b"220 ")
+        talk.send(b"STARTTLS\r\nRSET\r\n")
+        assert talk.line().startswith(b"554 5.5.0 ") and talk.line() == b""
+
+
+@pytest.mark.parametrize("port", SAY)
+def test_replies_in_clear_come_before_tls_and_none_after(shared_instance, port):
+    """What the server answers to words before the request has gone in clear when the handshake begins; nothing of it is left over."""
+    instance = shared_instance
+    greeting, request, answer, word, reply = SAY[port]
+    with contextlib.closing(connect(instance, port)) as raw:
+        talk = Talk(raw)
+        talk.until(greeting)
+        talk.send(word)
+        talk.until(b".\r\n" if port == 110 else reply)
+        talk.send(request)
+        assert talk.line() == answer
+        talk.start_tls(instance)
+        talk.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            talk.line()
+
+
+@pytest.mark.parametrize("port", [*SAY, *WRAPPED])
+def test_words_in_clear_within_tls_end_the_connection(shared_instance, port):
+    instance = shared_instance
+    greeting, request, answer, word, reply = SAY[WRAPPED.get(port, port)]
+    raw = connect(instance, port)
+    talk = Talk(raw)
+    if port in SAY:
+        talk.until(greeting)
+        talk.send(request)
+        talk.line()
+    talk.start_tls(instance)
+    if port in WRAPPED:
+        talk.until(greeting)
+    talk.send(word)
+    talk.until(b".\r\n" if word == b"CAPA\r\n" else reply)
+    clear = socket.socket(fileno=os.dup(talk.socket.fileno()))
+    clear.settimeout(TIMEOUT)
+    clear.sendall(word)
+    with contextlib.suppress(ConnectionError):
+        got = b"".join(iter(lambda: clear.recv(4096), b""))
+        assert reply not in got
+    clear.close()
+    talk.socket.close()
+
+
+@pytest.mark.parametrize("port", WRAPPED)
+def test_no_greeting_without_a_handshake(shared_instance, port):
+    with contextlib.closing(connect(shared_instance, port)) as raw:
+        raw.sendall(b"EHLO client.example\r\n")
+        with contextlib.suppress(ConnectionError):
+            got = b"".join(iter(lambda: raw.recv(4096), b""))
+            assert b"220" not in got and b"OK" not in got
+
+
+# --- passwords ---
+
+
+def test_from_afar_passwords_need_tls(make_instance):
+    instance = make_instance(settings={"plaintext_auth_networks": ""})
+    instance.start()
+    imap = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    assert "LOGINDISABLED" in imap.capabilities and "AUTH=PLAIN" not in imap.capabilities
+    with pytest.raises(imaplib.IMAP4.error, match="PRIVACYREQUIRED"):
+        imap.login(ONE, SECRET)
+    imap.host = f"mail.{DOMAIN}"
+    imap.starttls(ssl_context=trusting(instance))
+    imap.login(ONE, SECRET)
+    imap.logout()
+    pop = poplib.POP3(HOST, instance.base + 110, timeout=TIMEOUT)
+    assert "USER" not in pop.capa() and "SASL" not in pop.capa()
+    with pytest.raises(poplib.error_proto):
+        pop.user(ONE)
+    pop.host = f"mail.{DOMAIN}"
+    pop.stls(context=trusting(instance))
+    pop.user(ONE)
+    pop.pass_(SECRET)
+    pop.quit()
+    # Neither the password nor the attempt is in the log as a failure of authd's: it was never asked.
+    assert not re.search(r"service=(imap|pop3).*(wrong|failed|unknown)", instance.log())
+
+
+def test_where_tls_must_be_smtp_does_nothing_before(shared_instance):
+    smtp = smtplib.SMTP(HOST, shared_instance.base + 587, timeout=TIMEOUT)
+    smtp.ehlo()
+    assert smtp.docmd("MAIL FROM:<a@elsewhere.test>") == (530, b"5.7.0 Must issue a STARTTLS command first")
+    assert smtp.docmd("RSET")[0] == 530 and smtp.docmd("NOOP")[0] == 250
+    smtp._host = f"mail.{DOMAIN}"
+    smtp.starttls(context=trusting(shared_instance))
+    smtp.sendmail("a@elsewhere.test", [ONE], compose("submitted", [ONE]))
+    smtp.quit()
+
+
+# --- ends in the middle ---
+
+
+CUT = {
+    "data": (465, [b"EHLO x\r\n", b"MAIL FROM:<a@elsewhere.test>\r\n", b"RCPT TO:<%b>\r\n" % ONE.encode(), b"DATA\r\n",
+                   b"Subject: cut\r\n\r\nhalf of it\r\n"], r"lost connection after DATA \(\d+ bytes\) from localhost\[127.0.0.1\]"),
+    "bdat": (465, [b"EHLO x\r\n", b"MAIL FROM:<a@elsewhere.test>\r\n", b"RCPT TO:<%b>\r\n" % ONE.encode(),
+                   b"BDAT 1000 LAST\r\nSubject: cut\r\n\r\nhalf"], r"lost connection after (BDAT \(\d+ bytes\)|RCPT) from localhost\[127.0.0.1\]"),
+    "literal": (993, [b"a LOGIN %b %b\r\n" % (ONE.encode(), SECRET.encode()), b"b APPEND INBOX {1000+}\r\nSubject: cut\r\n\r\nhalf"],
+                r"imap\(one@example.test\).*: .*[Dd]isconnected"),
+    "idle": (993, [b"a LOGIN %b %b\r\n" % (ONE.encode(), SECRET.encode()), b"b SELECT INBOX\r\n", b"c IDLE\r\n"],
+             r"imap\(one@example.test\).*: .*[Dd]isconnected"),
+    "command": (995, [b"USER %b\r\n" % ONE.encode(), b"PASS %b\r\n" % SECRET.encode(), b"RETR"], r"pop3\(one@example.test\).*: .*[Dd]isconnected"),
+}
+
+
+@pytest.mark.parametrize("how", ["close_notify", "end of file", "reset"])
+@pytest.mark.parametrize("where", CUT)
+def test_tls_that_ends_in_the_middle_is_the_end_and_nothing_half_done(shared_instance, where, how):
+    instance = shared_instance
+    port, words, logged = CUT[where]
+    before = len(instance.delivered_files())
+    start = len(instance.log())
+    raw = connect(instance, port)
+    talk = Talk(tls(instance, raw))
+    talk.line()
+    for word in words:
+        talk.send(word)
+        if not word.startswith((b"BDAT", b"Subject", b"b APPEND", b"RETR")):
+            talk.until(b"+" if port == 995 or b"IDLE" in word else word[:1] + b" OK" if port == 993 else b"250 " if word != b"DATA\r\n" else b"354 ")
+    connection = talk.socket
+    if how == "close_notify":
+        # And then words in clear, as if they belonged to it.
+        with contextlib.suppress(OSError):
+            connection.settimeout(0.1)
+            connection.unwrap()
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as clear:
+            clear.sendall(b"x" * 1000 + b"\r\n.\r\nQUIT\r\n")
+    elif how == "reset":
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    else:
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_WR)
+    connection.close()
+    instance.wait_log(logged, after=start)
+    assert len(instance.delivered_files()) == before and not instance.queue_files("incoming", "active", "deferred")
+
+
+# --- sleeping ---
+
+
+def test_a_client_sleeps_and_wakes_under_tls(make_instance):
+    instance = make_instance(settings={"imap_hibernate_timeout": "1s"})
+    instance.start()
+    talk = Talk(tls(instance, connect(instance, 993)))
+    talk.until(b"* OK")
+    talk.send(b"a LOGIN %b %b\r\nb SELECT INBOX\r\nc IDLE\r\n" % (ONE.encode(), SECRET.encode()))
+    talk.until(b"+ ")
+
+    def sessions():
+        return [pid for pid in instance.processes("imapd-session") if pid not in instance.daemons("imapd-session")]
+
+    for number in (1, 2):
+        wait_for(lambda: not sessions(), "the client to sleep", 10)
+        instance.send()
+        talk.until(b"* %d EXISTS" % number)
+    wait_for(lambda: not sessions(), "the client to sleep", 10)
+    instance.reload()
+    instance.send()
+    talk.until(b"* 3 EXISTS")
+    talk.send(b"DONE\r\nd LOGOUT\r\n")
+    talk.until(b"d OK")
+    # The end of a sleeper's TLS is noticed, too.
+    talk = Talk(tls(instance, connect(instance, 993)))
+    talk.until(b"* OK")
+    talk.send(b"a LOGIN %b %b\r\nb SELECT INBOX\r\nc IDLE\r\n" % (ONE.encode(), SECRET.encode()))
+    talk.until(b"+ ")
+    wait_for(lambda: not sessions(), "the client to sleep", 10)
+    talk.socket.close()
+    wait_for(lambda: hibernated(instance) == 0, "the sleeper to be forgotten", 10)
+
+
+def hibernated(instance):
+    status = instance.postern("status", "--json").out
+    return sum(int(n) for n in re.findall(r'"hibernated_now": *(\d+)', status))
+
+
+# --- certificates of clients ---
+
+
+@pytest.fixture
+def client_certificates(tmp_path):
+    def make(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    make("req", "-x509", *curve, "-subj", "/CN=Test CA", "-days", 2, "-keyout", tmp_path / "ca.key", "-out", tmp_path / "ca.pem")
+    make("req", *curve, "-subj", "/CN=laptop", "-keyout", tmp_path / "good.key", "-out", tmp_path / "good.csr")
+    make("x509", "-req", "-in", tmp_path / "good.csr", "-CA", tmp_path / "ca.pem", "-CAkey", tmp_path / "ca.key", "-CAcreateserial",
+         "-days", 2, "-out", tmp_path / "good.pem")
+    make("req", "-x509", *curve, "-subj", "/CN=stranger", "-days", 2, "-keyout", tmp_path / "own.key", "-out", tmp_path / "own.pem")
+    return tmp_path
+
+
+def fingerprint(path):
+    out = subprocess.run(["openssl", "x509", "-in", path, "-noout", "-fingerprint", "-sha256"], check=True, capture_output=True).stdout
+    return out.decode().strip().partition("=")[2]
+
+
+def relay(instance, certificates=None, name=None):
+    """The answer to a recipient elsewhere, of a client with that certificate."""
+    context = trusting(instance)
+    if name:
+        context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+    with contextlib.closing(instance.smtp()) as smtp:
+        smtp._host = f"mail.{DOMAIN}"
+        smtp.starttls(context=context)
+        smtp.mail("a@elsewhere.test")
+        return smtp.rcpt("b@elsewhere.test")
+
+
+def install(instance, path):
+    place = instance.etc / path.name
+    shutil.copy(path, place)
+    place.chmod(0o644)
+    return place
+
+
+def test_certificates_of_clients_open_the_relay(make_instance, client_certificates):
+    instance = make_instance()
+    ca = install(instance, client_certificates / "ca.pem")
+    known = fingerprint(client_certificates / "own.pem")
+    lists = {"smtpd_tls_ask_ccert": "yes", "smtpd_tls_CAfile": str(ca), "mynetworks": "", "smtpd_tls_loglevel": "1",
+             "smtpd_tls_received_header": "yes"}
+    instance.configure(**lists, smtpd_relay_restrictions="permit_tls_all_clientcerts, reject_unauth_destination")
+    instance.start()
+    assert relay(instance)[0] == 554
+    assert relay(instance, client_certificates, "own")[0] == 554
+    assert relay(instance, client_certificates, "good")[0] == 250
+    for kind in ("Trusted", "Untrusted", "Anonymous"):
+        instance.wait_log(rf"smtpd\[\d+\]: {kind} TLS connection (established|reused) from localhost\[127.0.0.1\]"
+                          r"( to mail.example.test)?: TLSv1.3 with cipher TLS_\w+ \(256/256 bits\)")
+    instance.configure(relay_clientcerts=f"inline:{{ {{ {known} = laptop }} }}",
+                       smtpd_relay_restrictions="permit_tls_clientcerts, reject_unauth_destination")
+    instance.reload()
+    assert relay(instance, client_certificates, "good")[0] == 554
+    assert relay(instance, client_certificates, "own")[0] == 250
+    instance.configure(smtpd_client_restrictions=f"check_ccert_access inline:{{ {{ {known} = REJECT lost laptop }} }}")
+    instance.reload()
+    answer = relay(instance, client_certificates, "own")
+    assert answer[0] == 554 and b"Client certificate rejected: lost laptop" in answer[1]
+
+
+def test_received_tells_of_tls_and_certificate(make_instance, client_certificates):
+    instance = make_instance(settings={"smtpd_tls_received_header": "yes", "smtpd_tls_ask_ccert": "yes"})
+    instance.configure(smtpd_tls_CAfile=str(install(instance, client_certificates / "ca.pem")))
+    instance.start()
+    context = trusting(instance)
+    context.load_cert_chain(client_certificates / "good.pem", client_certificates / "good.key")
+    with instance.smtp() as smtp:
+        smtp._host = f"mail.{DOMAIN}"
+        smtp.starttls(context=context)
+        smtp.sendmail("a@elsewhere.test", [ONE], compose("traced", [ONE]))
+    message = wait_for(lambda: instance.messages(), "delivery")[0]
+    assert re.search(rb"\]\)\r\n\t\(using TLSv1.3 with cipher TLS_\w+ \(256/256 bits\)\)\r\n"
+                     rb"\t\(Client CN \"[^\"]*laptop\", Issuer \"[^\"]*Test CA\" \(verified OK\)\)\r\n"
+                     rb"\tby mail.example.test \(Postern\) with ESMTPS id ", message)
+
+
+# --- configuration ---
+
+
+def test_levels_that_cannot_be_are_told_by_check(make_instance):
+    instance = make_instance(settings={"smtpd_tls_security_level": "sometimes"})
+    said = instance.postern("check", check=False)
+    assert said.returncode != 0 and "none may encrypt" in said.err + said.out
+    instance.configure(smtpd_tls_security_level="may", smtpd_tls_cert_file="", smtpd_tls_key_file="")
+    said = instance.postern("check", check=False)
+    assert said.returncode != 0 and "nobody is served without TLS" in said.err + said.out
+    master_cf = instance.etc / "master.cf"
+    wrapped = re.compile(r"^(smtps|submission|imaps|pop3s) .*\n(  -o .*\n)*", re.M)
+    master_cf.write_text(wrapped.sub("", master_cf.read_text()))
+    said = instance.postern("check")
+    assert "TLS is not offered" in said.err + said.out
+    instance.start()
+    assert not (smtp := instance.smtp()).ehlo()[1].count(b"STARTTLS")
+    assert smtp.docmd("STARTTLS")[0] == 502
+    assert "STARTTLS" not in instance.imap().capabilities
+    assert "STLS" not in instance.pop3().capa()
+
+
+def test_without_tlsd_clients_in_clear_are_served(make_instance):
+    instance = make_instance()
+    master_cf = instance.etc / "master.cf"
+    master_cf.write_text(re.sub(r"^(tls|keys) .*\n", "", master_cf.read_text(), flags=re.M))
+    instance.start()
+    with instance.smtp() as smtp:
+        smtp.ehlo()
+        assert smtp.docmd("STARTTLS") == (454, b"4.7.0 TLS not available due to local problem")
+        smtp.sendmail("a@elsewhere.test", [ONE], compose("inclear", [ONE]))
+    wait_for(instance.delivered_files, "delivery")
+
+
+def test_a_dead_tlsd_costs_its_connections_and_nothing_else(instance):
+    talk = Talk(tls(instance, connect(instance, 993)))
+    talk.until(b"* OK")
+    instance.kill_daemon("tlsd")
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        assert talk.line() == b""
+    for port in (465, 993, 995):
+        talk = Talk(tls(instance, connect(instance, port)))
+        assert talk.line()
+
+
+# --- the programs of others ---
+
+
+def needs(program):
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
+
+
+def run(*command, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, timeout=60, **options)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    return done.stdout
+
+
+@needs("curl")
+def test_curl_speaks_tls_in_both_ways(instance, tmp_path):
+    data = compose("curltls", [ONE])
+    (tmp_path / "message").write_bytes(data)
+    host, certificate = f"mail.{DOMAIN}", instance.etc / "tls/cert.pem"
+
+    def curl(scheme, port, path, *arguments):
+        return run("curl", "-sS", "--cacert", certificate, "--resolve", f"{host}:{instance.base + port}:{HOST}", *arguments,
+                   f"{scheme}://{host}:{instance.base + port}{path}")
+
+    for scheme, port, arguments in (("smtp", 25, ["--ssl-reqd"]), ("smtps", 465, [])):
+        curl(scheme, port, "/client.example", "--mail-from", "a@elsewhere.test", "--mail-rcpt", ONE, "--upload-file", tmp_path / "message",
+             *arguments)
+    wait_for(lambda: len(instance.delivered_files()) == 2, "delivery")
+    for scheme, port, path, arguments in (("imap", 143, "/INBOX;UID=1", ["--ssl-reqd"]), ("imaps", 993, "/INBOX;UID=2", []),
+                                          ("pop3", 110, "/1", ["--ssl-reqd"]), ("pop3s", 995, "/2", [])):
+        assert body_behind_trace(curl(scheme, port, path, "-u", f"{ONE}:{SECRET}", *arguments), data) == data
+
+
+@needs("openssl")
+@pytest.mark.parametrize("port, protocol, word, reply", [
+    (25, "smtp", "EHLO x\r\n", "250-mail.example.test"), (143, "imap", "a NOOP\r\n", "a OK"), (110, "pop3", "CAPA\r\n", "+OK"),
+    (465, None, "EHLO x\r\n", "250-mail.example.test"), (993, None, "a NOOP\r\n", "a OK"), (995, None, "CAPA\r\n", "+OK")])
+def test_openssl_s_client(shared_instance, port, protocol, word, reply):
+    line = ["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", str(shared_instance.etc / "tls/cert.pem"),
+            "-verify_hostname", f"mail.{DOMAIN}", "-connect", f"{HOST}:{shared_instance.base + port}"]
+    if protocol:
+        line += ["-starttls", protocol]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        client.stdin.write(word.encode())
+        client.stdin.flush()
+        for heard in client.stdout:
+            if heard.decode().startswith(reply):
+                break
+        else:
+            raise AssertionError(f"no {reply}")
+        client.terminate()
+
+
+@needs("mbsync")
+def test_mbsync_over_imaps_and_starttls(instance, tmp_path):
+    sent = instance.send()
+    wait_for(instance.delivered_files, "delivery")
+    for kind, port in (("IMAPS", 993), ("STARTTLS", 143)):
+        near = tmp_path / kind
+        near.mkdir()
+        (tmp_path / "rc").write_text(
+            f"IMAPAccount postern\nHost {HOST}\nPort {instance.base + port}\nUser {ONE}\nPass {SECRET}\nSSLType {kind}\n"
+            f"CertificateFile {instance.etc}/tls/cert.pem\nSystemCertificates no\n\nIMAPStore far\nAccount postern\n\nMaildirStore near\n"
+            f"Path {near}/\nInbox {near}/INBOX\n\nChannel all\nFar :far:\nNear :near:\nCreate Near\nSyncState *\n")
+        run("mbsync", "-c", tmp_path / "rc", "-a")
+        assert any(sent.tag in p.read_text() for sub in ("new", "cur") for p in (near / "INBOX" / sub).iterdir())
+
+
+@needs("fetchmail")
+def test_fetchmail_over_pop3s(instance, tmp_path):
+    sent = instance.send()
+    wait_for(instance.delivered_files, "delivery")
+    rc = tmp_path / "rc"
+    rc.write_text(f'poll mail.{DOMAIN} via {HOST} protocol POP3 port {instance.base + 995} auth password\n'
+                  f'  user "{ONE}" password "{SECRET}" is {pwd.getpwuid(os.geteuid()).pw_name} here ssl sslcertck '
+                  f'sslcertfile {instance.etc}/tls/cert.pem sslcommonname mail.{DOMAIN}\n'
+                  f'  mda "/bin/cat >>{tmp_path}/got"\n')
+    rc.chmod(0o600)
+    run("fetchmail", "--nodetach", "--nosyslog", "-f", rc, "-i", tmp_path / "ids", "--pidfile", tmp_path / "pid",
+        env={**os.environ, "FETCHMAILHOME": str(tmp_path)})
+    assert sent.tag in (tmp_path / "got").read_text()
