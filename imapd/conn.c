@@ -85,7 +85,7 @@ bool conn_watch(struct conn *conn, int fd)
 void conn_greet(struct conn *conn)
 {
 	conn_say(conn, "* OK [CAPABILITY ");
-	conn_say(conn, conn_capabilities(conn));
+	conn_say_capabilities(conn);
 	conn_say(conn, "] Postern ready.\r\n");
 	conn_continue(conn);
 }

@@ -5,16 +5,20 @@
 #include "base/base64.h"
 #include "service/log.h"
 
-const char *conn_capabilities(const struct conn *conn)
+void conn_say_capabilities(struct conn *conn)
 {
-#define BEFORE_LOGIN "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE"
-	static const char *const WORDS[2][2] = { { BEFORE_LOGIN " LOGINDISABLED",
-							 BEFORE_LOGIN " AUTH=PLAIN AUTH=LOGIN" },
-		{ BEFORE_LOGIN " STARTTLS LOGINDISABLED",
-			BEFORE_LOGIN " STARTTLS AUTH=PLAIN AUTH=LOGIN" } };
-#undef BEFORE_LOGIN
+	const char *configured = conn->front->mechanisms;
+	const struct mechanism_situation any = { 0 };
+	struct buffer offers = { 0 };
 
-	return WORDS[conn_offers_tls(conn)][conn->plaintext];
+	conn_say(conn, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE");
+	conn_say(conn, conn_offers_tls(conn) ? " STARTTLS" : "");
+	/* The LOGIN command is PLAIN in other words. */
+	if (!conn->plaintext || !mechanism_allowed(SLICE("PLAIN"), configured, "", &any))
+		conn_say(conn, " LOGINDISABLED");
+	if (login_offers(&conn->client, configured, conn->plaintext, " AUTH=", &offers))
+		buffer_add(&conn->pre->out, buffer_slice(&offers));
+	buffer_free(&offers);
 }
 
 static void bad(struct conn *conn, const char *why)
@@ -31,7 +35,7 @@ static void run_capability(struct conn *conn, struct parser *p)
 	if (!parse_end(p))
 		return;
 	conn_say(conn, "* CAPABILITY ");
-	conn_say(conn, conn_capabilities(conn));
+	conn_say_capabilities(conn);
 	conn_say(conn, "\r\n");
 	conn_reply(conn, "OK Pre-login capabilities listed, post-login capabilities have more.");
 }
@@ -116,7 +120,8 @@ static void run_authenticate(struct conn *conn, struct parser *p)
 
 	if (!parse_space(p) || !parse_atom(p, &mechanism))
 		return;
-	if (parse_initial(p, &decoded, &initial) && !refuse_plaintext(conn))
+	if (parse_initial(p, &decoded, &initial) &&
+		!(login_shows_password(mechanism) && refuse_plaintext(conn)))
 		conn_authenticate(conn, mechanism, initial);
 	if (decoded.data)
 		explicit_bzero(decoded.data, decoded.capacity);

@@ -42,6 +42,7 @@ static void tls_done(
 		return;
 	}
 	*conn->pre->tls = *info;
+	conn->client.certificate = conn->pre->tls->fingerprint[0] != 0;
 	conn->client.seal = slice_of(conn->pre->tls->seal, conn->pre->tls->seal_length);
 	conn->client.secured = conn->plaintext = true;
 	conn->state = CONN_LOGIN;

@@ -84,6 +84,7 @@ struct imap_front {
 	struct conn *conns;
 	int64_t login_timeout, keepalive_interval; /* ms */
 	unsigned max_failures;
+	const char *mechanisms; /* auth_mechanisms */
 	bool disable_plaintext;
 	const char *plaintext_networks; /* where that does not hold */
 	struct tls_settings tls;
@@ -115,7 +116,7 @@ void conn_end(struct conn *conn, const char *why, const char *bye);
  * A whole command without its last line end. LOGOUT only marks the end: `true` means the connection is to be closed.
  */
 MUST_CHECK bool conn_command(struct conn *conn, struct slice command);
-const char *conn_capabilities(const struct conn *conn);
+void conn_say_capabilities(struct conn *conn);
 
 /* --- conn_login.c --- */
 extern const struct login_hooks CONN_LOGIN_HOOKS;

@@ -122,6 +122,7 @@ static bool front_start(struct imap_front *f)
 	f->login_timeout = config_time(c, PARAM_imap_login_timeout);
 	f->keepalive_interval = config_time(c, PARAM_imap_idle_notify_interval);
 	f->max_failures = (unsigned)config_int(c, PARAM_imap_max_login_failures);
+	f->mechanisms = config_text(c, PARAM_auth_mechanisms);
 	f->disable_plaintext = config_bool(c, PARAM_disable_plaintext_auth);
 	f->plaintext_networks = config_text(c, PARAM_plaintext_auth_networks);
 	if (!tls_settings_load(&f->tls, c, TLS_IMAP))

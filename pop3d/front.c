@@ -108,11 +108,18 @@ static bool offers_tls(const struct pop3_client *client)
 
 static void capa(struct pop3_client *client, struct slice arguments)
 {
+	struct buffer offers = { 0 };
+	bool any = login_offers(&client->login, client->front->settings.mechanisms,
+			   client->plaintext, " ", &offers) &&
+		   offers.length;
+
 	reply(client,
-		"+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n%s%s"
+		"+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n%s%s%"
+		"s%s%s"
 		"IMPLEMENTATION Postern\r\n.",
-		offers_tls(client) ? "STLS\r\n" : "",
-		client->plaintext ? "USER\r\nSASL PLAIN LOGIN\r\n" : "");
+		offers_tls(client) ? "STLS\r\n" : "", client->plaintext ? "USER\r\n" : "",
+		any ? "SASL" : "", any ? buffer_text(&offers) : "", any ? "\r\n" : "");
+	buffer_free(&offers);
 }
 
 static void stls(struct pop3_client *client, struct slice arguments)
@@ -181,6 +188,17 @@ static void pass(struct pop3_client *client, struct slice password)
 	explicit_bzero(text, sizeof(text));
 }
 
+/* AUTH alone: the list, one a line (as some clients ask for it). */
+static void list_mechanisms(struct pop3_client *client)
+{
+	struct buffer offers = { 0 };
+
+	if (login_offers(&client->login, client->front->settings.mechanisms, client->plaintext,
+		    "\r\n", &offers))
+		reply(client, "+OK%s\r\n.", buffer_text(&offers));
+	buffer_free(&offers);
+}
+
 static void auth(struct pop3_client *client, struct slice arguments)
 {
 	struct slice mechanism, rest = arguments;
@@ -188,10 +206,10 @@ static void auth(struct pop3_client *client, struct slice arguments)
 	char name[33];
 
 	if (!slice_word(&rest, " ", &mechanism)) {
-		reply(client, "+OK\r\nPLAIN\r\nLOGIN\r\n.");
+		list_mechanisms(client);
 		return;
 	}
-	if (refuse_plaintext(client))
+	if (login_shows_password(mechanism) && refuse_plaintext(client))
 		return;
 	rest = slice_trim(rest);
 	if (!slice_to_string(mechanism, name, sizeof(name))) {
@@ -347,6 +365,7 @@ static void tls_done(
 		return;
 	}
 	*client->tls = *info;
+	client->login.certificate = client->tls->fingerprint[0] != 0;
 	client->login.seal = slice_of(client->tls->seal, client->tls->seal_length);
 	client->login.secured = client->plaintext = true;
 	client->stls = false;

@@ -16,6 +16,7 @@ struct pop3_settings {
 	const char *host;
 	int64_t login_timeout; /* ms */
 	unsigned max_failures;
+	const char *mechanisms; /* auth_mechanisms */
 	bool no_plaintext; /* disable_plaintext_auth */
 	const char *plaintext_networks; /* where that does not hold */
 	struct tls_settings tls;

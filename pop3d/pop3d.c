@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 		.host = config_text(config, PARAM_myhostname),
 		.login_timeout = config_time(config, PARAM_pop3_login_timeout),
 		.max_failures = (unsigned)config_int(config, PARAM_pop3_max_login_failures),
+		.mechanisms = config_text(config, PARAM_auth_mechanisms),
 		.no_plaintext = config_bool(config, PARAM_disable_plaintext_auth),
 		.plaintext_networks = config_text(config, PARAM_plaintext_auth_networks),
 	};

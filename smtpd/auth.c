@@ -9,6 +9,7 @@
 #include "service/figures.h"
 #include "service/front.h"
 #include "service/log.h"
+#include "service/mechanisms.h"
 #include "smtpd/session.h"
 
 enum { AUTH_PATIENCE = 60000 /* ms for one step of authd */ };
@@ -84,24 +85,21 @@ static bool ask_authd(struct session *s, const struct message *question, uint32_
 
 /* ---- What is offered ------------------------------------------------------------------------------------------------ */
 
-static bool in_list(const char *list, struct slice name)
+/* Without authd for the moment: the client hears so when it tries, and not that there is no AUTH. */
+static const char *offered_by_authd(const struct session *s)
 {
-	struct slice rest = slice_from(list), word;
-
-	while (slice_word(&rest, ", \t\r\n", &word)) {
-		if (slice_equal_nocase(word, name))
-			return true;
-	}
-	return false;
+	return s->mechanisms[0] ? s->mechanisms : "PLAIN LOGIN";
 }
 
-/* By smtpd_sasl_security_options. ANONYMOUS is never had, whatever they say. */
+/* By smtpd_sasl_security_options and what TLS tells. ANONYMOUS is never had, whatever they say. */
 static bool is_allowed(const struct session *s, struct slice mechanism)
 {
 	const char *options =
 		is_secured(s) ? s->settings->auth.tls_options : s->settings->auth.options;
+	const struct mechanism_situation situation = { .bindings = s->secure && s->tls.seal_length,
+		.certificate = s->secure && s->tls.fingerprint[0] };
 
-	return !in_list("PLAIN LOGIN", mechanism) || !in_list(options, SLICE("noplaintext"));
+	return mechanism_allowed(mechanism, offered_by_authd(s), options, &situation);
 }
 
 /* What authd offers is asked once in the life of a session process: another authd is another configuration, with other sessions. */
@@ -130,8 +128,7 @@ bool auth_offer(struct session *s, char *text, size_t size)
 		network_match(s->settings->auth.exceptions, s->client.address))
 		return false;
 	learn_mechanisms(s);
-	/* Without authd for the moment: the client hears so when it tries, and not that there is no AUTH. */
-	rest = slice_from(s->mechanisms[0] ? s->mechanisms : "PLAIN LOGIN");
+	rest = slice_from(offered_by_authd(s));
 	while (slice_word(&rest, " ", &word)) {
 		if (is_allowed(s, word) && length + word.length + 2 < size)
 			length += (size_t)snprintf(

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "service/front.h"
+#include "service/mechanisms.h"
 
 enum login_state {
 	LOGIN_NONE,
@@ -29,6 +30,7 @@ struct login_client {
 	bool secured; /* nobody can listen: TLS, or this machine's own line */
 	struct slice
 		seal; /* what tlsd sealed about the connection; the front's, read at login_begin only */
+	bool certificate; /* the client showed one */
 	char mechanism[33];
 	char login[MAX_LOGIN +
 		   1]; /* set from `accepted` on, and for `failed` who it claimed to be; for the log, trust in it is authd's and the spawner's */
@@ -63,6 +65,12 @@ struct login;
 struct login *login_open(struct service *service, const char *protocol, enum service_id spawner,
 	const struct login_hooks *hooks, void *context);
 
+/* Append what may be offered to this client of `configured` (auth_mechanisms), each behind `before`; `plaintext`: also those that show the
+ * password. False when memory is out. */
+MUST_CHECK bool login_offers(const struct login_client *client, const char *configured,
+	bool plaintext, const char *before, struct buffer *out);
+/* Would this mechanism show the password? What is none does not. */
+bool login_shows_password(struct slice mechanism);
 /* False: it cannot be asked now (no authd); nothing was begun. `initial.data` NULL: no initial response. */
 MUST_CHECK bool login_begin(struct login *login, struct login_client *client, const char *mechanism,
 	struct slice initial);

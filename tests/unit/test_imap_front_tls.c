@@ -122,6 +122,7 @@ static int setup(void **state)
 	tlsd = (struct tls_link){ 0 };
 	front = (struct imap_front){ .login_timeout = 60000,
 		.max_failures = 3,
+		.mechanisms = "plain, login",
 		.disable_plaintext = true,
 		.plaintext_networks = "127.0.0.0/8",
 		.loop = loop_new(NULL),

@@ -120,6 +120,7 @@ static int setup(void **state)
 		.settings = { .host = "mail.example.test",
 			.login_timeout = 60000,
 			.max_failures = 3,
+			.mechanisms = "plain, login",
 			.no_plaintext = true,
 			.plaintext_networks = "127.0.0.0/8",
 			.tls = { .level = TLS_LEVEL_MAY,

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: ISC
+"""SASL mechanisms and back ends of a running instance, with clients of other makers and with one written here from the RFCs."""
+import base64
+import hashlib
+import hmac
+import imaplib
+import json
+import os
+import re
+import smtplib
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from postern import DOMAIN, HOST, TIMEOUT, wait_for
+
+
+def imap(instance):
+    return imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+
+
+class Scram:
+    """RFC 5802, the client: its responses, one after another; checks what the server proves."""
+
+    def __init__(self, user, password, name="sha256"):
+        self.user, self.password, self.name, self.step = user, password.encode(), name, 0
+
+    def __call__(self, challenge):
+        self.step += 1
+        if self.step == 1:
+            self.bare = f"n={self.user},r=fyko+d2lbbFgONRv9qkxdawL".encode()
+            return b"n,," + self.bare
+        if self.step == 2:
+            fields = dict(part.split(b"=", 1) for part in challenge.split(b","))
+            salted = hashlib.pbkdf2_hmac(self.name, self.password, base64.b64decode(fields[b"s"]), int(fields[b"i"]))
+            without = b"c=biws,r=" + fields[b"r"]
+            message = b",".join((self.bare, challenge, without))
+            key = self.mac(salted, b"Client Key")
+            proof = bytes(a ^ b for a, b in zip(key, self.mac(hashlib.new(self.name, key).digest(), message)))
+            self.server = self.mac(self.mac(salted, b"Server Key"), message)
+            return without + b",p=" + base64.b64encode(proof)
+        assert challenge == b"v=" + base64.b64encode(self.server)
+        return b""
+
+    def mac(self, key, text):
+        return hmac.new(key, text, self.name).digest()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("mechanism, name", [("SCRAM-SHA-1", "sha1"), ("SCRAM-SHA-256", "sha256")])
+def test_scram_over_imap(instance, mechanism, name):
+    client = imap(instance)
+    assert f"AUTH={mechanism}" in client.capabilities and f"AUTH={mechanism}-PLUS" not in client.capabilities
+    scram = Scram(f"one@{DOMAIN}", "one-secret", name)
+    client.authenticate(mechanism, scram)
+    assert scram.step == 3
+    client.select()
+    client.logout()
+    for user, password in ((f"one@{DOMAIN}", "wrong"), (f"nobody@{DOMAIN}", "one-secret")):
+        refused = imap(instance)
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            refused.authenticate(mechanism, Scram(user, password, name))
+        refused.shutdown()
+    assert f"auth: user=<one@{DOMAIN}> service=imap mech={mechanism} rip=127.0.0.1 failed" in instance.log()
+
+
+def test_curl_chooses_scram_or_what_it_is_told(instance):
+    listed = subprocess.run(["curl", "-V"], capture_output=True, text=True, check=True).stdout
+    url = f"imap://{HOST}:{instance.base + 143}/"
+    options = ["PLAIN", "LOGIN"] + (["SCRAM-SHA-256", "SCRAM-SHA-1"] if "gsasl" in listed.lower() else [])
+    for option in options:
+        for password, status in (("one-secret", 0), ("wrong", 67)):
+            done = subprocess.run(["curl", "-sS", "-u", f"one@{DOMAIN}:{password}", "--login-options", f"AUTH={option}", url],
+                                  capture_output=True, text=True, timeout=TIMEOUT)
+            assert done.returncode == status, (option, done)
+
+
+def test_a_typed_password_brings_an_old_hash_up_to_date(instance):
+    hashed = subprocess.run(["openssl", "passwd", "-6", "from elsewhere"], capture_output=True, text=True, check=True).stdout.strip()
+    instance.postern("user", "passwd", f"one@{DOMAIN}", "--hash", hashed)
+    client = imap(instance)
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        client.authenticate("SCRAM-SHA-256", Scram(f"one@{DOMAIN}", "from elsewhere"))
+    assert "failed (no SCRAM keys are stored for it)" in instance.log()
+    client.login(f"one@{DOMAIN}", "from elsewhere")
+    client.logout()
+    client = imap(instance)
+    client.authenticate("SCRAM-SHA-256", Scram(f"one@{DOMAIN}", "from elsewhere"))
+    client.logout()
+
+
+def submission(instance):
+    client = smtplib.SMTP(HOST, instance.base + 31, local_hostname="client.example", timeout=TIMEOUT)
+    client.ehlo()
+    return client
+
+
+def cram_md5(instance, user, password):
+    with submission(instance) as client:
+        client.user, client.password = user, password
+        try:
+            return client.auth("CRAM-MD5", client.auth_cram_md5)[0]
+        except smtplib.SMTPAuthenticationError as refused:
+            return refused.smtp_code
+
+
+def test_submission_offers_and_takes_what_is_configured(make_instance):
+    instance = make_instance(settings={"smtpd_sasl_auth_enable": "yes", "smtpd_tls_auth_only": "no"})
+    with (instance.etc / "master.cf").open("a") as master_cf:
+        master_cf.write(f"{instance.base + 31} inet n - y - - smtpd\n")
+    instance.start()
+    with submission(instance) as client:
+        assert client.esmtp_features["auth"].split() == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
+        scram = Scram(f"one@{DOMAIN}", "one-secret")
+        assert client.auth("SCRAM-SHA-256", lambda challenge=None: scram(challenge).decode()) == (235, b"2.7.0 Authentication successful")
+    passwd = instance.etc / "passwd"
+    passwd.write_text(f"tom@{DOMAIN}:{{PLAIN}}sesame\n")
+    instance.configure(auth_mechanisms="plain, login, cram-md5, scram-sha-1", auth_allow_plain_scheme="yes",
+                       smtpd_sasl_security_options="noanonymous, noplaintext", smtpd_sasl_tls_security_options="noanonymous, noplaintext",
+                       auth_backends=f"credentials, passwd-file:{passwd}")
+    instance.reload()
+    with submission(instance) as client:
+        assert client.esmtp_features["auth"].split() == ["SCRAM-SHA-1", "CRAM-MD5"]
+        assert client.docmd("AUTH", "PLAIN")[0] == 504
+    assert cram_md5(instance, f"tom@{DOMAIN}", "sesame") == 235
+    assert cram_md5(instance, f"tom@{DOMAIN}", "Sesame") == 535
+    assert cram_md5(instance, f"one@{DOMAIN}", "one-secret") == 535  # nothing that is as good as the password is stored
+
+
+def login(instance, user, password):
+    client = imap(instance)
+    try:
+        client.login(user, password)
+    except imaplib.IMAP4.error as no:
+        return str(no)
+    finally:
+        client.shutdown()
+    return True
+
+
+def test_a_changed_passwd_file_counts_and_sql_is_asked(instance):
+    passwd, base, table = (f"{instance.path}/etc/{name}" for name in ("passwd", "users.db", "users.cf"))
+    with open(passwd, "w") as file:
+        file.write(f"one@{DOMAIN}:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+    db = sqlite3.connect(base)
+    db.execute("CREATE TABLE users (name TEXT, password TEXT)")
+    db.execute("INSERT INTO users VALUES (?, ?)", (f"two@{DOMAIN}", "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="))
+    db.commit()
+    db.close()
+    with open(table, "w") as file:
+        file.write(f"dbpath = {base}\nquery = SELECT password FROM users WHERE name = '%s'\n")
+    instance.configure(auth_backends=f"passwd-file:{passwd}, sqlite:{table}")
+    instance.reload()
+    wait_for(lambda: login(instance, f"one@{DOMAIN}", "password") is True, "login by the file")
+    assert login(instance, f"two@{DOMAIN}", "password") is True
+    assert "AUTHENTICATIONFAILED" in login(instance, f"two@{DOMAIN}", "two-secret")
+    with open(passwd + ".new", "w") as file:
+        file.write(f"one@{DOMAIN}:{{SHA1.HEX}}{hashlib.sha1(b'other').hexdigest()}\n")
+    os.rename(passwd + ".new", passwd)
+    wait_for(lambda: login(instance, f"one@{DOMAIN}", "other") is True, "the changed file")
+    assert "AUTHENTICATIONFAILED" in login(instance, f"one@{DOMAIN}", "password")
+
+
+class Saslauthd:
+    """Says OK to one pair, in the protocol of saslauthd."""
+
+    def __init__(self, path):
+        self.asked = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        os.chmod(path, 0o666)
+        self.socket.listen(5)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            client, _ = self.socket.accept()
+            with client, client.makefile("rwb") as stream:
+                question = [stream.read(int.from_bytes(stream.read(2), "big")).decode() for _ in range(4)]
+                self.asked.append(question)
+                answer = b"OK" if question[:2] == ["tom", "sesame"] else b"NO"
+                stream.write(len(answer).to_bytes(2, "big") + answer)
+
+
+@pytest.mark.core
+def test_saslauthd_is_asked_through_master(instance):
+    path = f"{instance.path}/run/mux"
+    instance.postern("user", "add", f"tom@{DOMAIN}", "--no-password")
+    instance.configure(auth_backends="credentials, saslauthd", auth_saslauthd_path=path)
+    instance.reload()
+    wait_for(lambda: "UNAVAILABLE" in str(login(instance, f"tom@{DOMAIN}", "sesame")), "saslauthd is away: try again later")
+    assert login(instance, f"one@{DOMAIN}", "one-secret") is True
+    daemon = Saslauthd(path)
+    assert login(instance, f"tom@{DOMAIN}", "sesame") is True
+    assert daemon.asked == [["tom", "sesame", "imap", ""]]
+    assert "AUTHENTICATIONFAILED" in login(instance, f"tom@{DOMAIN}", "wrong")
+
+
+def token(key, claims):
+    """A JWT with ES256: the signature of the openssl command as two numbers."""
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+    text = encode(b'{"alg":"ES256","kid":"test"}') + b"." + encode(json.dumps(claims).encode())
+    der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=text, capture_output=True, check=True).stdout
+    r_end = 4 + der[3]
+    r, s = der[4:r_end], der[r_end + 2:]
+    return (text + b"." + encode(r.lstrip(b"\0").rjust(32, b"\0") + s.lstrip(b"\0").rjust(32, b"\0"))).decode()
+
+
+def test_tokens_open_the_mailbox_of_their_owner_only(instance):
+    key, keys = f"{instance.path}/etc/token.key", f"{instance.path}/etc/keys.json"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    point = subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-outform", "DER"], capture_output=True, check=True).stdout[-64:]
+    x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[:32], point[32:]))
+    with open(keys, "w") as file:
+        json.dump({"keys": [{"kty": "EC", "crv": "P-256", "kid": "test", "x": x, "y": y}]}, file)
+    instance.configure(auth_mechanisms="plain, oauthbearer, xoauth2", auth_oauth_keys=keys, auth_oauth_audience="mail")
+    instance.reload()
+    wait_for(lambda: "AUTH=OAUTHBEARER" in imap(instance).capabilities, "OAUTHBEARER on offer")
+    good = token(key, {"email": f"one@{DOMAIN}", "aud": ["mail", "web"], "exp": int(time.time()) + 60})
+    url = f"imap://{HOST}:{instance.base + 143}/"
+
+    def curl(option, user, bearer):
+        done = subprocess.run(["curl", "-sS", "-u", f"{user}:", "--oauth2-bearer", bearer, "--login-options", f"AUTH={option}", url],
+                              capture_output=True, text=True, timeout=TIMEOUT)
+        return done.returncode
+
+    def xoauth2(option, user, bearer):
+        client = imap(instance)
+        try:
+            client.authenticate(option, lambda challenge: f"user={user}\1auth=Bearer {bearer}\1\1".encode() if not challenge else b"")
+        except imaplib.IMAP4.error:
+            return 1
+        finally:
+            client.shutdown()
+        return 0
+    for option, log_in in (("OAUTHBEARER", curl), ("XOAUTH2", xoauth2)):
+        assert log_in(option, f"one@{DOMAIN}", good) == 0
+        assert log_in(option, f"two@{DOMAIN}", good) != 0
+        for claims in ({"exp": 1}, {"aud": "other"}, {"email": f"nobody@{DOMAIN}"}):
+            bad = {"email": f"one@{DOMAIN}", "aud": "mail", "exp": int(time.time()) + 60, **claims}
+            assert log_in(option, bad["email"], token(key, bad)) != 0
+    log = instance.log()
+    assert re.search(r"mech=OAUTHBEARER rip=\S+ failed \(the token is of another login\)", log)
+    assert re.search(r"mech=XOAUTH2 rip=\S+ failed \(the token has expired, or never does\)", log)
