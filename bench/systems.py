@@ -39,6 +39,11 @@ def count(folder):
         return 0
 
 
+def password_hash():
+    """The same scheme at the same cost for everybody: SHA-512 crypt(3) with its default of 5000 rounds."""
+    return run("openssl", "passwd", "-6", PASSWORD).strip()
+
+
 def below(pid):
     """pid and all its descendants."""
     parents = {}
@@ -106,9 +111,20 @@ class Postern(System):
         self.instance = self.folder / "instance"
         run(self.bin / "postern", "init", self.instance, "--domain", DOMAIN, "--user", f"one:{PASSWORD}", "--user", f"two:{PASSWORD}",
             "--port-base", self.base)
+        for user in ("one", "two"):
+            run(self.bin / "postern", "-c", self.instance / "etc", "user", "passwd", f"{user}@{DOMAIN}", "--hash", password_hash())
+        # The hash stays as it is and, until remember_passwords, is computed at each login.
+        self.configure("auth_password_upgrade = no", "auth_cache_lifetime = 0")
         run(self.bin / "postern", "-c", self.instance / "etc", "start")
         self.maildir = self.instance / "mail" / DOMAIN / "one"
         wait_port(self.smtp_port)
+
+    def configure(self, *settings):
+        run(self.bin / "postconf", "-e", *settings, env={**os.environ, "MAIL_CONFIG": str(self.instance / "etc")})
+
+    def remember_passwords(self):
+        self.configure("auth_cache_lifetime = 10m")
+        run(self.bin / "postern", "-c", self.instance / "etc", "reload")
 
     def idle(self):
         return not any(count(self.instance / "queue" / sub) for sub in ("incoming", "active"))
@@ -217,6 +233,8 @@ ssl = no
 disable_plaintext_auth = no
 mail_location = maildir:{folder}/mail/%n
 mail_fsync = always
+auth_cache_size = {cache}
+auth_cache_ttl = 10 mins
 first_valid_uid = 1
 default_login_user = dovenull
 default_internal_user = dovecot
@@ -266,16 +284,23 @@ class PostfixDovecot(Postfix):
         user = pwd.getpwnam("nobody")
         self.etc = self.configure()
         self.maildir = self.folder / "mail/one"
-        hashed = run("doveadm", "-c", "/dev/null", "pw", "-s", "SHA512-CRYPT", "-r", "5000", "-p", PASSWORD).strip()
-        (self.folder / "users").write_text(f"one:{hashed}\ntwo:{hashed}\n")
+        hashed = password_hash()
+        (self.folder / "users").write_text(f"one:{{CRYPT}}{hashed}\ntwo:{{CRYPT}}{hashed}\n")
         (self.folder / "users").chmod(0o644)
-        (self.folder / "dovecot.conf").write_text(
-            DOVECOT.format(folder=self.folder, uid=user.pw_uid, gid=user.pw_gid, imap=self.imap_port, pop3=self.pop3_port))
+        self.write_dovecot(user, cache="0")
         run("postfix", "-c", self.etc, "start")
         self.dovecot = subprocess.Popen(["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_port(self.smtp_port)
         wait_port(self.imap_port)
+
+    def write_dovecot(self, user, cache):
+        (self.folder / "dovecot.conf").write_text(DOVECOT.format(
+            folder=self.folder, uid=user.pw_uid, gid=user.pw_gid, imap=self.imap_port, pop3=self.pop3_port, cache=cache))
+
+    def remember_passwords(self):
+        self.write_dovecot(pwd.getpwnam("nobody"), cache="10M")
+        run("doveadm", "-c", self.folder / "dovecot.conf", "reload")
 
     def stop(self):
         super().stop()

@@ -254,3 +254,30 @@ def test_filters_of_logs_find_the_failures_over_smtp(make_instance, tmp_path):
         instance.wait_log(rf"warning: [^ ]*\[{re.escape(address)}\]: SASL (PLAIN|LOGIN) authentication failed: ")
     done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(tmp_path / "postfix.conf")], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == expected, done.stdout + done.stderr
+
+
+@pytest.mark.core
+def test_no_answer_is_remembered_for_another_user_service_or_password(make_instance):
+    """The class of defect: a cache whose key lacks what the answer depended on."""
+    instance = make_instance(settings={"auth_failure_delay": "0s", "auth_cache_lifetime": "1h"})
+    instance.start()
+    two = f"two@{DOMAIN}"
+    for user in (ONE, two):
+        instance.postern("user", "passwd", user, input="the same\n")
+    app = instance.postern("user", "app", "add", ONE, "reader", "--services", "imap").out.strip()
+    for _ in range(2):
+        assert login(instance, ONE, "the same") and login(instance, two, "the same") and login(instance, ONE, app)
+        assert not login(instance, two, app)
+        pop3 = Client(instance, port=110)
+        pop3.say(f"USER {ONE}")
+        assert pop3.say(f"PASS {app}").startswith(b"-ERR [AUTH]")
+        pop3.close()
+    # What changes for one changes for him at once, and for nobody else.
+    instance.postern("user", "passwd", ONE, input="another\n")
+    assert not login(instance, ONE, "the same")
+    assert login(instance, two, "the same") and login(instance, ONE, "another")
+    instance.postern("user", "disable", two)
+    assert not login(instance, two, "the same")
+    assert login(instance, ONE, "another")
+    instance.postern("user", "app", "delete", ONE, "reader")
+    assert not login(instance, ONE, app)
