@@ -12,6 +12,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SBINDIR ?= $(PREFIX)/sbin
 LIBEXECDIR ?= $(PREFIX)/libexec/postern
+LIBDIR ?= $(PREFIX)/lib/postern
 MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share/postern
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -144,6 +145,8 @@ install: all
 	set -e; for p in $(filter-out postern,$(PROGRAMS)); do \
 		install -m 755 $(BUILD)/bin/$$p $(DESTDIR)$(LIBEXECDIR)/$$p; done
 	install -m 755 $(BUILD)/bin/postern $(DESTDIR)$(SBINDIR)/postern
+	install -d $(DESTDIR)$(LIBDIR)
+	set -e; for m in $(MODULES); do install -m 644 $$m $(DESTDIR)$(LIBDIR)/; done
 	set -e; for link in $(LINKS); do ln -sfn postern $(DESTDIR)$(SBINDIR)/$$link; done
 	set -e; for s in 1 5 8; do for f in docs/man/*.$$s; do [ -f $$f ] || continue; \
 		install -m 644 $$f $(DESTDIR)$(MANDIR)/man$$s/; done; done

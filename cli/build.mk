@@ -7,11 +7,12 @@ postern_LIBS := -lssl
 LINKS += sendmail mailq postqueue postsuper postcat postconf postmap postalias newaliases
 $(BUILD)/cli/%.o: ALL_CFLAGS += -DPOSTERN_LIBEXECDIR=\"$(LIBEXECDIR)\" -DPOSTERN_SYSCONFDIR=\"$(SYSCONFDIR)\"
 # They are compiled in: a make with another PREFIX compiles these anew.
-$(BUILD)/cli/instance.o $(BUILD)/cli/init.o $(BUILD)/cli/common.o $(BUILD)/cli/postern.o: $(BUILD)/cli/places
+$(BUILD)/lib/table/sql_module.o: ALL_CFLAGS += -DPOSTERN_LIBDIR=\"$(LIBDIR)\"
+$(BUILD)/lib/table/sql_module.o $(BUILD)/cli/instance.o $(BUILD)/cli/init.o $(BUILD)/cli/common.o $(BUILD)/cli/postern.o: $(BUILD)/cli/places
 .PHONY: cli-places
 cli-places:
 $(BUILD)/cli/places: cli-places
-	$(Q)mkdir -p $(@D); echo "$(LIBEXECDIR) $(SYSCONFDIR)" | cmp -s - $@ || echo "$(LIBEXECDIR) $(SYSCONFDIR)" > $@
+	$(Q)mkdir -p $(@D); echo "$(LIBEXECDIR) $(SYSCONFDIR) $(LIBDIR)" | cmp -s - $@ || echo "$(LIBEXECDIR) $(SYSCONFDIR) $(LIBDIR)" > $@
 # The files postern init begins with are compiled in.
 $(BUILD)/cli/conf_files.o: conf/main.cf conf/master.cf
 

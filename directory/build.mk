@@ -1,8 +1,11 @@
 # directoryd. accounts.db is written by the commands, too.
 ACCOUNTS := directory/accounts.c directory/accounts_list.c directory/accounts_batch.c
 ANSWER := directory/answer.c directory/classify.c directory/expand.c directory/owner.c directory/resolve.c directory/names.c directory/away.c $(ACCOUNTS)
-PROGRAMS += directoryd
-directoryd_SOURCES := directory/directoryd.c $(ANSWER)
+PROGRAMS += directoryd proxymap
+proxymap_SOURCES := directory/proxymap.c directory/proxymap_fcntl.c
+proxymap_LIBS := -Wl,--export-dynamic-symbol=fcntl -Wl,--export-dynamic-symbol=fcntl64
+test_waiting_SOURCES := directory/waiting.c $(ANSWER)
+directoryd_SOURCES := directory/directoryd.c directory/waiting.c $(ANSWER)
 postern_SOURCES += $(ACCOUNTS) $(CREDENTIALS)
 postern_LIBS += $(CREDENTIALS_LIBS)
 test_accounts_SOURCES := $(ACCOUNTS)

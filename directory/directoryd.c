@@ -2,7 +2,8 @@
 /*
  * directoryd - answers "who is this address and where does it go?" for smtpd, cleanup, qmgr and the spawners of sessions.
  *
- * One process, one loop, no waiting: everything is opened before it is confined, each answer takes some microseconds. Of
+ * One process, one loop, no waiting: everything is opened before it is confined, each answer takes some microseconds. What needs a
+ * SQL server is asked for at proxymap, and the question is put aside until the answer comes (waiting.h). Of
  * tables that change it knows by their descriptors; then it ends, and master starts one that opens the new ones.
  */
 #include <stdio.h>
@@ -15,9 +16,11 @@
 #include "config/place.h"
 #include "directory/answer.h"
 #include "directory/directoryd_cell.h"
+#include "directory/waiting.h"
 #include "service/figures.h"
 #include "service/log.h"
 #include "service/service.h"
+#include "table/table_sql.h"
 
 enum {
 	CHECK_TABLES = 1000, /* ms between looks at the tables */
@@ -30,6 +33,9 @@ struct directoryd {
 	struct service *service;
 	struct config *config;
 	struct directory *directory;
+	struct waiting *waiting;
+	struct link proxymap; /* opened with the first question that needs it */
+	bool linked;
 	struct buffer lookup_tables, accounts;
 	struct timer check;
 	struct deferred turn_end;
@@ -187,6 +193,7 @@ static void forget_peer(struct peer_channel *peer)
 {
 	struct directoryd *daemon = peer->daemon;
 
+	waiting_forget_peer(daemon->waiting, peer);
 	free(peer);
 	daemon->peers--;
 }
@@ -196,13 +203,23 @@ static void peer_closed(struct channel *channel, const char *why)
 	forget_peer(channel->context);
 }
 
+/* Without SQL tables nothing has to wait. */
+static bool answer(
+	struct directoryd *daemon, struct peer_channel *peer, const struct message *question)
+{
+	if (sql_tables_far())
+		return waiting_answer(
+			daemon->waiting, peer, question, loop_now(service_loop(daemon->service)));
+	return directory_answer(daemon->directory, question, send_answer, &peer->channel);
+}
+
 static void receive(struct channel *channel, struct message *question)
 {
 	struct peer_channel *peer = channel->context;
 
 	begin_turn(peer->daemon);
 	figures_add(FIGURE_lookups, 1);
-	if (directory_answer(peer->daemon->directory, question, send_answer, channel))
+	if (answer(peer->daemon, peer, question))
 		return;
 	log_warning("a peer sent %s, which is no question", message_name(question->type));
 	channel_close(channel);
@@ -225,7 +242,75 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 		forget_peer(peer);
 }
 
+/* --- tables of SQL servers --- */
+
+static void hear_proxymap(struct channel *channel, struct message *message)
+{
+	struct link *link = channel->context;
+	struct directoryd *daemon = link->context;
+	const struct message_proxymap_answer *told = &message->proxymap_answer;
+
+	if (message->type == MESSAGE_PROXYMAP_ANSWER)
+		waiting_told(daemon->waiting, told->serial,
+			told->status == TABLE_FOUND || told->status == TABLE_NOT_FOUND
+				? (enum table_status)told->status
+				: TABLE_ERROR,
+			told->value, loop_now(service_loop(daemon->service)));
+}
+
+static void lose_proxymap(struct link *link)
+{
+	struct directoryd *daemon = link->context;
+
+	waiting_lost(daemon->waiting, loop_now(service_loop(daemon->service)));
+}
+
+static bool ask_proxymap(void *context, uint32_t serial, const char *spec, struct slice key)
+{
+	struct directoryd *daemon = context;
+	struct message message = { .type = MESSAGE_PROXYMAP_ASK };
+
+	if (!daemon->linked) {
+		daemon->linked = true;
+		link_open(&daemon->proxymap, daemon->service, SERVICE_PROXYMAP, hear_proxymap, NULL,
+			lose_proxymap, daemon);
+	}
+	message.proxymap_ask.serial = serial;
+	message.proxymap_ask.table = slice_from(spec);
+	message.proxymap_ask.key = key;
+	return link_send(&daemon->proxymap, &message);
+}
+
+static void send_to_peer(void *context, void *peer, const struct message *answer)
+{
+	channel_send(&((struct peer_channel *)peer)->channel, answer);
+}
+
+static bool prepare_waiting(struct directoryd *daemon)
+{
+	const struct waiting_hooks hooks = { .ask = ask_proxymap,
+		.send = send_to_peer,
+		.context = daemon,
+		.patience = 2 * config_time(daemon->config, PARAM_sql_timeout) };
+
+	daemon->waiting = waiting_new(&hooks);
+	sql_tables_through(waiting_lookup, daemon->waiting);
+	return daemon->waiting != NULL;
+}
+
 /* --- changes --- */
+
+/* What waits is put off: whoever asked tries again later. */
+static void end(struct directoryd *daemon)
+{
+	waiting_expire(daemon->waiting, INT64_MAX);
+	service_end(daemon->service, EX_OK);
+}
+
+static void drain(struct service *service, void *context, bool fast)
+{
+	end(context);
+}
 
 static void check_tables(struct timer *timer)
 {
@@ -233,18 +318,19 @@ static void check_tables(struct timer *timer)
 	const char *changed = directory_changed(daemon->directory);
 
 	directory_check_accounts(daemon->directory);
+	waiting_expire(daemon->waiting, loop_now(service_loop(daemon->service)));
 	if (!changed) {
 		loop_timer_start(service_loop(daemon->service), timer, CHECK_TABLES);
 		return;
 	}
 	/* Answers are given in the turn of their question: what is in hand now is done when the loop ends. */
 	log_info("table of %s has changed -- restarting", changed);
-	service_end(daemon->service, EX_OK);
+	end(daemon);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct service_hooks hooks = { .peer = take_peer };
+	static const struct service_hooks hooks = { .peer = take_peer, .drain = drain };
 	static struct directoryd daemon;
 	int status;
 
@@ -255,8 +341,9 @@ int main(int argc, char **argv)
 		return EX_SOFTWARE;
 	}
 	config_place(daemon.service, daemon.config);
-	if (!open_directory(&daemon))
+	if (!prepare_waiting(&daemon) || !open_directory(&daemon))
 		return EX_CONFIG;
+	waiting_directory(daemon.waiting, daemon.directory);
 	service_enter(daemon.service, &CELL_DIRECTORYD);
 	daemon.turn_end = (struct deferred){ .run = end_turn, .context = &daemon };
 	daemon.check = (struct timer){ .fire = check_tables, .context = &daemon };
@@ -264,5 +351,8 @@ int main(int argc, char **argv)
 	status = service_run(daemon.service, &hooks, &daemon);
 	/* A log left behind would be taken for that of a backup which somebody puts in the file's place. */
 	directory_close(&daemon.directory);
+	if (daemon.linked)
+		link_close(&daemon.proxymap);
+	waiting_free(&daemon.waiting);
 	return status;
 }

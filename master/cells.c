@@ -7,6 +7,7 @@
 #include "cleanup/cleanup_cell.h"
 #include "cleanup/pickup_cell.h"
 #include "directory/directoryd_cell.h"
+#include "directory/proxymap_cell.h"
 #include "imapd/imapd_cell.h"
 #include "imapd/imapd_session_cell.h"
 #include "local/virtual_cell.h"
@@ -31,6 +32,7 @@ const struct cell *cell_of(enum service_id id)
 		[SERVICE_VIRTUAL] = &CELL_VIRTUAL,
 		[SERVICE_BOUNCE] = &CELL_BOUNCE,
 		[SERVICE_DIRECTORY] = &CELL_DIRECTORYD,
+		[SERVICE_PROXYMAP] = &CELL_PROXYMAP,
 		[SERVICE_AUTH] = &CELL_AUTHD,
 		[SERVICE_IMAPD] = &CELL_IMAPD,
 		[SERVICE_IMAPD_SESSION] = &CELL_IMAPD_SESSION,

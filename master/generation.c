@@ -110,6 +110,12 @@ static bool add_overrides_of_all(struct generation *generation, struct config_so
 	return ok;
 }
 
+/* Who opens the tables of restrictions. */
+static bool opens_tables(enum service_id id)
+{
+	return id == SERVICE_DIRECTORY || id == SERVICE_PROXYMAP;
+}
+
 static bool add_tls_sets(struct generation *generation, struct config_source *own)
 {
 	const char *sets = buffer_text(&generation->tls_sets);
@@ -120,7 +126,7 @@ static bool add_tls_sets(struct generation *generation, struct config_source *ow
 /* Whose snapshot holds what stands in the configurations of others. */
 static bool needs_others(enum service_id id)
 {
-	return id == SERVICE_DIRECTORY || id == SERVICE_KEYD || id == SERVICE_TLSD;
+	return opens_tables(id) || id == SERVICE_KEYD || id == SERVICE_TLSD;
 }
 
 /* The configuration as an entry's -o options change it, read again so that the common one stays as it is. */
@@ -134,7 +140,7 @@ static bool entry_snapshot(struct generation *generation, const struct service_e
 
 	for (unsigned i = 0; ok && i < entry->override_count; i++)
 		ok = config_source_set(own, entry->overrides[i].name, entry->overrides[i].value);
-	if (ok && id == SERVICE_DIRECTORY)
+	if (ok && opens_tables(id))
 		ok = add_overrides_of_all(generation, own);
 	if (ok && (id == SERVICE_KEYD || id == SERVICE_TLSD))
 		ok = add_tls_sets(generation, own);

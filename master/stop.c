@@ -22,6 +22,7 @@ static unsigned phase_of(enum service_id id)
 	case SERVICE_PICKUP:
 		return 0;
 	case SERVICE_DIRECTORY:
+	case SERVICE_PROXYMAP:
 	case SERVICE_AUTH:
 		return 2;
 	default:

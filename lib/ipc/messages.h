@@ -203,6 +203,11 @@ enum {
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, login, MAX_LOGIN) F(TEXT, tables, 1024)
 #define FIELDS_DIRECTORY_OWNER_ANSWER(F) F(U32, serial, 0) F(U8, status, 0) /* enum owner_status */
 
+/* --- directoryd -> proxymap: a key of a table of a SQL server, by the table's name as the configuration has it --- */
+#define FIELDS_PROXYMAP_ASK(F) F(U32, serial, 0) F(TEXT, table, 1024) F(TEXT, key, 4096)
+#define FIELDS_PROXYMAP_ANSWER(F) \
+	F(U32, serial, 0) F(U8, status, 0) /* enum table_status */ F(BYTES, value, MAX_CHUNK)
+
 /* --- cleanup -> qmgr: a message is in incoming/, durable. One read-only descriptor of it. --- */
 #define FIELDS_QUEUE_ARRIVED(F) F(TEXT, queue_id, MAX_QUEUE_ID)
 
@@ -392,6 +397,8 @@ enum {
 	M(DIRECTORY_LOOKUP_ANSWER, directory_lookup_answer, 0) \
 	M(DIRECTORY_OWNER, directory_owner, 0) \
 	M(DIRECTORY_OWNER_ANSWER, directory_owner_answer, 0) \
+	M(PROXYMAP_ASK, proxymap_ask, 0) \
+	M(PROXYMAP_ANSWER, proxymap_answer, 0) \
 	M(QUEUE_ARRIVED, queue_arrived, 1) \
 	M(DELIVER_MESSAGE, deliver_message, 1) \
 	M(DELIVER_RECIPIENT, deliver_recipient, 0) \

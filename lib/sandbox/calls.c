@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ static const int WATCH[] = { SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_wa
 static const int ROOT_FOLDER[] = { SCMP_SYS(chroot), SCMP_SYS(chdir), SCMP_SYS(capget),
 	SCMP_SYS(capset) };
 static const int PAIR[] = { SCMP_SYS(socketpair) };
+static const int STREAM[] = { SCMP_SYS(connect) };
 static const int CONNECT[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
 
 /* Commands of fcntl; not F_SETFL. */
@@ -79,7 +81,7 @@ static const struct {
 	GROUP(CELL_CALLS_FORK, FORK), GROUP(CELL_CALLS_LOCK_IN, LOCK_IN),
 	GROUP(CELL_CALLS_SOCKET, SOCKETS), GROUP(CELL_CALLS_CONNECT, CONNECT),
 	GROUP(CELL_CALLS_WATCH, WATCH), GROUP(CELL_CALLS_PAIR, PAIR),
-	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER)
+	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER), GROUP(CELL_CALLS_STREAM, STREAM)
 #undef GROUP
 };
 
@@ -102,6 +104,20 @@ static int add_groups(scmp_filter_ctx filter, unsigned calls)
 		}
 	}
 	return 0;
+}
+
+/* Sockets of TCP and of UNIX streams, no datagrams, nothing raw. */
+static int add_stream_sockets(scmp_filter_ctx filter)
+{
+	static const int FAMILIES[] = { AF_UNIX, AF_INET, AF_INET6 };
+	enum { KIND = 0xf }; /* the rest of the type are flags */
+	int error = 0;
+
+	for (size_t i = 0; !error && i < sizeof(FAMILIES) / sizeof(FAMILIES[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, KIND, SOCK_STREAM));
+	return error;
 }
 
 /* Calls of which only some arguments are harmless. */
@@ -140,6 +156,8 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(utimensat), 1,
 					SCMP_A1(SCMP_CMP_EQ, 0));
 	}
+	if (calls & CELL_CALLS_STREAM)
+		error = error ? error : add_stream_sockets(filter);
 	if (calls & CELL_CALLS_LOCK_IN)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,

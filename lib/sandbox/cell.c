@@ -76,6 +76,12 @@ static int build_ruleset(
 		return -1;
 	}
 	allow_devices(ruleset);
+	for (unsigned i = 0; i < CELL_MAX_PORTS && cell->ports[i]; i++)
+		if (!landlock_allow_port(ruleset, cell->ports[i])) {
+			say(error, size, "Landlock rule for a port");
+			close(ruleset);
+			return -1;
+		}
 	for (unsigned i = 0; i < CELL_MAX_FILES && cell->files[i].path; i++) {
 		if (!join_path(bases, &cell->files[i], path, sizeof(path)))
 			continue;

@@ -22,7 +22,7 @@
 				S(POP3D_SESSION, "pop3d-session") S(TLSD, "tlsd") S(KEYD, "keyd") \
 					S(DNSD, "dnsd") S(SMTP, "smtp") S(LOCAL, "local") \
 						S(LMTPD, "lmtpd") S(FILTERD, "filterd") \
-							S(MANAGESIEVED, "managesieved")
+							S(MANAGESIEVED, "managesieved") S(PROXYMAP, "proxymap")
 /* clang-format on */
 #define SERVICE_ENUM(NAME, text) SERVICE_##NAME,
 enum service_id { SERVICES(SERVICE_ENUM) SERVICE_COUNT };
@@ -86,13 +86,15 @@ enum cell_calls {
 	CELL_CALLS_ROOT_FOLDER =
 		512, /* spawners: give the child a root folder of its own; keeps CAP_SYS_CHROOT */
 	CELL_CALLS_PAIR = 256, /* make pairs of sockets, to hand one end on */
-	CELL_CALLS_WATCH = 128 /* watch folders by a descriptor that was opened before */
+	CELL_CALLS_WATCH = 128, /* watch folders by a descriptor that was opened before */
+	CELL_CALLS_STREAM =
+		1 << 16 /* connect by TCP to the cell's ports, and to UNIX sockets by path */
 };
 
 /* Sockets of other programs that master connects a process to, by its word: it has no right to connect itself. */
 enum cell_outside { CELL_OUTSIDE_SASLAUTHD = 1 /* auth_saslauthd_path */ };
 
-enum { CELL_MAX_FILES = 8 };
+enum { CELL_MAX_FILES = 8, CELL_MAX_PORTS = 16 };
 struct cell {
 	enum service_id service;
 	enum cell_uid uid;
@@ -101,6 +103,8 @@ struct cell {
 	uint64_t serve; /* who may be introduced to it */
 	unsigned calls; /* enum cell_calls */
 	unsigned outside; /* enum cell_outside */
+	uint16_t ports
+		[CELL_MAX_PORTS]; /* with CELL_CALLS_STREAM: TCP ports it may connect to; 0 ends the list */
 	uint64_t memory; /* RLIMIT_AS, bytes (not applied under the address sanitizer) */
 	unsigned descriptors; /* RLIMIT_NOFILE */
 	unsigned

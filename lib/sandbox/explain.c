@@ -27,6 +27,9 @@ static const struct {
 		"make a socket or connect anywhere" },
 	{ CELL_CALLS_ROOT_FOLDER, "make one folder the root folder of each of those copies", NULL },
 	{ CELL_CALLS_PAIR, "make pairs of connected sockets", NULL },
+	{ CELL_CALLS_STREAM,
+		"connect to UNIX sockets, and by TCP to the ports of the servers in its tables",
+		NULL },
 	{ CELL_CALLS_WATCH, "be told when a file in the folders above comes or goes", NULL },
 };
 

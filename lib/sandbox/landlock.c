@@ -35,6 +35,7 @@ enum {
 	LL_SCOPE_SIGNAL = 1 << 1,
 	LL_CREATE_VERSION = 1,
 	LL_RULE_PATH = 1,
+	LL_RULE_PORT = 2,
 	LL_ABI_REFER = 2,
 	LL_ABI_TRUNCATE = 3,
 	LL_ABI_NET = 4,
@@ -44,6 +45,9 @@ enum {
 
 struct ll_ruleset {
 	uint64_t fs, net, scoped;
+};
+struct ll_port {
+	uint64_t access, port;
 };
 struct ll_path {
 	uint64_t access;
@@ -146,6 +150,14 @@ bool landlock_allow(int ruleset, const char *path, unsigned rights)
 	close(rule.parent);
 	errno = error;
 	return ok;
+}
+
+bool landlock_allow_port(int ruleset, uint16_t port)
+{
+	const struct ll_port rule = { .access = LL_NET_CONNECT, .port = port };
+
+	return landlock_abi() < LL_ABI_NET ||
+	       syscall(SYS_landlock_add_rule, ruleset, LL_RULE_PORT, &rule, 0) == 0;
 }
 
 bool landlock_apply(int ruleset)

@@ -12,6 +12,8 @@
 int landlock_begin(bool network);
 /* Allow `rights` (enum cell_right) below an absolute path. False with errno; ENOENT when the path does not exist. */
 bool landlock_allow(int ruleset, const char *path, unsigned rights);
+/* Allow connecting to a TCP port; true where the kernel cannot tell ports apart. */
+bool landlock_allow_port(int ruleset, uint16_t port);
 /* For good. Needs no_new_privs. */
 bool landlock_apply(int ruleset);
 

@@ -10,7 +10,7 @@
 
 static const struct table_type *const TYPES[] = { &TABLE_HASH, &TABLE_BTREE, &TABLE_SQLITE,
 	&TABLE_TEXTHASH, &TABLE_INLINE, &TABLE_STATIC, &TABLE_FAIL, &TABLE_CIDR, &TABLE_PCRE,
-	&TABLE_REGEXP, &TABLE_UNIONMAP, &TABLE_PIPEMAP };
+	&TABLE_REGEXP, &TABLE_UNIONMAP, &TABLE_PIPEMAP, &TABLE_MYSQL, &TABLE_PGSQL };
 
 static const struct table_type *type_of(struct slice name)
 {

@@ -62,7 +62,7 @@ struct table {
 
 extern const struct table_type TABLE_HASH, TABLE_BTREE, TABLE_SQLITE, TABLE_TEXTHASH, TABLE_INLINE,
 	TABLE_STATIC, TABLE_FAIL, TABLE_CIDR, TABLE_PCRE, TABLE_REGEXP, TABLE_UNIONMAP,
-	TABLE_PIPEMAP;
+	TABLE_PIPEMAP, TABLE_MYSQL, TABLE_PGSQL;
 
 struct table *table_open_nested(const char *spec, const char *folder, unsigned flags,
 	unsigned depth, char *error, size_t error_size);

@@ -25,6 +25,7 @@ ALLOWED = {
     "tlsd": set(),
     "keyd": set(),
     "directoryd": {"read-accounts"},
+    "proxymap": {"socket-tcp", "socket-unix", "connect-public"},
     "authd": {"read-credentials"},
     "imapd": set(),
     "imapd-session": MAIL | {"fork", "watch"},
@@ -57,7 +58,7 @@ def test_no_process_gets_out_of_its_cell(instance):
     wait_for(lambda: instance.delivered_files("one") and instance.delivered_files("two"), "both mailboxes")
     daemons = {name: pid for pid, name in instance.processes().items()
                if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1] == str(instance.master_pid())}
-    assert len(daemons) == 16, daemons
+    assert len(daemons) == 17, daemons
     for name, pid in daemons.items():
         allowed, count = attempts(instance, pid)
         assert count >= ATTEMPTS, (name, count)

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: ISC
+/*
+ * proxymap - asks SQL servers (mysql:, pgsql: tables) for directoryd, which neither waits nor connects.
+ *
+ * It opens every such table that the configuration names, some connections each, before it is confined. Each connection has a
+ * thread that waits for its server, so a slow or dead one holds up nobody but those who ask for its tables.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/vector.h"
+#include "config/config.h"
+#include "directory/proxymap_cell.h"
+#include "service/log.h"
+#include "service/service.h"
+#include "table/table_sql.h"
+
+enum {
+	TABLES_MOST = 64,
+	CONNECTIONS_MOST = 16, /* of one table */
+	JOBS_MOST = 10000, /* questions in all */
+	PEERS_MOST = 64,
+	CHECK_TABLES = 1000, /* ms between looks at the files */
+	RESOLVE_AGAIN =
+		60000, /* ms until a name is asked for again that was not known at the start */
+	TELL_AGAIN = 10000, /* ms between warnings about one table */
+	WORKER_STACK = 512 * 1024,
+	SPEC_MOST = 1024
+};
+
+struct proxymap;
+
+struct asker {
+	struct channel channel;
+	struct proxymap *daemon;
+	unsigned jobs;
+	bool gone; /* freed with its last job */
+};
+
+struct job {
+	struct job *next;
+	struct asker *asker;
+	struct sql_source *source;
+	uint32_t serial;
+	int64_t until; /* ms: what waited longer is not asked any more */
+	enum table_status status;
+	struct buffer key, value;
+	char error[300];
+};
+
+struct job_list {
+	struct job *first, **end;
+};
+
+/* A table of the configuration, and those who ask for it. */
+struct sql_source {
+	struct proxymap *daemon;
+	char *spec;
+	struct table *tables[CONNECTIONS_MOST];
+	unsigned count;
+	pthread_cond_t more;
+	struct job_list waiting;
+	int64_t told; /* ms */
+};
+
+struct worker {
+	struct sql_source *source;
+	struct table *table;
+};
+
+struct proxymap {
+	struct service *service;
+	struct config *config;
+	struct sql_source sources[TABLES_MOST];
+	unsigned source_count, connections;
+	int64_t patience; /* ms */
+	uint16_t ports[SQL_PORTS_MOST];
+	unsigned port_count, jobs, askers;
+	pthread_mutex_t lock; /* of the lists of jobs */
+	struct job_list done;
+	struct watch ready;
+	struct timer check, resolve;
+	bool unresolved;
+};
+
+static void list_add(struct job_list *list, struct job *job)
+{
+	job->next = NULL;
+	*list->end = job;
+	list->end = &job->next;
+}
+
+static struct job *list_take(struct job_list *list)
+{
+	struct job *job = list->first;
+
+	if (!job)
+		return NULL;
+	list->first = job->next;
+	if (!list->first)
+		list->end = &list->first;
+	return job;
+}
+
+/* --- threads --- */
+
+static void do_job(struct job *job, struct table *table)
+{
+	if (loop_monotonic() > job->until) {
+		snprintf(job->error, sizeof(job->error), "the servers are too slow");
+		return;
+	}
+	job->status = table_lookup(table, buffer_slice(&job->key), &job->value);
+	if (job->status == TABLE_ERROR)
+		snprintf(job->error, sizeof(job->error), "%s", sql_table_error(table));
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+	struct sql_source *source = worker->source;
+	struct proxymap *daemon = source->daemon;
+	const uint64_t one = 1;
+	struct job *job;
+
+	pthread_mutex_lock(&daemon->lock);
+	for (;;) {
+		job = list_take(&source->waiting);
+		if (!job) {
+			pthread_cond_wait(&source->more, &daemon->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&daemon->lock);
+		do_job(job, worker->table);
+		pthread_mutex_lock(&daemon->lock);
+		list_add(&daemon->done, job);
+		(void)!write(daemon->ready.fd, &one, sizeof(one));
+	}
+	return NULL;
+}
+
+static bool start_thread(struct sql_source *source, struct table *table)
+{
+	struct worker *worker = malloc(sizeof(*worker));
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int result;
+
+	if (!worker)
+		return false;
+	*worker = (struct worker){ source, table };
+	/* Signals are the loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, WORKER_STACK);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	result = pthread_create(&thread, &attributes, work, worker);
+	pthread_attr_destroy(&attributes);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result != 0)
+		free(worker);
+	errno = result;
+	return result == 0;
+}
+
+/* --- answers --- */
+
+static void tell_error(struct job *job, int64_t now)
+{
+	if (job->source->told && now - job->source->told < TELL_AGAIN)
+		return;
+	job->source->told = now;
+	log_warning("%s: %s", job->source->spec, job->error);
+}
+
+static void answer(
+	struct asker *asker, uint32_t serial, enum table_status status, struct slice value)
+{
+	struct message message = { .type = MESSAGE_PROXYMAP_ANSWER };
+
+	if (value.length > MAX_CHUNK) {
+		status = TABLE_ERROR;
+		value = SLICE("");
+	}
+	message.proxymap_answer.serial = serial;
+	message.proxymap_answer.status = (uint8_t)status;
+	message.proxymap_answer.value = value;
+	channel_send(&asker->channel, &message);
+}
+
+static void finish_job(struct proxymap *daemon, struct job *job)
+{
+	struct asker *asker = job->asker;
+
+	if (job->status == TABLE_ERROR)
+		tell_error(job, loop_now(service_loop(daemon->service)));
+	if (!asker->gone)
+		answer(asker, job->serial, job->status, buffer_slice(&job->value));
+	if (--asker->jobs == 0 && asker->gone)
+		free(asker);
+	daemon->jobs--;
+	buffer_free(&job->key);
+	buffer_free(&job->value);
+	free(job);
+}
+
+static void collect(struct watch *watch, uint32_t events)
+{
+	struct proxymap *daemon = watch->context;
+	uint64_t count;
+	struct job *job;
+
+	(void)!read(watch->fd, &count, sizeof(count));
+	for (;;) {
+		pthread_mutex_lock(&daemon->lock);
+		job = list_take(&daemon->done);
+		pthread_mutex_unlock(&daemon->lock);
+		if (!job)
+			return;
+		finish_job(daemon, job);
+	}
+}
+
+/* --- questions --- */
+
+static struct sql_source *source_of(struct proxymap *daemon, struct slice spec)
+{
+	for (unsigned i = 0; i < daemon->source_count; i++)
+		if (slice_equal(slice_from(daemon->sources[i].spec), spec))
+			return &daemon->sources[i];
+	return NULL;
+}
+
+static bool add_job(struct asker *asker, const struct message_proxymap_ask *ask)
+{
+	struct proxymap *daemon = asker->daemon;
+	struct sql_source *source = source_of(daemon, ask->table);
+	struct job *job = source && daemon->jobs < JOBS_MOST ? calloc(1, sizeof(*job)) : NULL;
+
+	if (!source)
+		log_warning("%.*s: not a table that could be opened", SLICE_ARG(ask->table));
+	if (!job)
+		return false;
+	job->asker = asker;
+	job->source = source;
+	job->serial = ask->serial;
+	job->until = loop_now(service_loop(daemon->service)) + daemon->patience;
+	job->value = buffer_limited(MAX_CHUNK);
+	if (!buffer_add(&job->key, ask->key)) {
+		free(job);
+		return false;
+	}
+	asker->jobs++;
+	daemon->jobs++;
+	pthread_mutex_lock(&daemon->lock);
+	list_add(&source->waiting, job);
+	pthread_cond_signal(&source->more);
+	pthread_mutex_unlock(&daemon->lock);
+	return true;
+}
+
+static void forget_asker(struct asker *asker)
+{
+	asker->daemon->askers--;
+	asker->gone = true;
+	if (asker->jobs == 0)
+		free(asker);
+}
+
+static void asker_closed(struct channel *channel, const char *why)
+{
+	forget_asker(channel->context);
+}
+
+static void receive(struct channel *channel, struct message *message)
+{
+	struct asker *asker = channel->context;
+
+	if (message->type != MESSAGE_PROXYMAP_ASK) {
+		log_warning("a peer sent %s, which is no question", message_name(message->type));
+		channel_close(channel);
+		forget_asker(asker);
+	} else if (!add_job(asker, &message->proxymap_ask)) {
+		answer(asker, message->proxymap_ask.serial, TABLE_ERROR, SLICE(""));
+	}
+}
+
+static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
+{
+	struct proxymap *daemon = context;
+	struct asker *asker = daemon->askers < PEERS_MOST ? calloc(1, sizeof(*asker)) : NULL;
+
+	if (!asker) {
+		log_warning("no room for another connection from %s", service_id_name(who->from));
+		close(fd);
+		return;
+	}
+	asker->daemon = daemon;
+	daemon->askers++;
+	if (!channel_open(&asker->channel, service_loop(service), fd, receive, asker_closed, asker))
+		forget_asker(asker);
+}
+
+/* --- tables --- */
+
+static void add_source(struct proxymap *daemon, struct slice spec)
+{
+	struct sql_source *source = &daemon->sources[daemon->source_count];
+	const char *folder = config_text(daemon->config, PARAM_config_directory);
+	char error[600];
+
+	if (source_of(daemon, spec) || daemon->source_count == TABLES_MOST)
+		return;
+	*source = (struct sql_source){ .daemon = daemon, .spec = slice_dup(spec) };
+	source->waiting.end = &source->waiting.first;
+	pthread_cond_init(&source->more, NULL);
+	while (source->spec && source->count < daemon->connections) {
+		struct table *table =
+			table_open(source->spec, folder, TABLE_FOLD, error, sizeof(error));
+
+		if (!table)
+			break;
+		if (!sql_table_resolve(table, error, sizeof(error)) && !daemon->unresolved) {
+			log_warning("%s", error);
+			daemon->unresolved = true;
+		}
+		daemon->port_count = sql_table_ports(table, daemon->ports, daemon->port_count);
+		source->tables[source->count++] = table;
+	}
+	/* It may stand in a parameter that nobody reads; directoryd's questions for it are answered with an error. */
+	if (source->count == 0) {
+		log_error("%s", error);
+		free(source->spec);
+		return;
+	}
+	daemon->source_count++;
+}
+
+static bool ends_name(char c)
+{
+	return (unsigned char)c <= ' ' || c == ',' || c == '}' || c == 0x7f;
+}
+
+/* Every "mysql:name" and "pgsql:name" of the configuration, whichever parameter or restriction it stands in. */
+static void find_sources(struct proxymap *daemon, const char *type)
+{
+	struct slice rest = service_snapshot(daemon->service);
+	ptrdiff_t at;
+
+	while ((at = slice_search(rest, slice_from(type))) >= 0) {
+		bool begins = at == 0 || !ascii_alnum(rest.data[at - 1]);
+		size_t length = strlen(type);
+
+		rest = slice_tail(rest, (size_t)at);
+		while (length < rest.length && !ends_name(rest.data[length]))
+			length++;
+		if (begins && length > strlen(type) && length < SPEC_MOST)
+			add_source(daemon, slice_head(rest, length));
+		rest = slice_tail(rest, length);
+	}
+}
+
+static void check_tables(struct timer *timer)
+{
+	struct proxymap *daemon = timer->context;
+
+	for (unsigned i = 0; i < daemon->source_count; i++)
+		if (table_changed(daemon->sources[i].tables[0])) {
+			log_info("table %s has changed -- restarting", daemon->sources[i].spec);
+			service_end(daemon->service, EX_OK);
+			return;
+		}
+	loop_timer_start(service_loop(daemon->service), timer, CHECK_TABLES);
+}
+
+/* Names are asked for before the process is confined: once more from the start. */
+static void resolve_again(struct timer *timer)
+{
+	struct proxymap *daemon = timer->context;
+
+	log_info("names of SQL servers are asked for again -- restarting");
+	service_end(daemon->service, EX_OK);
+}
+
+static bool start_threads(struct proxymap *daemon)
+{
+	for (unsigned i = 0; i < daemon->source_count; i++)
+		for (unsigned k = 0; k < daemon->sources[i].count; k++)
+			if (!start_thread(&daemon->sources[i], daemon->sources[i].tables[k])) {
+				log_error("cannot start a thread: %s", strerror(errno));
+				return false;
+			}
+	return true;
+}
+
+static void enter_cell(struct proxymap *daemon)
+{
+	struct cell cell = CELL_PROXYMAP;
+
+	for (unsigned i = 0; i < CELL_MAX_PORTS; i++)
+		cell.ports[i] = i < daemon->port_count ? daemon->ports[i] : 0;
+	service_enter(daemon->service, &cell);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_hooks hooks = { .peer = take_peer };
+	static struct proxymap daemon;
+
+	daemon.service = service_start("proxymap", argc, argv);
+	daemon.config = config_open(service_snapshot(daemon.service));
+	if (!daemon.config) {
+		log_error("the configuration snapshot cannot be read");
+		return EX_SOFTWARE;
+	}
+	daemon.connections = (unsigned)config_int(daemon.config, PARAM_sql_connections);
+	daemon.patience = config_time(daemon.config, PARAM_sql_timeout);
+	sql_tables_timeout((unsigned)(daemon.patience / 1000));
+	find_sources(&daemon, "mysql:");
+	find_sources(&daemon, "pgsql:");
+	pthread_mutex_init(&daemon.lock, NULL);
+	daemon.done.end = &daemon.done.first;
+	daemon.ready = (struct watch){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.events = EPOLLIN,
+		.ready = collect,
+		.context = &daemon };
+	enter_cell(&daemon);
+	if (daemon.ready.fd < 0 || !loop_watch(service_loop(daemon.service), &daemon.ready) ||
+		!start_threads(&daemon))
+		return EX_OSERR;
+	daemon.check = (struct timer){ .fire = check_tables, .context = &daemon };
+	daemon.resolve = (struct timer){ .fire = resolve_again, .context = &daemon };
+	loop_timer_start(service_loop(daemon.service), &daemon.check, CHECK_TABLES);
+	if (daemon.unresolved)
+		loop_timer_start(service_loop(daemon.service), &daemon.resolve, RESOLVE_AGAIN);
+	return service_run(daemon.service, &hooks, &daemon);
+}

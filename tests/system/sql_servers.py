@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: ISC
+"""A MariaDB or PostgreSQL of the test's own: in a folder that is thrown away, on a UNIX socket and a loopback port, stopped by its pid."""
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from postern import wait_for
+
+SCHEMA = """
+CREATE TABLE domain (domain VARCHAR(255) PRIMARY KEY, transport VARCHAR(64), enabled INT NOT NULL DEFAULT 1);
+CREATE TABLE users (email VARCHAR(255) PRIMARY KEY, password VARCHAR(255), name VARCHAR(64), quota BIGINT, enabled INT NOT NULL DEFAULT 1);
+CREATE TABLE alias (source VARCHAR(255) NOT NULL, destination VARCHAR(1000) NOT NULL, enabled INT NOT NULL DEFAULT 1);
+"""
+USER, PASSWORD, DATABASE = "mailreader", "it's \\ secret", "mail"
+
+
+def newest(pattern):
+    found = sorted(pathlib.Path("/").glob(pattern), key=lambda p: p.stat().st_mtime)
+    return found[-1] if found else None
+
+
+class Server:
+    """What both have in common. `port` is one that the test has claimed."""
+
+    def __init__(self, port, rows):
+        self.port, self.process = port, None
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-sql-"))
+        self.folder.chmod(0o755)
+        self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        if self.user:
+            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        try:
+            self.make(SCHEMA + rows)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def as_user(self):
+        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if self.user else {}
+
+    def spawn(self, line):
+        with open(self.folder / "log", "ab") as log:
+            # It ends with the test, whatever ends that.
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "QUIT", *map(str, line)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **self.as_user())
+
+    def run(self, line, **options):
+        done = subprocess.run([str(word) for word in line], capture_output=True, cwd=self.folder, timeout=60, **self.as_user(), **options)
+        assert done.returncode == 0, f"{line[0]}: {done.stdout.decode()}{done.stderr.decode()}"
+        return done.stdout.decode()
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self):
+        self.each(signal.SIGSTOP)
+
+    def resume(self):
+        self.each(signal.SIGCONT)
+
+    def each(self, number):
+        """The server, and its children where it has some."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in [self.process.pid, *map(int, children)]:
+            os.kill(pid, number)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.resume()
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def cf(self, path, body, hosts=None, owner=None):
+        path.write_text(f"hosts = {hosts or self.hosts()}\nuser = {USER}\npassword = {PASSWORD}\ndbname = {DATABASE}\n{body}\n")
+        path.chmod(0o600)
+        if owner:
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        return f"{self.type}:{path}"
+
+
+class MariaDB(Server):
+    type = "mysql"
+
+    @staticmethod
+    def missing():
+        if not pathlib.Path("/usr/sbin/mariadbd").exists() or not pathlib.Path("/usr/share/mysql/mysql_system_tables.sql").exists():
+            return "mariadb-server-core is not installed"
+
+    def base(self):
+        return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data", "--innodb-buffer-pool-size=8M",
+                "--innodb-log-file-size=4M", "--key-buffer-size=1M", "--performance-schema=OFF", "--tmpdir", str(self.folder)]
+
+    def make(self, sql):
+        (self.folder / "data").mkdir()
+        if self.user:
+            os.chown(self.folder / "data", self.user.pw_uid, self.user.pw_gid)
+        share = pathlib.Path("/usr/share/mysql")
+        text = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n" + "".join(
+            (share / name).read_text() for name in ("mysql_system_tables.sql", "mysql_system_tables_data.sql"))
+        self.run([*self.base(), "--bootstrap"], input=text.encode())
+        password = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+        (self.folder / "init.sql").write_text(
+            f"CREATE DATABASE {DATABASE};\nUSE {DATABASE};\n" + "".join(line + ";\n" for line in one_line(sql)) +
+            f"CREATE USER {USER}@localhost IDENTIFIED BY '{password}';\n"
+            f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';\n"
+            f"GRANT SELECT ON {DATABASE}.* TO {USER}@localhost;\nGRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n")
+
+    def start(self):
+        init = self.folder / "init.sql"
+        once = [f"--init-file={init}"] if init.exists() else []
+        self.spawn([*self.base(), f"--socket={self.folder}/socket", f"--port={self.port}", "--bind-address=127.0.0.1",
+                    "--skip-name-resolve", f"--pid-file={self.folder}/pid", *once])
+        wait_for(lambda: "ready for connections" in (self.folder / "log").read_text().rpartition("Shutdown complete")[2][-3000:]
+                 and (self.folder / "socket").exists() and self.process.poll() is None, "MariaDB", 60)
+        if once:
+            init.rename(self.folder / "done.sql")
+            init = None
+
+    def kill(self):
+        super().kill()
+        (self.folder / "log").write_text("")
+
+    def hosts(self):
+        return f"unix:{self.folder}/socket"
+
+
+class PostgreSQL(Server):
+    type = "pgsql"
+
+    @staticmethod
+    def missing():
+        if not newest("usr/lib/postgresql/*/bin/initdb"):
+            return "postgresql is not installed"
+
+    @property
+    def programs(self):
+        return newest("usr/lib/postgresql/*/bin/initdb").parent
+
+    def make(self, sql):
+        self.run([self.programs / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"])
+        with open(self.folder / "data" / "pg_hba.conf", "w") as hba:
+            hba.write("local all postgres trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        self.sql = sql
+
+    def start(self):
+        self.spawn([self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
+                    "-c", "shared_buffers=8MB", "-c", "fsync=off", "-c", "max_connections=20"])
+        wait_for(lambda: self.ready(), "PostgreSQL", 60)
+        if self.sql:
+            password = PASSWORD.replace("'", "''")
+            self.psql("postgres", f"CREATE DATABASE {DATABASE}")
+            self.psql(DATABASE, *one_line(self.sql), f"CREATE USER {USER} PASSWORD '{password}'",
+                      f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}")
+            self.sql = None
+
+    def ready(self):
+        assert self.process.poll() is None, (self.folder / "log").read_text()
+        return subprocess.run([str(self.programs / "pg_isready"), "-h", str(self.folder), "-p", str(self.port)], capture_output=True).returncode == 0
+
+    def psql(self, database, *statements):
+        commands = [word for statement in statements for word in ("-c", statement)]
+        return self.run([self.programs / "psql", "-h", self.folder, "-p", self.port, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, *commands])
+
+    def hosts(self):
+        return f"unix:{self.folder}/.s.PGSQL.{self.port}"
+
+    def kill(self):
+        """At once: a killed postmaster would leave its children behind."""
+        if self.process:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(20)
+            self.process = None
+
+
+def one_line(sql):
+    return [" ".join(statement.split()) for statement in sql.split(";\n") if statement.strip()]
+
+
+@pytest.fixture(scope="module", params=[MariaDB, PostgreSQL], ids=["mysql", "pgsql"])
+def server_kind(request):
+    missing = request.param.missing()
+    if missing:
+        pytest.skip(missing)
+    return request.param

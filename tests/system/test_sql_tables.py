@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: ISC
+"""mysql: and pgsql: tables against real servers. A server that is slow or away puts off what needs it, and nothing else."""
+import time
+
+import pytest
+
+from postern import DOMAIN, wait_for
+from sql_servers import server_kind  # noqa: F401
+from test_accounts import rcpt
+
+ROWS = f"""
+INSERT INTO domain VALUES ('sql.example', NULL, 1);
+INSERT INTO domain VALUES ('off.example', NULL, 0);
+INSERT INTO users VALUES ('ann@sql.example', 'x', 'Ann', 5, 1);
+INSERT INTO users VALUES ('o''brien@sql.example', 'x', 'O', 5, 1);
+INSERT INTO alias VALUES ('info@sql.example', 'ann@sql.example', 1);
+INSERT INTO alias VALUES ('info@sql.example', 'one@{DOMAIN}', 1);
+INSERT INTO alias VALUES ('gone@sql.example', 'ann@sql.example', 0);
+"""
+
+
+class Site:
+    """An instance whose second domain is in the server."""
+
+    def __init__(self, instance, server):
+        self.instance, self.server = instance, server
+
+    def tables(self, hosts=None):
+        etc, server = self.instance.etc, self.server
+        self.instance.configure(
+            virtual_mailbox_domains="proxy:" + server.cf(etc / "domains.cf", "query = SELECT domain FROM domain WHERE domain='%s' AND enabled = 1", hosts, self.instance.user),
+            virtual_mailbox_maps=server.cf(etc / "mailboxes.cf", "table = users\nselect_field = email\nwhere_field = email\n"
+                                           "additional_conditions = AND enabled = 1\nresult_format = %d/%u/\ndomain = sql.example", hosts, self.instance.user),
+            virtual_alias_maps=server.cf(etc / "aliases.cf", "query = SELECT destination FROM alias WHERE source='%u@%d' AND enabled = 1"
+                                         " ORDER BY destination\nexpansion_limit = 10\ndomain = sql.example", hosts, self.instance.user),
+            sql_timeout="1s")
+
+
+@pytest.fixture
+def site(make_instance, server_kind):  # noqa: F811
+    instance = make_instance()
+    server = server_kind(instance.base + 999, ROWS)
+    try:
+        site = Site(instance, server)
+        site.tables()
+        yield site
+    finally:
+        server.close()
+
+
+def answers(site):
+    """Both kinds of recipients, and injection that fails."""
+    instance = site.instance
+    assert rcpt(instance, "Ann@SQL.example")[0] == 250, instance.log_tail()
+    assert rcpt(instance, "o'brien@sql.example")[0] == 250
+    assert rcpt(instance, "info@sql.example")[0] == 250
+    assert rcpt(instance, "gone@sql.example")[0] == 550
+    assert rcpt(instance, "nobody@sql.example")[0] == 550
+    assert rcpt(instance, "x'or'1'='1@sql.example")[0] == 550
+    assert rcpt(instance, "x\\'or@sql.example")[0] in (550, 501, 553)
+    assert rcpt(instance, f"one@{DOMAIN}")[0] == 250
+
+
+@pytest.mark.core
+def test_tables_of_a_server_are_asked(site):
+    site.instance.start()
+    answers(site)
+    with site.instance.smtp() as client:
+        client.sendmail("a@elsewhere.example", ["info@sql.example"], b"Subject: to both\r\n\r\nbody\r\n")
+    wait_for(lambda: site.instance.delivered_files("one"), "the copy of one")
+    folder = site.instance.path / "mail" / "sql.example" / "ann" / "new"
+    wait_for(lambda: folder.exists() and list(folder.iterdir()), "the copy of ann")
+    # Over TCP, by name, with a first server that is not there.
+    site.tables(f"127.0.0.1:{site.instance.base + 998} inet:localhost:{site.server.port}")
+    site.instance.reload()
+    wait_for(lambda: rcpt(site.instance, "ann@sql.example")[0] == 250, "the answer over TCP")
+    answers(site)
+    for query, found in (("info@sql.example", f"ann@sql.example,one@{DOMAIN}"), ("gone@sql.example", "")):
+        asked = site.instance.run("postmap", "-q", query, f"{site.server.type}:{site.instance.etc}/aliases.cf", check=False)
+        assert asked.out.strip() == found and asked.returncode == (0 if found else 1)
+
+
+def test_a_slow_or_dead_server_puts_off_what_needs_it_and_nothing_else(site):
+    instance, server = site.instance, site.server
+    instance.start()
+    answers(site)
+    server.pause()
+    with instance.smtp() as waiting, instance.smtp() as other:
+        for client in (waiting, other):
+            client.ehlo("client.example")
+            client.mail("a@elsewhere.example")
+        waiting.putcmd("rcpt", "TO:<ann@sql.example>")
+        began = time.monotonic()
+        for _ in range(5):
+            assert other.rcpt(f"one@{DOMAIN}")[0] == 250
+        assert time.monotonic() - began < 1
+        assert waiting.getreply()[0] // 100 == 4
+    server.resume()
+    wait_for(lambda: rcpt(instance, "ann@sql.example")[0] == 250, "the answer of the server that goes on")
+    server.kill()
+    # An answer is remembered for a second.
+    wait_for(lambda: rcpt(instance, "ann@sql.example")[0] // 100 == 4, "no answer of a dead server")
+    assert rcpt(instance, f"one@{DOMAIN}")[0] == 250
+    assert server.type in instance.log() and "warning: " in instance.log()
+    server.start()
+    wait_for(lambda: rcpt(instance, "ann@sql.example")[0] == 250, "the answer of the new server", 20)
+    answers(site)
+
+
+def test_the_process_that_asks_comes_back(site):
+    instance = site.instance
+    instance.start()
+    answers(site)
+    instance.kill_daemon("proxymap")
+    wait_for(lambda: rcpt(instance, "ann@sql.example")[0] == 250, "the answer of the new process")
+
+
+def test_what_cannot_be_asked_safely_is_refused(site):
+    instance, server = site.instance, site.server
+    for query in ("SELECT a FROM b WHERE c = '%s", "SELECT `%s` FROM b" if server.type == "mysql" else 'SELECT "%s" FROM b'):
+        spec = server.cf(instance.etc / "bad.cf", f"query = {query}")
+        asked = instance.run("postmap", "-q", "x", spec, check=False)
+        assert asked.returncode != 0 and "open quote" in asked.err
+    spec = server.cf(instance.etc / "bare.cf", "query = SELECT destination FROM alias WHERE source = %s AND enabled = 1 ORDER BY 1")
+    assert instance.run("postmap", "-q", "info@sql.example", spec).out.strip() == f"ann@sql.example,one@{DOMAIN}"
+    assert instance.run("postmap", "-q", "x' OR '1'='1", spec, check=False).returncode == 1
+    spec = server.cf(instance.etc / "limit.cf", "query = SELECT destination FROM alias WHERE source = '%s'\nexpansion_limit = 1")
+    assert instance.run("postmap", "-q", "info@sql.example", spec, check=False).returncode not in (0, 1)
