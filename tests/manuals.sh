@@ -12,6 +12,7 @@ for program in "$bin"/*; do
 	name=$(basename "$program")
 	case $name in
 	*-session) name=${name%-session} ;;
+	postern-*.so) name=$(echo "${name%.so}" | sed 's/^postern-//')_table ;; # clients of SQL servers
 	esac
 	ls docs/man/"$name".[158] >/dev/null 2>&1 || {
 		echo "no manual page for $name"

@@ -13,7 +13,9 @@
 
 enum {
 	SQL_TIMEOUT = 5, /* s, unless sql_tables_timeout says otherwise */
-	SQL_REST = 3 /* s that a server which could not be reached is left alone */
+	SQL_REST =
+		3, /* s that a server is left alone when it takes long to find out that it cannot be reached */
+	SQL_LONG = 200 /* ms: longer than that is long */
 };
 
 struct sql_host {
@@ -361,15 +363,18 @@ static bool connect_to(struct sql_lookup_table *table, struct sql_host *host)
 		.dbname = table->dbname,
 		.timeout = table->timeout };
 	char error[sizeof(table->error) - 100];
+	int64_t began = os_now();
 
 	if (host->connection)
 		return true;
-	if (os_now() < host->rest_until)
+	if (began < host->rest_until)
 		return false;
 	host->connection = table->driver->connect(&server, error, sizeof(error));
 	if (host->connection)
 		return true;
-	host->rest_until = os_now() + (int64_t)SQL_REST * 1000000;
+	/* Being refused costs nothing, and the next question may find the server there. */
+	if (os_now() - began > SQL_LONG * INT64_C(1000))
+		host->rest_until = os_now() + SQL_REST * INT64_C(1000000);
 	for (char *p = error; *p; p++)
 		*p = *p == '\n' ? ' ' : *p;
 	snprintf(table->error, sizeof(table->error), "%.60s: %s",

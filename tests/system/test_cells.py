@@ -25,7 +25,7 @@ ALLOWED = {
     "tlsd": set(),
     "keyd": set(),
     "directoryd": {"read-accounts"},
-    "proxymap": {"socket-tcp", "socket-unix", "connect-public"},
+    "proxymap": {"socket-tcp", "socket-tcp6", "socket-unix", "connect-public"},
     "authd": {"read-credentials"},
     "imapd": set(),
     "imapd-session": MAIL | {"fork", "watch"},
