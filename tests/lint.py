@@ -54,7 +54,8 @@ def check_file(path):
     for number, line in enumerate(code.split("\n"), 1):
         if match := BANNED.search(line):
             fault(path, number, f"{match.group(1)} is not used here")
-        if REFUSED.search(line) and path.relative_to(ROOT).parts[0] != "tests":
+        # The stand-in for libraries that call it themselves knows it, too.
+        if REFUSED.search(line) and path.relative_to(ROOT).parts[0] != "tests" and path.name != "proxymap_fcntl.c":
             fault(path, number, "cells refuse F_SETFL: os_set_blocking does it")
     for number, line in enumerate(lines, 1):
         if LEFT_OVER.search(line):
