@@ -4,6 +4,7 @@ import imaplib
 import os
 import poplib
 import smtplib
+import ssl
 import sys
 import time
 from email.message import EmailMessage
@@ -11,6 +12,9 @@ from email.policy import SMTP
 
 BASE = int(sys.argv[1])
 HOST = "127.0.0.1"
+# The certificate that postern init made, and nobody else's.
+TLS = ssl.create_default_context(cafile=sys.argv[2])
+TLS.check_hostname = False
 
 
 def compose(tag):
@@ -35,7 +39,7 @@ def body_of(raw, sent):
 
 
 def from_imap(tag):
-    imap = imaplib.IMAP4(HOST, BASE + 143, timeout=20)
+    imap = imaplib.IMAP4_SSL(HOST, BASE + 993, ssl_context=TLS, timeout=20)
     imap.login("one@example.test", "one-secret")
     imap.select("INBOX")
     deadline = time.monotonic() + 20
@@ -70,10 +74,11 @@ def main():
     tag = f"{time.time_ns():x}"
     sent = compose(tag)
     smtp = smtplib.SMTP(HOST, BASE + 25, timeout=20)
+    smtp.starttls(context=TLS)
     smtp.sendmail("somebody@example.test", ["one@example.test", "two@example.test"], sent)
     smtp.quit()
-    print(f"sent      {len(sent)} bytes by SMTP")
-    for name, fetch in (("IMAP", from_imap), ("POP3", from_pop3)):
+    print(f"sent      {len(sent)} bytes by SMTP with STARTTLS")
+    for name, fetch in (("IMAP with TLS", from_imap), ("POP3", from_pop3)):
         if body_of(fetch(tag), sent) != sent:
             raise SystemExit(f"{name}: what came back is not what was sent")
         print(f"read back by {name}: every byte is the same")
