@@ -82,6 +82,7 @@ static void connect_both(struct process *asker, struct process *asked, uint32_t 
 	peer.fds[0] = ends[1];
 	if (channel_send(&asked->control, &peer)) {
 		answer(asker, serial, ends[0], "");
+		asked->given++;
 		figures_add(FIGURE_introductions, 1);
 	} else {
 		answer(asker, serial, -1, "it has just ended");
@@ -93,7 +94,21 @@ static void connect_both(struct process *asker, struct process *asked, uint32_t 
 /* Services of one process (and spawners) are shared by all; of the others, each asker gets each worker once. */
 static bool is_shared(const struct entry *entry)
 {
-	return entry->config->maxproc == 1 || (entry->cell->calls & CELL_CALLS_FORK);
+	unsigned most = entry->config->maxproc;
+
+	return most == 1 || (most == 0 && entry->id == SERVICE_TLSD) ||
+	       (entry->cell->calls & CELL_CALLS_FORK);
+}
+
+/* Of tlsd any process will do for any asker: those that maxproc allows take turns. */
+static bool takes_turns(const struct entry *entry)
+{
+	return entry->id == SERVICE_TLSD && !is_shared(entry);
+}
+
+static bool is_better(const struct entry *entry, const struct process *a, const struct process *b)
+{
+	return takes_turns(entry) ? a->given < b->given : a->introduced.count < b->introduced.count;
 }
 
 static struct process *choose(struct entry *entry, const struct process *asker, bool *may_start)
@@ -110,9 +125,9 @@ static struct process *choose(struct entry *entry, const struct process *asker, 
 		if (process->state == PROCESS_DRAINING)
 			continue;
 		running++;
-		if (!shared && knows(process, asker->pid))
+		if (!shared && !takes_turns(entry) && knows(process, asker->pid))
 			continue;
-		if (!best || process->introduced.count < best->introduced.count)
+		if (!best || is_better(entry, process, best))
 			best = process;
 	}
 	*may_start = running < most;
@@ -125,8 +140,8 @@ static void introduce_to(struct entry *entry, struct process *asker, uint32_t se
 	struct process *asked = choose(entry, asker, &may_start);
 	struct pending *pending;
 
-	if (!asked && may_start && !entry->waits_for_old && !entry->restart.place &&
-		process_start(entry))
+	if ((!asked || (takes_turns(entry) && asked->given)) && may_start &&
+		!entry->waits_for_old && !entry->restart.place && process_start(entry))
 		asked = choose(entry, asker, &may_start);
 	if (!asked) {
 		answer(asker, serial, -1, may_start ? "it does not run yet" : "no more of them");

@@ -65,6 +65,7 @@ struct process {
 	struct vector
 		introduced; /* of struct introduced: those that have a connection to this one */
 	struct vector pending; /* of struct pending */
+	unsigned given; /* connections to it, in all */
 };
 
 /* One line of master.cf in one generation. */

@@ -10,3 +10,5 @@ test_tls_daemons_LIBS := -lssl
 test_to_sign_SOURCES := tls/to_sign.c
 test_tls_context_SOURCES := $(TLSD)
 test_tls_context_LIBS := -lssl
+fuzz_tls_connection_SOURCES := $(TLSD)
+fuzz_tls_connection_LIBS := -lssl

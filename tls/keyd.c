@@ -31,6 +31,7 @@ struct keyd {
 	struct config *config;
 	struct keyset keyset;
 	struct vector peers; /* of struct key_peer * */
+	const struct key_set *renewed; /* to be told to all of tlsd */
 	struct deferred renew; /* at the end of a turn: a pair's files come one after the other */
 };
 
@@ -136,14 +137,23 @@ static bool take_sign(struct key_peer *peer, const struct message *message)
 
 /* --- files that have changed --- */
 
+static void send_renewed(struct keyd *keyd)
+{
+	for (size_t i = 0; keyd->renewed && i < keyd->peers.count; i++)
+		send_set(*(struct key_peer **)vector_at(&keyd->peers, i), 0, keyd->renewed);
+	keyd->renewed = NULL;
+}
+
 static void renewed(void *context, const struct key_set *set, const struct key_group *group)
 {
 	struct keyd *keyd = context;
 
 	log_info("TLS: new certificate %s%s%s", group->pairs[0].subject,
 		group->name[0] ? " for server name " : "", group->name);
-	for (size_t i = 0; i < keyd->peers.count; i++)
-		send_set(*(struct key_peer **)vector_at(&keyd->peers, i), 0, set);
+	/* Once for all groups of a set. */
+	if (keyd->renewed && keyd->renewed != set)
+		send_renewed(keyd);
+	keyd->renewed = set;
 }
 
 static void renew(struct deferred *deferred)
@@ -151,6 +161,7 @@ static void renew(struct deferred *deferred)
 	struct keyd *keyd = deferred->context;
 
 	keyset_renew(&keyd->keyset, renewed, keyd);
+	send_renewed(keyd);
 }
 
 static void take_file(struct service *service, void *context, unsigned number, int fd)

@@ -292,3 +292,18 @@ def test_postern_tls_tells_what_is_there_and_whether_it_is_served(instance, keys
     shutil.copy(keys / "standard.crt", folder / "standard.pem")
     done = instance.postern("check", check=False)
     assert done.returncode != 0 and "standard.pem: there is no private key" in done.err
+
+
+def test_several_tlsd_share_the_work_when_master_cf_says_so(instance):
+    path = instance.etc / "master.cf"
+    path.write_text(re.sub(r"(?m)^(tls\s.*\s)1(\s+tlsd)$", r"\g<1>2\2", path.read_text()))
+    instance.stop()
+    instance.start()
+    clients = [starttls(instance) for _ in range(8)]
+    assert all(client.noop()[0] == 250 for client in clients)
+    pids = instance.daemons("tlsd")
+    assert len(pids) == 2
+
+    def sockets(pid):
+        return sum(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd"))
+    assert all(sockets(pid) > 4 for pid in pids)
