@@ -57,6 +57,7 @@ bool figures_start(struct master *master, char *path, size_t size)
 	bool ok;
 
 	snprintf(path, size, "%s/" FIGURES_FOLDER, master->settings.instance);
+	master->ended_fd = master->figures_folder = -1;
 	if (!open_folder(master, path))
 		return false;
 	fd = make(master, "master");
@@ -88,7 +89,8 @@ void figures_end(struct process *process)
 		log_warning(FIGURES_FOLDER "/%s: %s", name, strerror(errno));
 	if (figures_read(process->figures_fd, &last)) {
 		figures_add_up(&master->figures_ended, &last);
-		if (!figures_write(master->ended_fd, &master->figures_ended))
+		if (master->ended_fd >= 0 &&
+			!figures_write(master->ended_fd, &master->figures_ended))
 			log_warning(FIGURES_FOLDER ": %s", strerror(errno));
 	}
 	os_close(&process->figures_fd);

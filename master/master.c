@@ -85,21 +85,29 @@ static void find_daemons(struct master *master)
 		*slash = '\0';
 }
 
-/* A logger that is not there (yet) does not keep the mail from running. */
+/* Something that does not keep the mail from running, before there is a log. */
+static void tell_starter(struct master *master, const char *what, const char *detail)
+{
+	char line[1400];
+	int length = snprintf(line, sizeof(line), "warning: %s: %s\n", what, detail);
+
+	if (master->ready_fd >= 0 && !os_write_all(master->ready_fd, line, (size_t)length))
+		log_warning("%s: %s", what, detail);
+}
+
 static void open_syslog(struct master *master)
 {
-	char line[400];
-	int length;
+	char what[300];
+	int error;
 
 	os_close(&master->log_fd);
 	log_open(STDERR_FILENO, master->settings.log_name, master->settings.host,
 		master->settings.log_json, false);
 	if (syslog_open(master))
 		return;
-	length = snprintf(line, sizeof(line), "warning: syslog_socket %s: %s\n",
-		master->settings.log_socket, strerror(errno));
-	if (master->ready_fd >= 0 && !os_write_all(master->ready_fd, line, (size_t)length))
-		log_warning("%s: %s", master->settings.log_socket, strerror(errno));
+	error = errno;
+	snprintf(what, sizeof(what), "syslog_socket %s", master->settings.log_socket);
+	tell_starter(master, what, strerror(error));
 }
 
 /* What a generation says of master itself holds from now on. */
@@ -131,9 +139,10 @@ static void take_lock(struct master *master)
 	if (fcntl(master->lock_fd, F_SETLK, &lock) < 0)
 		give_up(master, EX_UNAVAILABLE, path, "the mail system is already running");
 	length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	/* The file is nobody else's to open: a reader could take a lock on it, and no master could start. */
-	if (ftruncate(master->lock_fd, 0) < 0 ||
-		!os_pwrite_all(master->lock_fd, text, (size_t)length, 0))
+	/* The file is nobody else's to open: a reader could take a lock on it, and no master could start. Written over: that needs
+	 * no room, so that the suite starts on a full disk, too. */
+	if (!os_pwrite_all(master->lock_fd, text, (size_t)length, 0) ||
+		ftruncate(master->lock_fd, length) < 0)
 		give_up(master, EX_CANTCREAT, path, strerror(errno));
 }
 
@@ -142,7 +151,7 @@ static void open_figures(struct master *master)
 	char path[1200];
 
 	if (!figures_start(master, path, sizeof(path)))
-		give_up(master, EX_CANTCREAT, path, strerror(errno));
+		tell_starter(master, path, strerror(errno));
 }
 
 static void raise_limits(void)
@@ -160,18 +169,31 @@ static void raise_limits(void)
 		log_warning("descriptor limit: %s", strerror(errno));
 }
 
-/* One line for `postern reload`, which waits for the number to grow. */
+static bool write_status(const char *path, const char *temporary, struct slice line)
+{
+	int fd = os_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	bool done =
+		fd >= 0 && os_write_all(fd, line.data, line.length) && rename(temporary, path) == 0;
+
+	os_close(&fd);
+	return done;
+}
+
+/* One line for `postern reload`, which waits for the number to grow. On a full disk the former one makes room. */
 static void write_reload_status(struct master *master, const char *text)
 {
 	char path[1200], temporary[1210], line[1000];
-	int length = snprintf(line, sizeof(line), "generation %u %s\n", master->reloads, text), fd;
+	int length = snprintf(line, sizeof(line), "generation %u %s\n", master->reloads, text);
+	struct slice status = slice_of(line, (size_t)length);
 
 	snprintf(path, sizeof(path), "%s/run/reload.status", master->settings.instance);
 	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-	fd = os_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	if (fd < 0 || !os_write_all(fd, line, (size_t)length) || rename(temporary, path) < 0)
+	if (write_status(path, temporary, status))
+		return;
+	unlink(temporary);
+	unlink(path);
+	if (!write_status(path, temporary, status))
 		log_warning("%s: %s", path, strerror(errno));
-	os_close(&fd);
 }
 
 /* The first error; warnings may stand before it. There is none when it was not the configuration that failed. */

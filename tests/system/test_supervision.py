@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: ISC
 """What master does with processes that hang, end too early or do not hear, and with signals that come at a bad moment."""
+import contextlib
 import os
 import pathlib
+import re
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -138,3 +141,27 @@ def test_a_signal_during_the_start_waits_or_ends_it(make_instance, signal_number
     assert started[0].returncode == 0
     instance.wait_log(r"reload -- generation 2")
     instance.wait_message(instance.send())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_disk_below_run_keeps_nothing_from_starting_and_reloading(instance):
+    instance.reload()
+    instance.stop()
+    run, kept = instance.path / "run", instance.folder / "run-before"
+    info = run.stat()
+    subprocess.run(["cp", "-a", str(run), str(kept)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,mode={info.st_mode & 0o7777:o},uid={info.st_uid},gid={info.st_gid}",
+                    "tmpfs", str(run)], check=True)
+    try:
+        subprocess.run(["cp", "-a", f"{kept}/.", str(run)], check=True)
+        with open(run / "filler", "ab", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(b"x" * 4096):
+                pass
+        instance.start()
+        instance.wait_message(instance.send())
+        assert re.search(r"is not counted: .*No space left on device", instance.log())
+        assert instance.reload().returncode == 0
+        instance.wait_message(instance.send())
+    finally:
+        instance.postern("abort", check=False)
+        subprocess.run(["umount", "-l", str(run)], check=True)
