@@ -18,6 +18,9 @@ enum {
 	LINGER_TIME =
 		200, /* ms a client gets to read the last reply of a session that ends in an error */
 	LINGER_BYTES = 256 * 1024, /* of its input that are read and dropped meanwhile */
+	RENEW_FIRST =
+		50, /* ms before a connection to authd is asked for again, doubled each time */
+	RENEW_LAST = 800,
 	WAIT_STEP = 10 /* seconds that one read of the client's socket waits, at most */
 };
 
@@ -163,10 +166,9 @@ static bool peer_receive(
 	return true;
 }
 
-/* The peer was restarted, or replaced by a reload. */
-static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
+/* One connection instead of another; false when there is none to be had now. */
+static bool renew_once(struct session_sockets *sockets, enum session_peer peer, int64_t deadline)
 {
-	struct session_sockets *sockets = context;
 	struct message message = { .type = MESSAGE_POOL_PEER };
 	uint8_t service = peer == TO_DIRECTORY ? SERVICE_DIRECTORY
 			  : peer == TO_CLEANUP ? SERVICE_CLEANUP
@@ -189,6 +191,23 @@ static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
 	if (peer == TO_CLEANUP) {
 		sockets->packet_count = 0;
 		buffer_clear(&sockets->outbox);
+	}
+	return true;
+}
+
+/*
+ * The peer was restarted, or replaced by a reload. A client that logs in at the very moment when authd ended would hear of it: it
+ * takes a little until master knows, and starts another.
+ */
+static bool peer_renew(void *context, enum session_peer peer, int64_t deadline)
+{
+	int wait = RENEW_FIRST;
+
+	while (!renew_once(context, peer, deadline)) {
+		if (peer != TO_AUTH || wait > RENEW_LAST || loop_monotonic() + wait >= deadline)
+			return false;
+		(void)!poll(NULL, 0, wait);
+		wait *= 2;
 	}
 	return true;
 }

@@ -10,6 +10,7 @@ import re
 import smtplib
 import socket
 import sqlite3
+import ssl
 import subprocess
 import threading
 import time
@@ -26,18 +27,19 @@ def imap(instance):
 class Scram:
     """RFC 5802, the client: its responses, one after another; checks what the server proves."""
 
-    def __init__(self, user, password, name="sha256"):
+    def __init__(self, user, password, name="sha256", header=b"n,,", binding=b""):
         self.user, self.password, self.name, self.step = user, password.encode(), name, 0
+        self.header, self.binding = header, binding
 
     def __call__(self, challenge):
         self.step += 1
         if self.step == 1:
             self.bare = f"n={self.user},r=fyko+d2lbbFgONRv9qkxdawL".encode()
-            return b"n,," + self.bare
+            return self.header + self.bare
         if self.step == 2:
             fields = dict(part.split(b"=", 1) for part in challenge.split(b","))
             salted = hashlib.pbkdf2_hmac(self.name, self.password, base64.b64decode(fields[b"s"]), int(fields[b"i"]))
-            without = b"c=biws,r=" + fields[b"r"]
+            without = b"c=" + base64.b64encode(self.header + self.binding) + b",r=" + fields[b"r"]
             message = b",".join((self.bare, challenge, without))
             key = self.mac(salted, b"Client Key")
             proof = bytes(a ^ b for a, b in zip(key, self.mac(hashlib.new(self.name, key).digest(), message)))
@@ -66,6 +68,61 @@ def test_scram_over_imap(instance, mechanism, name):
             refused.authenticate(mechanism, Scram(user, password, name))
         refused.shutdown()
     assert f"auth: user=<one@{DOMAIN}> service=imap mech={mechanism} rip=127.0.0.1 failed" in instance.log()
+
+
+def imaps(instance, **options):
+    context = ssl._create_unverified_context()
+    for name, value in options.items():
+        setattr(context, name, value)
+    return imaplib.IMAP4_SSL(HOST, instance.base + 993, ssl_context=context, timeout=TIMEOUT)
+
+
+def test_scram_binds_to_the_tls_connection(instance):
+    user = (f"one@{DOMAIN}", "one-secret")
+    client = imaps(instance)
+    assert "AUTH=SCRAM-SHA-256-PLUS" in client.capabilities
+    certificate = hashlib.sha256(client.sock.getpeercert(binary_form=True)).digest()
+    client.authenticate("SCRAM-SHA-256-PLUS", Scram(*user, header=b"p=tls-server-end-point,,", binding=certificate))
+    client.logout()
+    client = imaps(instance, maximum_version=ssl.TLSVersion.TLSv1_2)
+    unique = client.sock.get_channel_binding("tls-unique")
+    client.authenticate("SCRAM-SHA-1-PLUS", Scram(*user, "sha1", header=b"p=tls-unique,,", binding=unique))
+    client.logout()
+    # Another certificate is seen where somebody stands in between; and who was told that there is no -PLUS says so.
+    for header, binding, mechanism in ((b"p=tls-server-end-point,,", b"x" * 32, "SCRAM-SHA-256-PLUS"), (b"y,,", b"", "SCRAM-SHA-256")):
+        client = imaps(instance)
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            client.authenticate(mechanism, Scram(*user, header=header, binding=binding))
+        client.shutdown()
+    assert "failed (the channel bindings differ)" in instance.log()
+    assert "failed (the client was told that there are no channel bindings)" in instance.log()
+
+
+def test_the_certificate_of_a_client_is_his_login(instance, tmp_path):
+    """EXTERNAL: by fingerprint, without an authority."""
+    key, certificate = tmp_path / "client.key", tmp_path / "client.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=laptop", "-days", "2",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    shown = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-fingerprint", "-sha256"], check=True, capture_output=True, text=True)
+    maps = instance.etc / "certificates"
+    maps.write_text(f"{shown.stdout.strip().partition('=')[2]} one@{DOMAIN}\n")
+    instance.configure(auth_mechanisms="plain, external", auth_certificate_maps=f"texthash:{maps}", imap_tls_ask_ccert="yes", smtpd_tls_ask_ccert="yes")
+    instance.reload()
+    context = ssl._create_unverified_context()
+    context.load_cert_chain(certificate, key)
+    for asked, good in ((b"", True), (f"one@{DOMAIN}".encode(), True), (f"two@{DOMAIN}".encode(), False)):
+        client = imaplib.IMAP4_SSL(HOST, instance.base + 993, ssl_context=context, timeout=TIMEOUT)
+        assert "AUTH=EXTERNAL" in client.capabilities
+        if good:
+            client.authenticate("EXTERNAL", lambda _: asked)
+            client.logout()
+            continue
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            client.authenticate("EXTERNAL", lambda _: asked)
+        client.shutdown()
+    client = imaps(instance)
+    assert "AUTH=EXTERNAL" not in client.capabilities
+    client.shutdown()
 
 
 def test_curl_chooses_scram_or_what_it_is_told(instance):
