@@ -18,6 +18,7 @@
 #include "auth/penalty.h"
 #include "auth/tickets.h"
 #include "auth/turns.h"
+#include "auth/usage.h"
 #include "auth/visits.h"
 #include "base/buffer.h"
 #include "base/map.h"
@@ -30,6 +31,7 @@
 
 enum {
 	CHECK_PARTS = 1000 /* ms: whether files of the back ends were replaced */,
+	EXPIRE_USAGE = 3600000, /* ms */
 	DRAIN_LOOK = 200 /* ms */,
 	SEAL_LIFETIME = 300 /* s from a TLS handshake to the end of what its facts are good for */,
 	MAX_PEERS = 4000,
@@ -60,6 +62,8 @@ struct authd {
 	struct credentials *visits_database; /* NULL: last logins are not written */
 	struct visits *visits;
 	struct tickets *tickets;
+	struct usage *usage; /* NULL: usage.db could not be opened */
+	struct timer expire;
 	unsigned attempts, peers;
 	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
 	struct share_bounds bounds;
@@ -551,6 +555,51 @@ static bool take_offer(struct auth_peer *peer, const struct message *message)
 	return true;
 }
 
+/* --- what users send --- */
+
+static bool take_usage(struct auth_peer *peer, const struct message *message)
+{
+	const struct message_auth_usage *asked = &message->auth_usage;
+	const struct usage_limits limits = {
+		.most = { [USAGE_HOUR] = { asked->message_hour, asked->recipient_hour },
+			[USAGE_DAY] = { asked->message_day, asked->recipient_day } }
+	};
+	struct usage_verdict verdict = { .status = USAGE_TEMPORARY };
+	struct message answer = { .type = MESSAGE_AUTH_USAGE_ANSWER };
+
+	if (peer->from != SERVICE_SMTPD_SESSION)
+		return false;
+	if (peer->authd->usage)
+		usage_take(peer->authd->usage, os_now() / 1000000, asked->login, asked->recipients,
+			&limits, &verdict);
+	answer.auth_usage_answer.serial = asked->serial;
+	answer.auth_usage_answer.status = verdict.status;
+	answer.auth_usage_answer.which = (uint8_t)(verdict.window * USAGE_KINDS + verdict.kind);
+	answer.auth_usage_answer.limit = verdict.limit;
+	answer.auth_usage_answer.wait = verdict.wait;
+	channel_send(&peer->channel, &answer);
+	return true;
+}
+
+static void expire_usage(struct timer *timer)
+{
+	struct authd *authd = timer->context;
+
+	(void)usage_expire(authd->usage, os_now() / 1000000);
+	loop_timer_start(service_loop(authd->service), timer, EXPIRE_USAGE);
+}
+
+/* Without it nobody whose mail is counted sends, but everybody logs in. */
+static void open_usage(struct authd *authd)
+{
+	char path[1024], error[400] = "out of memory";
+
+	snprintf(path, sizeof(path), "%s/auth/usage.db", service_path(authd->service, CELL_DATA));
+	authd->usage = usage_open(path, error, sizeof(error));
+	if (!authd->usage)
+		log_error("what users send cannot be counted: %s", error);
+}
+
 /* --- peers --- */
 
 static bool abandon_each(void *context, struct slice key, void *value)
@@ -591,6 +640,7 @@ static void receive(struct channel *channel, struct message *message)
 		{ MESSAGE_AUTH_CANCEL, take_cancel },
 		{ MESSAGE_AUTH_REDEEM, take_redeem },
 		{ MESSAGE_AUTH_OFFER, take_offer },
+		{ MESSAGE_AUTH_USAGE, take_usage },
 	};
 	struct auth_peer *peer = channel->context;
 	bool good = false;
@@ -756,6 +806,7 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 2);
 	if (!open_all(&authd))
 		return EX_CONFIG;
+	open_usage(&authd);
 	service_enter(authd.service, &CELL_AUTHD);
 	turns_open(&authd.turns, authd.parts.count, attempt_turn, &authd);
 	authd.workers = workers_open(service_loop(authd.service), authd.parts.backends,
@@ -766,11 +817,15 @@ int main(int argc, char **argv)
 	}
 	authd.check = (struct timer){ .fire = check_parts, .context = &authd };
 	loop_timer_start(service_loop(authd.service), &authd.check, CHECK_PARTS);
+	authd.expire = (struct timer){ .fire = expire_usage, .context = &authd };
+	if (authd.usage)
+		loop_timer_start(service_loop(authd.service), &authd.expire, EXPIRE_USAGE);
 	if (authd.visits_database)
 		authd.visits = visits_open(service_loop(authd.service), authd.visits_database,
 			config_time(authd.config, PARAM_auth_last_login_interval));
 	status = service_run(authd.service, &hooks, &authd);
 	visits_close(&authd.visits);
 	credentials_file_close(authd.parts.credentials);
+	usage_close(&authd.usage);
 	return status;
 }

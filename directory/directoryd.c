@@ -99,7 +99,7 @@ static void collect_lookup_tables(struct directoryd *daemon)
 		PARAM_smtpd_relay_restrictions, PARAM_smtpd_recipient_restrictions,
 		PARAM_smtpd_data_restrictions, PARAM_smtpd_end_of_data_restrictions };
 	static const enum parameter TABLES[] = { PARAM_relay_clientcerts,
-		PARAM_smtpd_sender_login_maps };
+		PARAM_smtpd_sender_login_maps, PARAM_submission_limit_maps };
 	const char *overrides = config_lookup(daemon->config, "override_restrictions");
 	struct restriction_reader reader = { .daemon = daemon };
 

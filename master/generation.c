@@ -75,7 +75,8 @@ static int seal(struct slice data)
 /* Parameters whose value is a list of tables, which sessions may ask for. */
 static bool names_tables(const char *name)
 {
-	static const char *const NAMES[] = { "relay_clientcerts", "smtpd_sender_login_maps" };
+	static const char *const NAMES[] = { "relay_clientcerts", "smtpd_sender_login_maps",
+		"submission_limit_maps" };
 
 	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
 		if (strcmp(name, NAMES[i]) == 0)

@@ -50,6 +50,8 @@ static uint32_t serial_of(const struct message *answer)
 		return answer->auth_result.serial;
 	case MESSAGE_AUTH_OFFERED:
 		return answer->auth_offered.serial;
+	case MESSAGE_AUTH_USAGE_ANSWER:
+		return answer->auth_usage_answer.serial;
 	default:
 		return 0;
 	}
@@ -70,9 +72,9 @@ static bool ask_once(
 	return true;
 }
 
-/* `first`: nothing came before it, so that another authd can answer it as well. Most sessions meet authd only here. */
-static bool ask_authd(struct session *s, const struct message *question, uint32_t serial,
-	bool first, struct message *answer)
+/* Most sessions meet authd only here. */
+bool auth_ask(struct session *s, const struct message *question, uint32_t serial, bool first,
+	struct message *answer)
 {
 	if (ask_once(s, question, serial, answer))
 		return true;
@@ -111,7 +113,7 @@ static void learn_mechanisms(struct session *s)
 		return;
 	question.auth_offer.serial = ++s->serial;
 	question.auth_offer.service = SLICE("smtp");
-	if (!ask_authd(s, &question, s->serial, true, &answer) ||
+	if (!auth_ask(s, &question, s->serial, true, &answer) ||
 		answer.type != MESSAGE_AUTH_OFFERED ||
 		!slice_to_string(
 			answer.auth_offered.mechanisms, s->mechanisms, sizeof(s->mechanisms)))
@@ -254,9 +256,16 @@ static enum command_result converse(struct exchange *e, struct message *question
 	bool first = true;
 	struct message answer;
 
-	while (ask_authd(s, question, serial, first, &answer)) {
-		if (answer.type == MESSAGE_AUTH_RESULT)
-			return finish(e, &answer.auth_result);
+	while (auth_ask(s, question, serial, first, &answer)) {
+		/* What the mechanism says at the end (SCRAM) goes as a challenge, for 235 has no room for it: RFC 4954 4. */
+		if (answer.type == MESSAGE_AUTH_RESULT) {
+			const struct message_auth_result *result = &answer.auth_result;
+
+			return result->status == AUTH_OK && result->final.length &&
+					       !take_response(e, result->final)
+				       ? COMMAND_ERROR
+				       : finish(e, result);
+		}
 		if (answer.type != MESSAGE_AUTH_CHALLENGE)
 			break;
 		if (!take_response(e, answer.auth_challenge.challenge)) {

@@ -191,7 +191,7 @@ enum command_result command_data(struct session *s, struct slice argument)
 	bool ended = false;
 	struct slice bytes;
 
-	if (!restrictions_allow(s, STAGE_DATA))
+	if (!restrictions_allow(s, STAGE_DATA) || !limits_allow(s))
 		return COMMAND_ERROR;
 	reply(s, "354 End data with <CR><LF>.<CR><LF>");
 	while (!ended) {
@@ -343,7 +343,7 @@ enum command_result command_bdat(struct session *s, struct slice argument)
 	refusal = s->denied ? "" : bdat_refusal(s, size);
 	if (refusal)
 		return bdat_refuse(s, refusal, size, last);
-	if (!s->transaction.bdat && !restrictions_allow(s, STAGE_DATA))
+	if (!s->transaction.bdat && (!restrictions_allow(s, STAGE_DATA) || !limits_allow(s)))
 		return bdat_read(s, size, false) ? bdat_dead(s, last) : COMMAND_ERROR;
 	s->transaction.bdat = true;
 	if (!bdat_read(s, size, true)) {

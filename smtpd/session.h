@@ -92,6 +92,15 @@ enum reply_code {
 	CODES
 };
 
+/* How much a user may send. */
+enum submission_limit {
+	LIMIT_MESSAGE_HOUR,
+	LIMIT_RECIPIENT_HOUR,
+	LIMIT_MESSAGE_DAY,
+	LIMIT_RECIPIENT_DAY,
+	SUBMISSION_LIMITS
+};
+
 struct auth_settings {
 	bool enabled, show_login, hide_client;
 	const char *exceptions; /* networks that AUTH is not offered to */
@@ -117,7 +126,8 @@ struct session_settings {
 	int64_t soft_errors, hard_errors, junk_commands, recipients, recipient_overshoot;
 	int64_t message_rate, recipient_rate;
 	struct auth_settings auth;
-	const char *sender_login_maps;
+	const char *sender_login_maps, *limit_maps;
+	uint32_t limits[SUBMISSION_LIMITS]; /* of a user; 0: none */
 	enum check_from check_from; /* cleanup looks at From: of those who logged in */
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
 	int64_t codes[CODES]; /* by enum reply_code */
@@ -365,12 +375,20 @@ enum command_result command_starttls(struct session *session, struct slice argum
 /* --- auth.c --- */
 /* " PLAIN LOGIN": what this client is offered behind "AUTH" now; false when it is not offered AUTH. */
 bool auth_offer(struct session *session, char *text, size_t size);
+/* A question to authd and its answer, serials compared. `first`: nothing came before it, so that another authd can answer it as
+ * well. False: there is none. */
+MUST_CHECK bool auth_ask(struct session *session, const struct message *question, uint32_t serial,
+	bool first, struct message *answer);
 /* Nobody is logged in any more. */
 void auth_forget(struct session *session);
 /* AUTH= of MAIL; false when it was refused with a reply. */
 bool mail_auth(struct session *session, struct slice value);
 /* ", sasl_method=PLAIN, sasl_username=..." for the "client=" line; empty when there is nothing to tell. Returns its length. */
 size_t auth_describe(const struct session *session, char *text, size_t size);
+
+/* --- limits.c --- */
+/* May who logged in send this message, by its number of recipients? Counts it. False: refused, with a reply. */
+bool limits_allow(struct session *session);
 
 /* --- the handlers --- */
 enum command_result command_auth(struct session *session, struct slice argument);

@@ -171,6 +171,14 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 	load_limits(s, c);
 	load_auth(&s->auth, c);
 	s->sender_login_maps = config_text(c, PARAM_smtpd_sender_login_maps);
+	s->limit_maps = config_text(c, PARAM_submission_limit_maps);
+	s->limits[LIMIT_MESSAGE_HOUR] =
+		(uint32_t)config_int(c, PARAM_submission_message_hour_limit);
+	s->limits[LIMIT_RECIPIENT_HOUR] =
+		(uint32_t)config_int(c, PARAM_submission_recipient_hour_limit);
+	s->limits[LIMIT_MESSAGE_DAY] = (uint32_t)config_int(c, PARAM_submission_message_day_limit);
+	s->limits[LIMIT_RECIPIENT_DAY] =
+		(uint32_t)config_int(c, PARAM_submission_recipient_day_limit);
 	s->check_from = check_from_of(config_text(c, PARAM_submission_check_from));
 	snprintf(s->log_name, sizeof(s->log_name), "%s/smtpd", config_text(c, PARAM_syslog_name));
 	load_codes(s, c);

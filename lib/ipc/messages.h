@@ -299,6 +299,13 @@ enum {
 /* SMTP session -> authd: what mechanisms are there for `service`? The answer is a list, separated by spaces. */
 #define FIELDS_AUTH_OFFER(F)   F(U32, serial, 0) F(TEXT, service, 16)
 #define FIELDS_AUTH_OFFERED(F) F(U32, serial, 0) F(TEXT, mechanisms, 180)
+/* SMTP session -> authd: may `login` send one message more, to that many recipients? Then it is counted. Limits: 0 none. */
+#define FIELDS_AUTH_USAGE(F) \
+	F(U32, serial, 0) F(TEXT, login, MAX_LOGIN) F(U32, recipients, 0) \
+	F(U32, message_hour, 0) F(U32, recipient_hour, 0) F(U32, message_day, 0) F(U32, recipient_day, 0)
+#define FIELDS_AUTH_USAGE_ANSWER(F) \
+	F(U32, serial, 0) F(U8, status, 0) /* enum usage_status; if it says no: */ \
+	F(U8, which, 0) /* limit, in their order above... */ F(U32, limit, 0) F(U32, wait, 0) /* ...and s until there is room again */
 /* session spawner -> authd: whose ticket is this, which came from the front with that pid? It is spent by the question. */
 #define FIELDS_AUTH_REDEEM(F) \
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
@@ -426,6 +433,8 @@ enum {
 	M(AUTH_RESULT, auth_result, 0) \
 	M(AUTH_OFFER, auth_offer, 0) \
 	M(AUTH_OFFERED, auth_offered, 0) \
+	M(AUTH_USAGE, auth_usage, 0) \
+	M(AUTH_USAGE_ANSWER, auth_usage_answer, 0) \
 	M(AUTH_REDEEM, auth_redeem, 0) \
 	M(AUTH_REDEEMED, auth_redeemed, 0) \
 	M(POOL_WANT, pool_want, 0) \
@@ -482,6 +491,12 @@ enum auth_status {
 	AUTH_NO_MECHANISM = 3,
 	AUTH_BAD = 4,
 	AUTH_REFUSED = 5 /* for a while, after too many failures */
+};
+enum usage_status {
+	USAGE_TEMPORARY = 0,
+	USAGE_ALLOWED = 1,
+	USAGE_OVER = 2, /* not before the window ends */
+	USAGE_NEVER = 3 /* so many at once are more than the limit allows */
 };
 enum cleanup_flag {
 	CLEANUP_LOCAL = 1,

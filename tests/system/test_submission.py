@@ -139,7 +139,7 @@ def test_real_clients_log_in(submitting):
     mutt = subprocess.run(["mutt", "-n", "-F", "/dev/null", "-e", f"set smtp_url='smtp://{LOGIN.replace('@', '%40')}:{PASSWORDS['one']}@{address}'",
                            "-e", "set ssl_starttls=no ssl_force_tls=no copy=no", "-e", f"set from={LOGIN} envelope_from=yes", "-s", "mutt", f"two@{DOMAIN}"],
                           input=b"x\n", capture_output=True, timeout=60)
-    assert mutt.returncode == 0, mutt.stderr.decode()
+    assert mutt.returncode == 0, mutt.stderr.decode() + instance.log_tail()
     wait_for(lambda: len(instance.messages("two")) == 3, "a message of each client")
 
 
@@ -224,3 +224,57 @@ def test_directoryd_may_be_restarted_while_from_is_asked(submitting):
         instance.kill_daemon("directoryd")
         assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], message_from(LOGIN)) == {}
     assert first_refusal(client, LOGIN, [f"two@{DOMAIN}"], message_from(f"two@{DOMAIN}"))[0] == 550
+
+
+# --- how much ---
+
+def send_many(client, count, to=None):
+    """How many of them were taken, and the first refusal."""
+    for taken in range(count):
+        try:
+            client.sendmail(LOGIN, to or [f"two@{DOMAIN}"], "Subject: x\r\n\r\nx\r\n")
+        except (smtplib.SMTPDataError, smtplib.SMTPRecipientsRefused) as refused:
+            client.rset()
+            return taken, refused.smtp_code, refused.smtp_error.decode()
+    return count, None, None
+
+
+def test_a_user_sends_so_many_messages_in_an_hour_over_every_restart(submitting):
+    instance = submitting(submission_message_hour_limit="6")
+    assert send_many(connect(instance), 2)[0] == 2
+    instance.kill_daemon("authd")
+    client = connect(instance)
+    assert send_many(client, 1)[0] == 1
+    instance.reload()
+    assert send_many(connect(instance), 1)[0] == 1
+    # The session before the reload counts on.
+    assert send_many(client, 1)[0] == 1
+    instance.kill_everything()
+    instance.start()
+    taken, code, text = send_many(connect(instance), 3)
+    assert (taken, code) == (1, 450)
+    assert re.fullmatch(rf"4\.7\.1 Error: too many messages from {LOGIN}: the limit is 6 in an hour, try again in \d+ minutes", text)
+    instance.wait_log(rf"postern/submission/smtpd\[\d+\]: NOQUEUE: reject: DATA from localhost\[127.0.0.1\]: 450 4.7.1 Error: too many messages from {LOGIN}")
+    # Others are not concerned, and neither is mail that comes without a login.
+    other = connect(instance, "two")
+    assert other.sendmail(f"two@{DOMAIN}", [LOGIN], "x") == {}
+    assert instance.send()
+
+
+def test_recipients_are_counted_and_a_table_has_other_limits(submitting):
+    instance = submitting(submission_recipient_day_limit="3", submission_limit_maps=f"inline:{{ {{ two@{DOMAIN} = none }} }}")
+    client = connect(instance)
+    many = [f"two@{DOMAIN}", f"two+a@{DOMAIN}", f"two+b@{DOMAIN}", f"two+c@{DOMAIN}"]
+    instance.configure(recipient_delimiter="+")
+    instance.reload()
+    client = connect(instance)
+    taken, code, text = send_many(client, 1, many)
+    assert (taken, code) == (0, 550)
+    assert text == f"5.7.1 Error: too many recipients for {LOGIN}: 4 at once, the limit is 3 in a day"
+    assert send_many(client, 1, many[:2])[0] == 1
+    assert send_many(client, 1, many[:2])[:2] == (0, 450)
+    assert send_many(client, 1, many[:1])[0] == 1
+    assert send_many(client, 1, many[:1])[:2] == (0, 450)
+    other = connect(instance, "two")
+    for _ in range(3):
+        assert other.sendmail(f"two@{DOMAIN}", many, "x") == {}

@@ -175,6 +175,12 @@ static bool auth_takes(struct world *w, const struct message *m)
 		else
 			take_login(w, m->auth_continue.response);
 		break;
+	case MESSAGE_AUTH_USAGE:
+		w->auth_serial = m->auth_usage.serial;
+		w->usage = m->auth_usage;
+		w->usage.login = slice_from("");
+		w->usages++;
+		break;
 	case MESSAGE_AUTH_CANCEL:
 		must(m->auth_cancel.serial == w->auth_serial && w->auth_step,
 			"a cancel of nothing");
@@ -199,6 +205,12 @@ static void auth_answers(struct world *w, struct message *m)
 		m->auth_offered.mechanisms = SLICE("PLAIN LOGIN");
 		return;
 	}
+	if (w->asked == MESSAGE_AUTH_USAGE) {
+		m->type = MESSAGE_AUTH_USAGE_ANSWER;
+		m->auth_usage_answer = w->usage_answer;
+		m->auth_usage_answer.serial = w->auth_serial;
+		return;
+	}
 	if (w->auth_step) {
 		m->type = MESSAGE_AUTH_CHALLENGE;
 		m->auth_challenge.serial = w->auth_serial;
@@ -213,6 +225,7 @@ static void auth_answers(struct world *w, struct message *m)
 	else if (w->auth_status == AUTH_FAILED && known && strcmp(w->auth_password, "secret") == 0)
 		m->auth_result.status = AUTH_OK;
 	m->auth_result.login = slice_from(w->auth_name);
+	m->auth_result.final = slice_from(w->auth_final);
 	m->auth_result.delay = m->auth_result.status == AUTH_OK ? 0 : w->auth_delay;
 	m->auth_result.reason = slice_from("");
 }
@@ -462,6 +475,7 @@ void world_open(struct world *w)
 		.keywords = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
 			    EHLO_SMTPUTF8 | EHLO_CHUNKING | EHLO_AUTH,
 		.sender_login_maps = "",
+		.limit_maps = "",
 		.auth = { .exceptions = "",
 			.options = "noanonymous",
 			.tls_options = "noanonymous",

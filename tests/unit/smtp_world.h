@@ -60,6 +60,10 @@ struct world {
 	unsigned auth_step; /* of LOGIN: 1 wants the name, 2 the password; 0 nothing is under way */
 	char auth_name[321], auth_password[65];
 	enum auth_status auth_status;
+	struct message_auth_usage usage; /* the last question, and what is said to all */
+	struct message_auth_usage_answer usage_answer;
+	unsigned usages;
+	const char *auth_final; /* what comes with a success; NULL: nothing */
 	uint32_t auth_delay; /* ms that a failure costs */
 	char login[MAX_LOGIN + 1]; /* that cleanup was told */
 

@@ -132,6 +132,19 @@ static void failures_take_the_time_that_authd_wants(void **state)
 	assert_int_equal(w->slept, 2000);
 }
 
+static void the_last_word_of_a_mechanism_is_a_challenge(void **state)
+{
+	struct world *w = offering(state);
+
+	w->auth_final = "v=proof";
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n*\r\n"),
+		"334 dj1wcm9vZg==\r\n501 5.7.0 Error: authentication aborted\r\n");
+	assert_string_equal(w->session.auth.login, "");
+	assert_string_equal(world_say(w, "AUTH PLAIN " GOOD "\r\n\r\n"),
+		"334 dj1wcm9vZg==\r\n235 2.7.0 Authentication successful\r\n");
+	assert_string_equal(w->session.auth.login, "one@example.test");
+}
+
 static void an_exchange_can_be_given_up(void **state)
 {
 	struct world *w = offering(state);
@@ -385,6 +398,118 @@ static void the_owner_is_asked_once_for_a_message(void **state)
 	assert_int_equal(code_for(w, "reject_sender_login_mismatch", "two@example.test"), 553);
 }
 
+/* ---- How much ----------------------------------------------------------------------------------------------------------- */
+
+static const char *send_one(struct world *w)
+{
+	world_say(w, "RSET\r\nMAIL FROM:<one@example.test>\r\nRCPT TO:<two@example.test>\r\nRCPT "
+		     "TO:<one@example.test>\r\n");
+	return world_say(w, "BDAT 1 LAST\r\nx");
+}
+
+static void what_a_user_sends_is_counted_before_the_content(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	send_one(w);
+	assert_int_equal(w->usages, 0);
+	w->settings.limits[LIMIT_MESSAGE_HOUR] = 10;
+	w->settings.limits[LIMIT_RECIPIENT_DAY] = 1000;
+	w->usage_answer.status = USAGE_ALLOWED;
+	send_one(w);
+	assert_int_equal(w->delivered, 2);
+	assert_int_equal(w->usages, 1);
+	assert_int_equal(w->usage.recipients, 2);
+	assert_int_equal(w->usage.message_hour, 10);
+	assert_int_equal(w->usage.recipient_hour, 0);
+	assert_int_equal(w->usage.recipient_day, 1000);
+	/* Several chunks are one message. */
+	world_say(w,
+		"MAIL FROM:<one@example.test>\r\nRCPT TO:<two@example.test>\r\nBDAT 1\r\nxBDAT "
+		"1\r\nyBDAT 0 LAST\r\n");
+	assert_int_equal(w->delivered, 3);
+	assert_int_equal(w->usages, 2);
+}
+
+static void too_much_is_refused_with_the_limit_and_the_time(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	w->settings.limits[LIMIT_MESSAGE_HOUR] = 10;
+	w->usage_answer = (struct message_auth_usage_answer){
+		.status = USAGE_OVER, .which = LIMIT_MESSAGE_HOUR, .limit = 10, .wait = 1400
+	};
+	world_say(w, "RSET\r\nMAIL FROM:<one@example.test>\r\nRCPT TO:<two@example.test>\r\n");
+	assert_string_equal(world_say(w, "DATA\r\n"),
+		"450 4.7.1 Error: too many messages from one@example.test: the limit is 10 in an "
+		"hour, try again in 24 minutes\r\n");
+	assert_logged("NOQUEUE: reject: DATA from unknown[192.0.2.1]: 450 4.7.1 Error: too many "
+		      "messages");
+	assert_string_equal(world_say(w, "BDAT 1 LAST\r\nx"),
+		"450 4.7.1 Error: too many messages from one@example.test: the limit is 10 in an "
+		"hour, try again in 24 minutes\r\n");
+	w->usage_answer = (struct message_auth_usage_answer){
+		.status = USAGE_NEVER, .which = LIMIT_RECIPIENT_DAY, .limit = 1
+	};
+	assert_non_null(strstr(send_one(w), "550 5.7.1 Error: too many recipients for "
+					    "one@example.test: 2 at once, the limit is "
+					    "1 in a day\r\n"));
+	assert_int_equal(w->delivered, 0);
+}
+
+static void a_count_that_cannot_be_had_lets_nothing_through(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	w->settings.limits[LIMIT_MESSAGE_DAY] = 1;
+	w->auth_dead = true;
+	assert_int_equal(strncmp(send_one(w), "451 4.3.0", 9), 0);
+	w->can_renew = true;
+	w->usage_answer.status = USAGE_TEMPORARY;
+	assert_int_equal(strncmp(send_one(w), "451 4.3.0", 9), 0);
+	w->usage_answer.status = USAGE_ALLOWED;
+	assert_int_equal(strncmp(send_one(w), "250", 3), 0);
+	assert_int_equal(w->delivered, 1);
+}
+
+static void a_table_knows_the_limits_of_some(void **state)
+{
+	static const struct {
+		struct world_entry entries[2];
+		unsigned message_hour, recipient_day;
+		const char *reply;
+	} ROWS[] = {
+		{ { { "one@example.test", "message_hour=7" } }, 7, 20, "250" },
+		{ { { "@example.test", "message_hour=7, recipient_day=8" } }, 7, 8, "250" },
+		{ { { "example.test", "none recipient_day=9" } }, 0, 9, "250" },
+		{ { { "two@example.test", "message_hour=7" } }, 10, 20, "250" },
+		{ { { "one@example.test", "message_hour=many" } }, 0, 0, "451" },
+		{ { { "one@example.test", NULL } }, 0, 0, "451" },
+	};
+	struct world *w = offering(state);
+
+	login(w);
+	w->settings.limit_maps = "hash:x";
+	w->settings.limits[LIMIT_MESSAGE_HOUR] = 10;
+	w->settings.limits[LIMIT_RECIPIENT_DAY] = 20;
+	w->usage_answer.status = USAGE_ALLOWED;
+	for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+		w->entries = ROWS[i].entries;
+		w->usage = (struct message_auth_usage){ 0 };
+		assert_int_equal(strncmp(send_one(w), ROWS[i].reply, 3), 0);
+		assert_int_equal(w->usage.message_hour, ROWS[i].message_hour);
+		assert_int_equal(w->usage.recipient_day, ROWS[i].recipient_day);
+	}
+	/* "none" asks nobody. */
+	w->entries = (const struct world_entry[]){ { "one@example.test", "none" }, { NULL, NULL } };
+	w->usages = 0;
+	assert_int_equal(strncmp(send_one(w), "250", 3), 0);
+	assert_int_equal(w->usages, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +520,7 @@ int main(void)
 		T(challenges_are_answered_one_by_one),
 		T(a_wrong_password_is_told_and_logged),
 		T(failures_take_the_time_that_authd_wants),
+		T(the_last_word_of_a_mechanism_is_a_challenge),
 		T(an_exchange_can_be_given_up),
 		T(what_is_no_base64_is_refused),
 		T(lines_of_an_exchange_may_be_longer_than_others),
@@ -406,6 +532,10 @@ int main(void)
 		T(who_logged_in_sends_as_himself_only),
 		T(nobody_sends_as_those_who_have_to_log_in),
 		T(the_owner_is_asked_once_for_a_message),
+		T(what_a_user_sends_is_counted_before_the_content),
+		T(too_much_is_refused_with_the_limit_and_the_time),
+		T(a_count_that_cannot_be_had_lets_nothing_through),
+		T(a_table_knows_the_limits_of_some),
 		T(the_submitter_is_logged_and_not_believed),
 	};
 
