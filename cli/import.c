@@ -19,6 +19,7 @@ static const char USAGE[] =
 	"...\n"
 	"       postern import dovecot PASSWD-FILE ...\n"
 	"       postern import system [--passwd FILE] [--shadow FILE] [--uids FIRST-LAST]\n"
+	"       postern import sql mysql:FILE|pgsql:FILE|sqlite:FILE [--quota-unit SIZE]\n"
 	"options: --domain DOMAIN   for names that have none\n"
 	"         --add-domains     make the domains of users and aliases, too\n"
 	"         --update          passwords, quotas and states that differ are changed\n"
@@ -44,6 +45,7 @@ struct import {
 	struct import_file files[FILES_MAX];
 	unsigned file_count;
 	const char *passwd, *shadow;
+	int64_t quota_unit; /* bytes */
 	bool dry_run, update, add_domains;
 	size_t count[KIND_COUNT][OUTCOME_COUNT], refused;
 };
@@ -149,6 +151,21 @@ static bool read_system(struct import *import)
 	buffer_free(&passwd);
 	buffer_free(&shadow);
 	return done;
+}
+
+static bool read_sql(struct import *import)
+{
+	char error[600];
+
+	for (unsigned i = 0; i < import->file_count; i++) {
+		import->source.file = import->files[i].name;
+		if (!import_sql(&import->source, import->files[i].name,
+			    (uint64_t)import->quota_unit, error, sizeof(error))) {
+			cli_complain("import", "%s: %s", import->files[i].name, error);
+			return false;
+		}
+	}
+	return true;
 }
 
 /* --- doing it --- */
@@ -490,6 +507,9 @@ static bool take_value(struct import *import, const char *option, const char *va
 		import->shadow = value;
 	else if (strcmp(option, "--uids") == 0)
 		return take_uids(import, value);
+	else if (strcmp(option, "--quota-unit") == 0)
+		return account_quota(&import->command, value, &import->quota_unit) &&
+		       import->quota_unit > 0;
 	else
 		return false;
 	return true;
@@ -522,6 +542,7 @@ static const struct origin {
 	{ "postfix", true, false, read_postfix },
 	{ "dovecot", false, true, read_dovecot },
 	{ "system", false, false, read_system },
+	{ "sql", false, true, read_sql },
 };
 
 static const struct origin *parse(struct import *import, int argc, char **argv)
@@ -551,6 +572,7 @@ int import_main(int argc, char **argv)
 	import = (struct import){ .command.name = "import",
 		.passwd = "/etc/passwd",
 		.shadow = "/etc/shadow",
+		.quota_unit = 1,
 		.source.uid_least = 1000,
 		.source.uid_most = 59999,
 		.source.refuse = refuse,

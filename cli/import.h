@@ -33,6 +33,13 @@ void import_passwd_file(struct import_source *source, struct slice text);
 /* passwd(5) and shadow(5): the users whose uid is within the bounds. */
 void import_system(struct import_source *source, struct slice passwd, struct slice shadow);
 
+/*
+ * Domains, users and aliases of a database, in tables as the usual guides make them; `spec` is a lookup table there. Quotas are
+ * counted in `quota_unit` bytes. False with `error`; what was read by then is to be forgotten.
+ */
+MUST_CHECK bool import_sql(struct import_source *source, const char *spec, uint64_t quota_unit,
+	char *error, size_t error_size);
+
 /* --- for the readers --- */
 void import_refuse(struct import_source *source, unsigned line, const char *format, ...)
 	PRINTF_LIKE(3, 4);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
-"""mysql: and pgsql: tables against real servers. A server that is slow or away puts off what needs it, and nothing else."""
+"""mysql: and pgsql: tables, and the import from them, against real servers. A server that is slow or away puts off what needs it, and nothing else."""
+import json
+import sqlite3
 import time
 
 import pytest
 
 from postern import DOMAIN, wait_for
-from sql_servers import server_kind  # noqa: F401
+from sql_servers import SCHEMA, one_line, server_kind  # noqa: F401
 from test_accounts import rcpt
 
 ROWS = f"""
@@ -126,3 +128,39 @@ def test_what_cannot_be_asked_safely_is_refused(site):
     assert instance.run("postmap", "-q", "x' OR '1'='1", spec, check=False).returncode == 1
     spec = server.cf(instance.etc / "limit.cf", "query = SELECT destination FROM alias WHERE source = '%s'\nexpansion_limit = 1")
     assert instance.run("postmap", "-q", "info@sql.example", spec, check=False).returncode not in (0, 1)
+
+
+def imported(instance, spec):
+    """What an import from ROWS gives, twice."""
+    told = instance.postern("import", "sql", spec, "--quota-unit", "1M", "--json", check=False)
+    assert told.returncode == 65, told.out + told.err
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    # The hash "x" is none; the domain of off.example is not enabled.
+    assert [line["line"] for line in lines[:-1]] == [1, 2]
+    assert lines[-1]["domain"]["added"] == 1 and lines[-1]["alias"]["added"] == 2 and lines[-1]["refused"] == 2
+    again = json.loads(instance.postern("import", "sql", spec, "--json", check=False).out.splitlines()[-1])
+    assert again["domain"]["unchanged"] == 1 and again["alias"]["unchanged"] == 2
+
+
+def test_accounts_of_a_database_are_imported(make_instance, server_kind):  # noqa: F811
+    instance = make_instance()
+    server = server_kind(instance.base + 999, ROWS)
+    try:
+        imported(instance, server.cf(instance.etc / "import.cf", "query = SELECT 1", owner=instance.user))
+    finally:
+        server.close()
+    lost = instance.postern("import", "sql", f"{server.type}:{instance.etc}/import.cf", check=False)
+    assert lost.returncode == 66 and lost.err
+
+
+@pytest.mark.parametrize("table", ["users", "user"])
+def test_accounts_of_a_sqlite_database_are_imported(make_instance, table):
+    instance = make_instance()
+    with sqlite3.connect(instance.etc / "old.sqlite") as db:
+        for statement in one_line(SCHEMA + ROWS):
+            db.execute(statement.replace("users", table))
+        db.execute(f"INSERT INTO {table} VALUES ('good@sql.example', '{{PLAIN}}pw', 'G', 3, 0)")
+    (instance.etc / "old.cf").write_text(f"dbpath = {instance.etc}/old.sqlite\nquery = SELECT 1\n")
+    imported(instance, f"sqlite:{instance.etc}/old.cf")
+    shown = json.loads(instance.postern("user", "show", "good@sql.example", "--json").out)
+    assert shown["quota"] == 3 << 20 and not shown["enabled"]
