@@ -111,7 +111,7 @@ static _Noreturn void run_check(const struct generation *generation, int snapsho
 
 	/* At start nothing is fresh: what has grown old is served, with a warning. */
 	snprintf(since, sizeof(since), "%lld", (long long)generation->master->keys_since);
-	snprintf(path, sizeof(path), "%s/keyd", generation->master->own_folder);
+	snprintf(path, sizeof(path), "%s/keyd", generation->settings.daemons);
 	if (dup2(generation->master->null_fd, 0) < 0 || dup2(out, 1) < 0 || dup2(snapshot, 3) < 0)
 		_exit(127);
 	close_range(4, ~0U, 0);

@@ -99,7 +99,7 @@ def test_two_reloads_at_once_leave_one_queue_manager(instance):
     for generation in (2, 3):
         os.kill(instance.master_pid(), signal.SIGHUP)
         instance.wait_log(rf"reload -- generation {generation}")
-    wait_for(lambda: len(instance.daemons("showq")) == 1 and len(instance.daemons("smtpd")) == 1, "the end of the others")
+    wait_for(lambda: len(instance.daemons("showq")) == 1 and len(instance.daemons("bounce")) == 1, "the end of the others")
     assert instance.daemons("qmgr") == [deaf]
     os.kill(deaf, signal.SIGCONT)
     wait_for(lambda: (now := instance.daemons("qmgr")) and now != [deaf], "another qmgr")
@@ -141,6 +141,16 @@ def test_a_signal_during_the_start_waits_or_ends_it(make_instance, signal_number
     assert started[0].returncode == 0
     instance.wait_log(r"reload -- generation 2")
     instance.wait_message(instance.send())
+
+
+def test_keys_are_checked_by_the_keyd_of_the_new_configuration(programs):
+    instance = programs.instance
+    programs.put("keyd", "#!/bin/sh\nprintf 'error /some/key\\tnot today\\n'\nexit 1\n")
+    instance.configure(daemon_directory=programs.folder)
+    refused = instance.reload(check=False)
+    assert refused.returncode != 0 and "not today" in refused.err
+    programs.restore("keyd")
+    assert instance.reload().returncode == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
