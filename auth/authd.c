@@ -33,6 +33,7 @@ enum {
 	CHECK_PARTS = 1000 /* ms: whether files of the back ends were replaced */,
 	EXPIRE_USAGE = 3600000, /* ms */
 	DRAIN_LOOK = 200 /* ms */,
+	LEAVE_LIMIT = 10000 /* ms that what is in hand keeps a changed file waiting */,
 	SEAL_LIFETIME = 300 /* s from a TLS handshake to the end of what its facts are good for */,
 	MAX_PEERS = 4000,
 	OWN_ATTEMPTS = 8 /* exchanges of a connection that no other can keep it from */
@@ -69,6 +70,7 @@ struct authd {
 	struct share_bounds bounds;
 	uint64_t next_front;
 	struct timer drain, check;
+	int64_t leave_by; /* ms; 0: whenever it is quiet */
 };
 
 struct auth_peer {
@@ -683,7 +685,8 @@ static void look_whether_done(struct timer *timer)
 	int64_t now = loop_now(service_loop(authd->service));
 
 	tickets_expire(authd->tickets, now);
-	if (authd->attempts == 0 && tickets_count(authd->tickets) == 0)
+	if ((authd->attempts == 0 && tickets_count(authd->tickets) == 0) ||
+		(authd->leave_by && now >= authd->leave_by))
 		service_end(authd->service, EX_OK);
 	else
 		loop_timer_start(service_loop(authd->service), timer, DRAIN_LOOK);
@@ -702,7 +705,8 @@ static void drain(struct service *service, void *context, bool fast)
 	look_whether_done(&authd->drain);
 }
 
-/* What the back ends read was replaced: the next process opens it, once nobody is between a ticket and his session. */
+/* What the back ends read was replaced: the next process opens it, once nobody is between a ticket and his session. Where
+ * somebody always is, he hears "try again later" once. */
 static void check_parts(struct timer *timer)
 {
 	struct authd *authd = timer->context;
@@ -714,6 +718,7 @@ static void check_parts(struct timer *timer)
 		return;
 	}
 	log_info("auth: %s has changed -- restarting", changed);
+	authd->leave_by = now_of(authd) + LEAVE_LIMIT;
 	drain(authd->service, authd, false);
 }
 

@@ -17,6 +17,7 @@
 #include "os/os.h"
 #include "sandbox/landlock.h"
 #include "service/log.h"
+#include "service/mechanisms.h"
 #include "smtpd/restriction_names.h"
 
 /* What owns something that two processes cannot share: the successor starts when the former has ended. */
@@ -191,6 +192,21 @@ static bool tls_is_good(
 	return server == TLS_SERVERS || tls_settings_check(view, server, tls_fault, &faults);
 }
 
+/* What authd would not start with, as far as it can be told without its files. */
+static bool auth_is_good(
+	const struct config *view, const struct entry *entry, struct config_report *report)
+{
+	struct slice word;
+	char text[120];
+
+	if (entry->id != SERVICE_AUTH ||
+		!mechanisms_unknown(config_text(view, PARAM_auth_mechanisms), &word))
+		return true;
+	snprintf(text, sizeof(text), "auth_mechanisms: no such mechanism: %.*s",
+		SLICE_ARG(slice_head(word, 40)));
+	return fault(report, entry->config, text);
+}
+
 static bool entry_open(struct generation *generation, struct entry *entry, struct slice common,
 	struct config_report *report)
 {
@@ -216,7 +232,7 @@ static bool entry_open(struct generation *generation, struct entry *entry, struc
 		config_free(&view);
 		goto out;
 	}
-	if (view && !tls_is_good(view, config, report)) {
+	if (view && (!tls_is_good(view, config, report) || !auth_is_good(view, entry, report))) {
 		config_free(&view);
 		goto out;
 	}

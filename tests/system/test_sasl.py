@@ -222,6 +222,13 @@ def test_a_changed_passwd_file_counts_and_sql_is_asked(instance):
     assert "AUTHENTICATIONFAILED" in login(instance, f"one@{DOMAIN}", "password")
 
 
+def test_a_reload_with_a_mechanism_that_is_none_is_refused(instance):
+    instance.configure(auth_mechanisms="plain, gssapi")
+    refused = instance.reload(check=False)
+    assert refused.returncode != 0 and "auth_mechanisms: no such mechanism: gssapi" in refused.out + refused.err
+    assert login(instance, f"one@{DOMAIN}", "one-secret") is True
+
+
 class Saslauthd:
     """Says OK to one pair, in the protocol of saslauthd."""
 

@@ -7,6 +7,9 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,11 +135,49 @@ static void spawner_gets_a_connection_for_each_session(void **state)
 	assert_true(alive);
 }
 
+/* What authd gets of master's answer to that wish. */
+static unsigned ask_outside(const struct cell *cell, unsigned what, const char *path)
+{
+	struct message_master_outside request = { .what = (uint8_t)what };
+	struct master master = { .loop = loop_new(NULL) };
+	struct side asker;
+	unsigned got;
+
+	side_make(&asker, &master, cell, getpid());
+	snprintf(asker.entry.saslauthd, sizeof(asker.entry.saslauthd), "%s", path);
+	introduce_outside(&asker.process, &request);
+	got = drain(&asker);
+	side_free(&asker);
+	loop_free(&master.loop);
+	return got;
+}
+
+static void socket_of_another_program_is_for_those_whose_cell_says_so(void **state)
+{
+	static const struct cell MAY = { .service = SERVICE_AUTH,
+		.outside = CELL_OUTSIDE_SASLAUTHD };
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/postern-outside-%d", (int)getpid());
+	unlink(name.sun_path);
+	assert_int_equal(ask_outside(&MAY, CELL_OUTSIDE_SASLAUTHD, name.sun_path), 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(listener, 5), 0);
+	assert_int_equal(ask_outside(&MAY, CELL_OUTSIDE_SASLAUTHD, name.sun_path), 1);
+	assert_int_equal(ask_outside(&FRONT, CELL_OUTSIDE_SASLAUTHD, name.sun_path), 0);
+	assert_int_equal(ask_outside(&MAY, 0, name.sun_path), 0);
+	assert_int_equal(ask_outside(&MAY, 2, name.sun_path), 0);
+	close(listener);
+	unlink(name.sun_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(process_that_asks_for_ever_more_connections_is_ended),
 		cmocka_unit_test(spawner_gets_a_connection_for_each_session),
+		cmocka_unit_test(socket_of_another_program_is_for_those_whose_cell_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
