@@ -29,10 +29,13 @@ static void check_replies(struct slice out)
 	}
 }
 
-static void run(
-	struct world *w, unsigned char flags, const uint8_t *data, size_t length, size_t step)
+static void run(struct world *w, unsigned char flags, const uint8_t *data, size_t length,
+	size_t step, enum tls_level tls)
 {
 	world_open(w);
+	if (tls != TLS_LEVEL_NONE)
+		world_has_tls(w, tls);
+	w->tls_fails = flags & 8 ? "no shared cipher" : NULL;
 	w->settings.normalize_newlines = flags & 1;
 	w->settings.delay_reject = !(flags & 2);
 	w->settings.strict_envelopes = flags & 4;
@@ -56,20 +59,24 @@ static void run(
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
 	static bool quiet;
-	struct world whole, pieces;
+	struct world whole, pieces, secure;
 
 	if (length == 0)
 		return 0;
 	if (!quiet)
 		log_open(open("/dev/null", O_WRONLY | O_CLOEXEC), "fuzz", "host", false, false);
 	quiet = true;
-	run(&whole, data[0], data + 1, length - 1, 0);
-	run(&pieces, data[0], data + 1, length - 1, 1 + length % 3);
+	run(&whole, data[0], data + 1, length - 1, 0, TLS_LEVEL_NONE);
+	run(&pieces, data[0], data + 1, length - 1, 1 + length % 3, TLS_LEVEL_NONE);
 	if (!slice_equal(buffer_slice(&whole.out), buffer_slice(&pieces.out)) ||
 		whole.delivered != pieces.delivered ||
 		strcmp(whole.session.auth.login, pieces.session.auth.login) != 0 ||
 		!slice_equal(buffer_slice(&whole.content), buffer_slice(&pieces.content)))
 		abort();
+	/* What is dropped at STARTTLS depends on the pieces: here it is only to do no harm. */
+	run(&secure, data[0], data + 1, length - 1, length % 3,
+		data[0] & 1 ? TLS_LEVEL_ENCRYPT : TLS_LEVEL_MAY);
+	world_close(&secure);
 	world_close(&whole);
 	world_close(&pieces);
 	return 0;
