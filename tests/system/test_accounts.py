@@ -422,7 +422,7 @@ def test_refusals_end_with_the_footer_of_the_entry(make_instance):
 def test_access_tables_of_overrides_in_master_cf_are_asked_too(make_instance):
     instance = make_instance()
     (instance.etc / "friends").write_text("friend.example OK\n")
-    port = instance.base + 587
+    port = instance.base + 588  # not one of the entries that are there
     with open(instance.etc / "master.cf", "a") as master_cf:
         master_cf.write(f"127.0.0.1:{port} inet n - y - 1 smtpd\n"
                         f"  -o {{ smtpd_sender_restrictions = check_sender_access texthash:{instance.etc}/friends, reject }}\n"
