@@ -12,22 +12,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "auth/authd.h"
 #include "auth/authd_cell.h"
-#include "auth/outside.h"
-#include "auth/parts.h"
-#include "auth/penalty.h"
-#include "auth/tickets.h"
-#include "auth/turns.h"
-#include "auth/usage.h"
-#include "auth/visits.h"
 #include "base/buffer.h"
-#include "base/map.h"
-#include "base/share.h"
 #include "config/config.h"
 #include "config/place.h"
 #include "os/os.h"
 #include "service/log.h"
-#include "service/service.h"
 
 enum {
 	CHECK_PARTS = 1000 /* ms: whether files of the back ends were replaced */,
@@ -52,274 +43,12 @@ static const struct {
 };
 enum { SERVED_COUNT = sizeof(SERVED) / sizeof(SERVED[0]) };
 
-struct authd {
-	struct service *service;
-	struct config *config;
-	struct parts parts;
-	struct outside *outside;
-	struct workers *workers;
-	struct turns turns; /* what waits for a worker */
-	struct penalties *penalties;
-	struct credentials *visits_database; /* NULL: last logins are not written */
-	struct visits *visits;
-	struct tickets *tickets;
-	struct usage *usage; /* NULL: usage.db could not be opened */
-	struct timer expire;
-	unsigned attempts, peers;
-	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
-	struct share_bounds bounds;
-	uint64_t next_front;
-	struct timer drain, check;
-	int64_t leave_by; /* ms; 0: whenever it is quiet */
-};
-
-struct auth_peer {
-	struct channel channel;
-	struct authd *authd;
-	enum service_id from;
-	struct ticket_holder holder; /* of the tickets it gets */
-	struct map attempts; /* serial -> struct attempt * */
-	struct share share;
-	struct attempt *idle_first,
-		**idle_end; /* whose clients are asked for more, longest first */
-};
-
-struct attempt {
-	struct job job; /* first: finished() gets it */
-	struct authd *authd;
-	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
-	uint32_t serial;
-	enum share_place place;
-	struct turn turn; /* for a worker */
-	bool busy; /* it waits for a worker, or one has it */
-	bool cancelled; /* and the peer wants to hear no more of it; it counts until the worker gives it back */
-	struct attempt *idle_next, **idle_at; /* while its client is asked for more */
-};
-
-static struct attempt *attempt_of(struct turn *turn)
-{
-	return (struct attempt *)((char *)turn - offsetof(struct attempt, turn));
-}
-
-static int64_t now_of(const struct authd *authd)
-{
-	return loop_now(service_loop(authd->service));
-}
-
-/* --- attempts --- */
-
-static struct slice serial_key(const uint32_t *serial)
-{
-	return slice_of(serial, sizeof(*serial));
-}
-
-static void idle_add(struct attempt *attempt)
-{
-	struct auth_peer *peer = attempt->peer;
-
-	attempt->idle_next = NULL;
-	attempt->idle_at = peer->idle_end;
-	*peer->idle_end = attempt;
-	peer->idle_end = &attempt->idle_next;
-}
-
-static void idle_remove(struct attempt *attempt)
-{
-	if (!attempt->idle_at)
-		return;
-	*attempt->idle_at = attempt->idle_next;
-	if (attempt->idle_next)
-		attempt->idle_next->idle_at = attempt->idle_at;
-	else
-		attempt->peer->idle_end = attempt->idle_at;
-	attempt->idle_at = NULL;
-}
-
-static void attempt_free(struct attempt *attempt)
-{
-	attempt->authd->attempts--;
-	idle_remove(attempt);
-	if (attempt->peer)
-		map_remove(&attempt->peer->attempts, serial_key(&attempt->serial));
-	share_give(&attempt->authd->places, attempt->peer ? &attempt->peer->share : NULL,
-		attempt->place);
-	exchange_free(&attempt->job.exchange);
-	free(attempt);
-}
-
-static void send_result(struct auth_peer *peer, uint32_t serial, enum auth_status status,
-	const char *reason, int64_t delay)
-{
-	struct message result = { .type = MESSAGE_AUTH_RESULT };
-
-	result.auth_result.delay = (uint32_t)delay;
-	result.auth_result.serial = serial;
-	result.auth_result.status = status;
-	result.auth_result.reason = slice_from(reason);
-	channel_send(&peer->channel, &result);
-}
-
-static const char *reason_of(enum auth_status status)
-{
-	switch (status) {
-	case AUTH_OK:
-		return "";
-	case AUTH_FAILED:
-		return "authentication failed";
-	case AUTH_NO_MECHANISM:
-		return "no such mechanism";
-	case AUTH_BAD:
-		return "malformed authentication exchange";
-	case AUTH_REFUSED:
-		return "too many failures, try again later";
-	default:
-		return "temporary authentication failure";
-	}
-}
-
-static void log_end(const struct attempt *attempt, enum auth_status status)
-{
-	const struct exchange *exchange = attempt->job.exchange;
-	static const char *const WORDS[] = { [AUTH_TEMPORARY] = "temporary failure",
-		[AUTH_OK] = "ok",
-		[AUTH_FAILED] = "failed",
-		[AUTH_NO_MECHANISM] = "no such mechanism",
-		[AUTH_BAD] = "malformed",
-		[AUTH_REFUSED] = "refused: too many failures (auth_failure_account_limit)" };
-	const char *note = status == AUTH_OK ? "" : exchange_note(exchange);
-	bool app = status == AUTH_OK && exchange_app(exchange)[0];
-
-	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s%s%s%s",
-		exchange_login(exchange), exchange_service(exchange), exchange_mechanism(exchange),
-		exchange_client(exchange), app ? " app=<" : "", app ? exchange_app(exchange) : "",
-		app ? ">" : "", WORDS[status], note[0] ? " (" : "", note, note[0] ? ")" : "");
-}
-
-static bool has_tickets(const struct auth_peer *peer)
+static bool has_tickets(enum service_id from)
 {
 	for (int i = 0; i < SERVED_COUNT; i++)
-		if (SERVED[i].front == peer->from)
+		if (SERVED[i].front == from)
 			return SERVED[i].redeemer != SERVICE_COUNT;
 	return false;
-}
-
-/* What a good end earns. A ticket that cannot be had is a failure of ours, not of the client's. */
-static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TICKET_BYTES])
-{
-	struct authd *authd = attempt->authd;
-
-	return !has_tickets(attempt->peer) ||
-	       tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
-		       &attempt->peer->holder, exchange_service(attempt->job.exchange),
-		       exchange_login(attempt->job.exchange), ticket);
-}
-
-/* Where the user is known from, and what is shown of his last login. */
-static void note_visit(struct authd *authd, const struct exchange *exchange)
-{
-	const char *client = exchange_client(exchange);
-	struct credentials_visit visit = { .time = os_now() / 1000000 };
-
-	penalties_good(authd->penalties, now_of(authd), client, exchange_login(exchange));
-	penalty_network(client, visit.network);
-	if (authd->visits &&
-		slice_to_string(
-			slice_from(exchange_login(exchange)), visit.login, sizeof(visit.login)) &&
-		slice_to_string(slice_from(client), visit.address, sizeof(visit.address)) &&
-		slice_to_string(slice_from(exchange_service(exchange)), visit.service,
-			sizeof(visit.service)))
-		visits_note(authd->visits, &visit);
-}
-
-/* Counts what happened, and says what becomes of it. `*delay`: ms that the client has to wait for it. A good password is
- * refused like a wrong one while the account is. */
-static enum auth_status judge(
-	const struct attempt *attempt, enum auth_status status, int64_t *delay)
-{
-	const char *login = exchange_login(attempt->job.exchange);
-	const char *client = exchange_client(attempt->job.exchange);
-	struct penalties *penalties = attempt->authd->penalties;
-	int64_t now = now_of(attempt->authd);
-	char network[PENALTY_NETWORK_TEXT];
-
-	if (status != AUTH_OK && status != AUTH_FAILED)
-		return status;
-	if (penalties_account_refused(penalties, now, client, login)) {
-		*delay = penalties_longest_delay(penalties);
-		return AUTH_REFUSED;
-	}
-	if (status == AUTH_OK) {
-		note_visit(attempt->authd, attempt->job.exchange);
-		return status;
-	}
-	*delay = penalties_failed(penalties, now, client, login);
-	penalty_network(client, network);
-	turns_suspect(&attempt->authd->turns, network);
-	return status;
-}
-
-/* The line is in the log before anybody can have the answer. */
-static void attempt_end(struct attempt *attempt, enum auth_status status)
-{
-	struct auth_peer *peer = attempt->peer;
-	struct message result = { .type = MESSAGE_AUTH_RESULT };
-	unsigned char ticket[TICKET_BYTES];
-	int64_t delay = 0;
-
-	status = judge(attempt, status, &delay);
-	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
-		status = AUTH_TEMPORARY;
-	log_end(attempt, status);
-	result.auth_result.login = slice_from(exchange_login(attempt->job.exchange));
-	if (status == AUTH_OK) {
-		result.auth_result.final = exchange_output(attempt->job.exchange);
-		if (has_tickets(peer))
-			result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
-	}
-	result.auth_result.serial = attempt->serial;
-	result.auth_result.status = status;
-	result.auth_result.reason = slice_from(reason_of(status));
-	result.auth_result.delay = (uint32_t)delay;
-	channel_send(&peer->channel, &result);
-	attempt_free(attempt);
-}
-
-/* Nobody hears the end, but a password that was tried is one that counts. */
-static void attempt_end_unheard(struct attempt *attempt)
-{
-	int64_t delay;
-
-	if (attempt->job.done && exchange_status(attempt->job.exchange) == AUTH_FAILED)
-		(void)judge(attempt, AUTH_FAILED, &delay);
-	attempt_free(attempt);
-}
-
-static void attempt_turn(void *context, struct turn *turn)
-{
-	struct authd *authd = context;
-
-	workers_add(authd->workers, &attempt_of(turn)->job);
-}
-
-static void attempt_finished(void *context, struct job *job)
-{
-	struct attempt *attempt = (struct attempt *)job;
-	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
-
-	attempt->busy = false;
-	turns_done(&attempt->authd->turns, &attempt->turn);
-	if (!attempt->peer || attempt->cancelled) {
-		attempt_end_unheard(attempt);
-		return;
-	}
-	if (!job->done) {
-		challenge.auth_challenge.serial = attempt->serial;
-		challenge.auth_challenge.challenge = exchange_output(job->exchange);
-		channel_send(&attempt->peer->channel, &challenge);
-		idle_add(attempt);
-		return;
-	}
-	attempt_end(attempt, exchange_status(job->exchange));
 }
 
 /* --- messages: each returns false when the peer broke the rules --- */
@@ -331,41 +60,6 @@ static bool may_ask(const struct auth_peer *peer, struct slice service)
 			slice_equal(service, slice_from(SERVED[i].service)))
 			return true;
 	return false;
-}
-
-/* From a network that failed lately, where most wait: it gives up its place to somebody from a network that did not. */
-static bool drop_suspect(struct auth_peer *peer)
-{
-	struct authd *authd = peer->authd;
-	struct turn *turn = turns_least(&authd->turns);
-	struct attempt *attempt = turn ? attempt_of(turn) : NULL;
-
-	if (!attempt || attempt->peer != peer)
-		return false;
-	log_end(attempt, AUTH_TEMPORARY);
-	send_result(peer, attempt->serial, AUTH_REFUSED, reason_of(AUTH_REFUSED),
-		penalties_longest_delay(authd->penalties));
-	turns_remove(&authd->turns, turn);
-	attempt_free(attempt);
-	return true;
-}
-
-/* A place for an exchange. When there is none, guessers give up theirs, and then whose client has let authd wait longest: those
- * who crowd and those who stall keep nobody out. */
-static enum share_place take_place(struct auth_peer *peer, bool suspect)
-{
-	struct authd *authd = peer->authd;
-	enum share_place place = share_take(&authd->places, &peer->share, &authd->bounds);
-	struct attempt *oldest = peer->idle_first;
-
-	if (place == SHARE_NONE && !suspect && drop_suspect(peer))
-		return share_take(&authd->places, &peer->share, &authd->bounds);
-	if (place != SHARE_NONE || !oldest)
-		return place;
-	log_end(oldest, AUTH_TEMPORARY);
-	send_result(peer, oldest->serial, AUTH_TEMPORARY, "too slow while others wait", 0);
-	attempt_free(oldest);
-	return share_take(&authd->places, &peer->share, &authd->bounds);
 }
 
 /*
@@ -387,83 +81,6 @@ static bool unseal(
 	return false;
 }
 
-static bool is_suspect(const struct authd *authd, struct slice address)
-{
-	char client[65];
-
-	return slice_to_string(address, client, sizeof(client)) &&
-	       penalties_suspect(authd->penalties, now_of(authd), client);
-}
-
-static struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_begin *begin,
-	const struct exchange_start *start)
-{
-	struct authd *authd = peer->authd;
-	enum share_place place = take_place(peer, is_suspect(authd, begin->client_address));
-	struct attempt *attempt = place == SHARE_NONE ? NULL : calloc(1, sizeof(*attempt));
-
-	if (!attempt) {
-		share_give(&authd->places, &peer->share, place);
-		return NULL;
-	}
-	*attempt = (struct attempt){
-		.authd = peer->authd, .peer = peer, .serial = begin->serial, .place = place
-	};
-	peer->authd->attempts++;
-	attempt->job.exchange = exchange_new(start);
-	if (attempt->job.exchange &&
-		map_put(&peer->attempts, serial_key(&attempt->serial), attempt))
-		return attempt;
-	attempt_free(attempt);
-	return NULL;
-}
-
-static bool run_step(struct attempt *attempt, bool has_input, struct slice input)
-{
-	struct authd *authd = attempt->authd;
-	const char *client = exchange_client(attempt->job.exchange);
-	char network[PENALTY_NETWORK_TEXT];
-
-	idle_remove(attempt);
-	if (!exchange_input(attempt->job.exchange, has_input, input))
-		return false;
-	penalty_network(client, network);
-	attempt->busy = turns_add(&authd->turns, &attempt->turn, network,
-		penalties_suspect(authd->penalties, now_of(authd), client));
-	if (!attempt->busy)
-		attempt_end(attempt, AUTH_TEMPORARY);
-	return true;
-}
-
-/* Nobody wants to know the end: forget it, now or when the worker gives it back. */
-static void abandon(struct attempt *attempt)
-{
-	if (attempt->busy && attempt->turn.running) {
-		attempt->cancelled = true;
-		return;
-	}
-	if (attempt->busy)
-		turns_remove(&attempt->authd->turns, &attempt->turn);
-	attempt_free(attempt);
-}
-
-/* Whoever guessed too much of late is not even looked at. */
-static bool refuse_network(struct auth_peer *peer, const struct message_auth_begin *begin)
-{
-	struct penalties *penalties = peer->authd->penalties;
-	char client[sizeof("") + 64];
-
-	if (!slice_to_string(begin->client_address, client, sizeof(client)) ||
-		!penalties_network_refused(penalties, now_of(peer->authd), client))
-		return false;
-	log_info("auth: user=<> service=%.*s mech=%.*s rip=%s refused: too many failures "
-		 "(auth_failure_network_limit)",
-		SLICE_ARG(begin->service), SLICE_ARG(begin->mechanism), client);
-	send_result(peer, begin->serial, AUTH_REFUSED, reason_of(AUTH_REFUSED),
-		penalties_longest_delay(penalties));
-	return true;
-}
-
 static bool take_begin(struct auth_peer *peer, const struct message *message)
 {
 	const struct message_auth_begin *begin = &message->auth_begin;
@@ -472,46 +89,47 @@ static bool take_begin(struct auth_peer *peer, const struct message *message)
 	struct attempt *attempt;
 	struct tls_facts facts;
 
-	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, serial_key(&begin->serial)))
+	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, attempt_key(&begin->serial)))
 		return false;
 	if (unseal(peer->authd, begin, &facts))
 		start.tls = &facts;
 	if (!exchange_mechanism_known(&start)) {
-		send_result(
-			peer, begin->serial, AUTH_NO_MECHANISM, reason_of(AUTH_NO_MECHANISM), 0);
+		attempt_answer(peer, begin->serial, AUTH_NO_MECHANISM,
+			attempt_reason(AUTH_NO_MECHANISM), 0);
 		return true;
 	}
-	if (refuse_network(peer, begin))
+	if (attempt_refuse_network(peer, begin))
 		return true;
 	attempt = attempt_new(peer, begin, &start);
 	if (!attempt) {
 		log_warning("auth: too many exchanges in progress of one %s or of all "
 			    "(auth_connection_exchange_limit, auth_exchange_limit) or no memory",
 			service_id_name(peer->from));
-		send_result(peer, begin->serial, AUTH_TEMPORARY, reason_of(AUTH_TEMPORARY), 0);
+		attempt_answer(
+			peer, begin->serial, AUTH_TEMPORARY, attempt_reason(AUTH_TEMPORARY), 0);
 		return true;
 	}
-	return run_step(attempt, begin->has_initial != 0, begin->initial);
+	return attempt_run(attempt, begin->has_initial != 0, begin->initial);
 }
 
 static bool take_continue(struct auth_peer *peer, const struct message *message)
 {
 	struct attempt *attempt =
-		map_get(&peer->attempts, serial_key(&message->auth_continue.serial));
+		map_get(&peer->attempts, attempt_key(&message->auth_continue.serial));
 
 	/* The result may have crossed it on the way: that is no fault. */
 	if (!attempt || attempt->cancelled)
 		return true;
-	return !attempt->busy && run_step(attempt, true, message->auth_continue.response);
+	return !attempt->busy && attempt_run(attempt, true, message->auth_continue.response);
 }
 
 static bool take_cancel(struct auth_peer *peer, const struct message *message)
 {
 	struct attempt *attempt =
-		map_get(&peer->attempts, serial_key(&message->auth_cancel.serial));
+		map_get(&peer->attempts, attempt_key(&message->auth_cancel.serial));
 
 	if (attempt)
-		abandon(attempt);
+		attempt_abandon(attempt);
 	return true;
 }
 
@@ -608,10 +226,8 @@ static bool abandon_each(void *context, struct slice key, void *value)
 {
 	struct attempt *attempt = value;
 
-	idle_remove(attempt);
-	attempt->peer = NULL;
 	map_remove(context, key);
-	abandon(attempt);
+	attempt_orphan(attempt);
 	return true;
 }
 
@@ -670,6 +286,7 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 	}
 	peer->authd = authd;
 	peer->from = who->from;
+	peer->has_tickets = has_tickets(who->from);
 	peer->idle_end = &peer->idle_first;
 	peer->holder = (struct ticket_holder){ ++authd->next_front, (uint32_t)who->pid };
 	authd->peers++;
@@ -718,7 +335,7 @@ static void check_parts(struct timer *timer)
 		return;
 	}
 	log_info("auth: %s has changed -- restarting", changed);
-	authd->leave_by = now_of(authd) + LEAVE_LIMIT;
+	authd->leave_by = authd_now(authd) + LEAVE_LIMIT;
 	drain(authd->service, authd, false);
 }
 

@@ -13,6 +13,8 @@ async def answer(reader):
     line = await reader.readline()
     if not line:
         raise ConnectionError
+    # As fast as somebody far away is: what this machine could do with itself is not the question.
+    await asyncio.sleep(0.1)
     return line
 
 
@@ -89,5 +91,5 @@ async def main(port):
 
 if __name__ == "__main__":
     # They have machines of their own: what is measured is the server, not who gets this one's processors.
-    os.nice(5)
+    os.nice(19)
     asyncio.run(main(int(sys.argv[1])))

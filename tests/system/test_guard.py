@@ -207,7 +207,7 @@ def seconds_of_a_login(instance, times=21):
     return statistics.median(taken)
 
 
-@pytest.mark.parametrize("tries", [3])
+@pytest.mark.parametrize("tries", [5])
 def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(make_instance, tries):
     """It may take twice as long, on a machine that others use at the same time: the best of a few looks counts."""
     instance = make_instance(settings={
@@ -221,7 +221,7 @@ def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(make_instance, tries)
         assert crowd.stdout.readline() == "ready\n"
         for left in reversed(range(tries)):
             busy = seconds_of_a_login(instance)
-            quiet = max(quiet, 0.005)
+            quiet = max(quiet, 0.01)
             if busy <= 2 * quiet:
                 break
             assert left, f"a login takes {busy * 1000:.1f} ms in the crowd, {quiet * 1000:.1f} ms alone"
