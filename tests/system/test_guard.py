@@ -195,36 +195,37 @@ def test_own_networks_are_known_after_a_restart(make_instance):
     assert attempt(instance, ONE, "one-secret", "127.0.0.2").startswith(b"a OK")
 
 
-def seconds_of_a_login(instance, times=21):
-    """The median, each with its connection."""
-    taken = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        client = Client(instance)
-        assert client.login(ONE, "one-secret").startswith(b"a OK")
-        taken.append(time.perf_counter() - begun)
-        client.close()
-    return statistics.median(taken)
+def seconds_of_a_login(instance):
+    begun = time.perf_counter()
+    client = Client(instance)
+    assert client.login(ONE, "one-secret").startswith(b"a OK")
+    taken = time.perf_counter() - begun
+    client.close()
+    return taken
 
 
-@pytest.mark.parametrize("tries", [5])
-def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(make_instance, tries):
-    """It may take twice as long, on a machine that others use at the same time: the best of a few looks counts."""
-    instance = make_instance(settings={
-        "auth_failure_exempt_clients": "127.0.0.1", "auth_cache_lifetime": "0", "imap_client_connection_count_limit": "0",
-        "auth_connection_exchange_limit": "200", "auth_failure_delay_limit": "2s"})
+def medians(instances, times=21):
+    """In turn, so that whatever else the machine does meets both alike."""
+    taken = [[seconds_of_a_login(instance) for instance in instances] for _ in range(times)]
+    return [statistics.median(column) for column in zip(*taken)]
+
+
+def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(make_instance):
+    """It may take twice as long as at a server of the same machine that has no crowd at its door; the best of a few looks counts."""
+    settings = {"auth_failure_exempt_clients": "127.0.0.1", "auth_cache_lifetime": "0", "imap_client_connection_count_limit": "0",
+                "auth_connection_exchange_limit": "200", "auth_failure_delay_limit": "2s"}
+    instance, quiet_one = make_instance(settings=settings), make_instance(settings=settings)
     instance.start()
-    quiet = seconds_of_a_login(instance)
+    quiet_one.start()
     crowd = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("crowd.py")), str(instance.base + 143)],
                              stdout=subprocess.PIPE, text=True)
     try:
         assert crowd.stdout.readline() == "ready\n"
-        for left in reversed(range(tries)):
-            busy = seconds_of_a_login(instance)
-            quiet = max(quiet, 0.01)
-            if busy <= 2 * quiet:
+        for left in reversed(range(5)):
+            busy, quiet = medians([instance, quiet_one])
+            if busy <= 2 * max(quiet, 0.01):
                 break
-            assert left, f"a login takes {busy * 1000:.1f} ms in the crowd, {quiet * 1000:.1f} ms alone"
+            assert left, f"a login takes {busy * 1000:.1f} ms in the crowd, {quiet * 1000:.1f} ms without one"
     finally:
         crowd.kill()
         crowd.wait()
