@@ -89,7 +89,7 @@ done
 pytest_round() {
 	name=$1
 	shift
-	timeout 1500 /usr/bin/python3 -m pytest -q -n "$jobs" --dist loadgroup --timeout 240 -p no:cacheprovider "$@" >"$logs/$name.log" 2>&1
+	timeout 1500 /usr/bin/python3 -m pytest -q -n "$((jobs * 2))" --dist loadgroup --timeout 240 -p no:cacheprovider "$@" >"$logs/$name.log" 2>&1
 	status=$?
 	summary=$(tail -1 "$logs/$name.log")
 	count() { echo "$summary" | sed -n "s/.*[^0-9]\([0-9][0-9]*\) $1.*/\1/p;s/^\([0-9][0-9]*\) $1.*/\1/p" | head -1; }

@@ -67,6 +67,8 @@ def test_nothing_of_a_refused_configuration_holds_for_what_is_started_again(inst
     main_cf = (instance.etc / "main.cf").read_text()
     others = {"myhostname": "other.example", "syslog_name": "other", "log_format": "json", "daemon_directory": "/nonexistent",
               "syslog_socket": "/nonexistent/socket"}
+    if "maillog_file" in fault:
+        del others["daemon_directory"]  # there the check of the keys would be what refuses it
     instance.configure(**{**others, **fault})
     at = len(instance.log())
     os.kill(instance.master_pid(), signal.SIGHUP)
