@@ -221,7 +221,8 @@ def test_directoryd_may_be_restarted_while_from_is_asked(submitting):
     instance = submitting(submission_check_from="reject", smtpd_sender_restrictions="reject_sender_login_mismatch")
     client = connect(instance)
     for _ in range(5):
-        instance.kill_daemon("directoryd")
+        pid = instance.kill_daemon("directoryd")
+        wait_for(lambda pid=pid: [p for p in instance.daemons("directoryd") if p != pid], "another directoryd")
         assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], message_from(LOGIN)) == {}
     assert first_refusal(client, LOGIN, [f"two@{DOMAIN}"], message_from(f"two@{DOMAIN}"))[0] == 550
 
