@@ -127,7 +127,7 @@ class Postern(System):
         run(self.bin / "postern", "-c", self.instance / "etc", "reload")
 
     def idle(self):
-        return not any(count(self.instance / "queue" / sub) for sub in ("incoming", "active"))
+        return not any(files for sub in ("incoming", "active") for _, _, files in os.walk(self.instance / "queue" / sub))
 
     def stop(self):
         run(self.bin / "postern", "-c", self.instance / "etc", "stop")
