@@ -8,6 +8,8 @@ smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c
 smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_run.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
 
 test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+test_smtpd_limits_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
+test_smtpd_model_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_content_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_restrictions_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_tls_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
