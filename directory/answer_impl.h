@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* Inside of answer.h: what answer.c, classify.c, expand.c and resolve.c share. */
+/* Inside of answer.h: what answer.c, its chapters answer_*.c, classify.c, expand.c, owner.c and resolve.c share. */
 #ifndef DIRECTORY_ANSWER_IMPL_H
 #define DIRECTORY_ANSWER_IMPL_H
 
@@ -83,6 +83,9 @@ enum directory_status expand_alone(
 	struct directory *d, const struct recipient *recipient, struct recipient *final);
 
 typedef void (*answer_send)(void *context, const struct message *answer);
+/* Works out the answer to a question of one type. */
+typedef void (*answer_work)(
+	struct directory *d, const struct message *question, answer_send send, void *context);
 void answer_recipient(
 	struct directory *d, const struct message *question, answer_send send, void *context);
 void answer_expand(
@@ -95,6 +98,13 @@ void answer_owner(
 	struct directory *d, const struct message *question, answer_send send, void *context);
 void answer_lookup(
 	struct directory *d, const struct message *question, answer_send send, void *context);
+
+/* --- answer_memory.c --- */
+void memory_open(struct directory *d);
+void memory_close(struct directory *d);
+/* Answer from memory, or by `work`, and remember that. `subject` (at most MAX_ADDRESS) and the type are what the answer depends on. */
+void memory_answer(struct directory *d, answer_work work, const struct message *question,
+	struct slice subject, answer_send send, void *context);
 
 static inline enum directory_status status_of_accounts(enum accounts_status status)
 {

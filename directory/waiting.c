@@ -33,7 +33,7 @@ struct waiting {
 	struct question *current; /* whose answer is being worked out */
 	bool incomplete; /* it needs something that is not here yet */
 	bool final; /* it gets what is known, and errors for the rest */
-	struct buffer answers; /* its packets, each behind its length */
+	struct buffer answers; /* of message_append */
 	struct buffer key; /* scratch */
 };
 
@@ -161,30 +161,17 @@ enum table_status waiting_lookup(
 static void keep_answer(void *context, const struct message *answer)
 {
 	struct waiting *waiting = context;
-	struct buffer *out = &waiting->answers;
-	size_t before = out->length;
-	uint32_t length = 0;
 
-	buffer_append(out, &length, sizeof(length));
-	if (!message_encode(answer, out) || out->failed)
-		return;
-	length = (uint32_t)(out->length - before - sizeof(length));
-	memcpy(out->data + before, &length, sizeof(length));
+	(void)!message_append(answer, &waiting->answers);
 }
 
 static void send_answers(struct waiting *waiting, void *peer)
 {
 	struct slice rest = buffer_slice(&waiting->answers);
 	struct message answer = { 0 }; /* the decoder leaves the descriptors alone */
-	uint32_t length;
 
-	while (rest.length > sizeof(length)) {
-		memcpy(&length, rest.data, sizeof(length));
-		if (!message_decode(slice_head(slice_tail(rest, sizeof(length)), length), &answer))
-			return;
+	while (message_next(&rest, &answer))
 		waiting->hooks.send(waiting->hooks.context, peer, &answer);
-		rest = slice_tail(rest, sizeof(length) + length);
-	}
 }
 
 /* False: it is no question. With waiting->incomplete afterwards there is no answer yet. */

@@ -147,6 +147,33 @@ bool message_decode(struct slice packet, struct message *message)
 	return true;
 }
 
+bool message_append(const struct message *message, struct buffer *packets)
+{
+	size_t before = packets->length;
+	uint32_t length = 0;
+
+	/* The length stays 0, and ends the list, when the packet does not come. */
+	buffer_append(packets, &length, sizeof(length));
+	if (!message_encode(message, packets) || packets->failed)
+		return false;
+	length = (uint32_t)(packets->length - before - sizeof(length));
+	memcpy(packets->data + before, &length, sizeof(length));
+	return true;
+}
+
+bool message_next(struct slice *rest, struct message *message)
+{
+	uint32_t length;
+
+	if (rest->length <= sizeof(length))
+		return false;
+	memcpy(&length, rest->data, sizeof(length));
+	if (!message_decode(slice_head(slice_tail(*rest, sizeof(length)), length), message))
+		return false;
+	*rest = slice_tail(*rest, sizeof(length) + length);
+	return true;
+}
+
 static uint32_t build_mix(uint32_t hash, const char *text)
 {
 	for (; *text; text++)

@@ -45,6 +45,13 @@ struct message {
 MUST_CHECK bool message_encode(const struct message *message, struct buffer *packet);
 /* TEXT and BYTES borrow from `packet`. False when the packet is not exactly a message of this build. Does not touch fds. */
 MUST_CHECK bool message_decode(struct slice packet, struct message *message);
+/*
+ * Several packets in one buffer, each behind its length. False when this one cannot be added: then the list ends before it, whatever is
+ * added later.
+ */
+MUST_CHECK bool message_append(const struct message *message, struct buffer *packets);
+/* The next one of the list; false at its end. As message_decode. */
+MUST_CHECK bool message_next(struct slice *rest, struct message *message);
 /* "CLEANUP_BEGIN"; "?" for a type that is none. */
 const char *message_name(enum message_type type);
 /* How many descriptors may come with it. */
