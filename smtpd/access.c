@@ -233,8 +233,7 @@ static enum check_result act(struct access *access)
 	return check_list(access->check, value);
 }
 
-enum check_result check_access(
-	struct check *check, const struct restriction *restriction, struct slice argument)
+RESTRICTION(access)
 {
 	struct access access = { .check = check, .restriction = restriction, .tables = argument };
 	bool over = restriction->subject == ABOUT_CLIENT        ? ask_client(&access)
@@ -251,8 +250,8 @@ enum check_result check_access(
 	return act(&access);
 }
 
-enum check_result check_relay_certificate(
-	struct check *check, const struct restriction *restriction, struct slice argument)
+/* permit_tls_clientcerts: yes when the client's certificate, or its key, stands in relay_clientcerts. */
+RESTRICTION(relay_certificate)
 {
 	struct access access = { .check = check,
 		.restriction = restriction,

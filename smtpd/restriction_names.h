@@ -14,7 +14,7 @@ struct config;
 enum restriction_argument { ARGUMENT_NONE, ARGUMENT_TABLE, ARGUMENT_NUMBER };
 enum { RESTRICTION_SLEEP_MOST = 60 /* seconds */ };
 
-/* R(name, argument, function in restrictions.c, what it is about) */
+/* R(name, argument, function (RESTRICTION(function) in restrictions.h), what it is about) */
 #define RESTRICTIONS(R) \
 	R(permit, ARGUMENT_NONE, permit, ABOUT_CLIENT) \
 	R(reject, ARGUMENT_NONE, reject, ABOUT_CLIENT) \
@@ -38,21 +38,20 @@ enum { RESTRICTION_SLEEP_MOST = 60 /* seconds */ };
 	R(reject_multi_recipient_bounce, ARGUMENT_NONE, reject_multi_recipient_bounce, \
 		ABOUT_SENDER) \
 	R(reject_plaintext_session, ARGUMENT_NONE, reject_plaintext_session, ABOUT_CLIENT) \
-	R(permit_tls_clientcerts, ARGUMENT_NONE, check_relay_certificate, ABOUT_CERTIFICATE) \
+	R(permit_tls_clientcerts, ARGUMENT_NONE, relay_certificate, ABOUT_CERTIFICATE) \
 	R(permit_tls_all_clientcerts, ARGUMENT_NONE, permit_tls_all_clientcerts, \
 		ABOUT_CERTIFICATE) \
-	R(check_ccert_access, ARGUMENT_TABLE, check_access, ABOUT_CERTIFICATE) \
-	R(reject_sender_login_mismatch, ARGUMENT_NONE, check_sender_login, ABOUT_SENDER) \
-	R(reject_known_sender_login_mismatch, ARGUMENT_NONE, check_known_sender_login, \
+	R(check_ccert_access, ARGUMENT_TABLE, access, ABOUT_CERTIFICATE) \
+	R(reject_sender_login_mismatch, ARGUMENT_NONE, sender_login, ABOUT_SENDER) \
+	R(reject_known_sender_login_mismatch, ARGUMENT_NONE, known_sender_login, ABOUT_SENDER) \
+	R(reject_authenticated_sender_login_mismatch, ARGUMENT_NONE, authenticated_sender_login, \
 		ABOUT_SENDER) \
-	R(reject_authenticated_sender_login_mismatch, ARGUMENT_NONE, \
-		check_authenticated_sender_login, ABOUT_SENDER) \
 	R(reject_unauthenticated_sender_login_mismatch, ARGUMENT_NONE, \
-		check_unauthenticated_sender_login, ABOUT_SENDER) \
-	R(check_client_access, ARGUMENT_TABLE, check_access, ABOUT_CLIENT) \
-	R(check_helo_access, ARGUMENT_TABLE, check_access, ABOUT_HELO) \
-	R(check_sender_access, ARGUMENT_TABLE, check_access, ABOUT_SENDER) \
-	R(check_recipient_access, ARGUMENT_TABLE, check_access, ABOUT_RECIPIENT) \
+		unauthenticated_sender_login, ABOUT_SENDER) \
+	R(check_client_access, ARGUMENT_TABLE, access, ABOUT_CLIENT) \
+	R(check_helo_access, ARGUMENT_TABLE, access, ABOUT_HELO) \
+	R(check_sender_access, ARGUMENT_TABLE, access, ABOUT_SENDER) \
+	R(check_recipient_access, ARGUMENT_TABLE, access, ABOUT_RECIPIENT) \
 	R(warn_if_reject, ARGUMENT_NONE, warn_if_reject, ABOUT_CLIENT) \
 	R(defer_if_permit, ARGUMENT_NONE, defer_if_permit, ABOUT_CLIENT) \
 	R(defer_if_reject, ARGUMENT_NONE, defer_if_reject, ABOUT_CLIENT) \

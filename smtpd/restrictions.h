@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
  * smtpd_*_restrictions: lists of names that say yes, no or nothing, in order, until one has spoken. The names stand in a table
- * (restrictions.c); those that look something up are in access.c.
+ * (restriction_names.h); the functions behind them are in restriction_simple.c, restriction_listed.c, sender_login.c and access.c.
  */
 #ifndef SMTPD_RESTRICTIONS_H
 #define SMTPD_RESTRICTIONS_H
@@ -26,7 +26,7 @@ bool restrictions_allow(struct session *session, enum stage stage);
 /* At RCPT: the lists put off to here (smtpd_delay_reject), relay, recipient, and whether the recipient exists. */
 bool restrictions_allow_recipient(struct session *session, struct recipient *recipient);
 
-/* --- between restrictions.c, access.c and actions.c --- */
+/* --- between restrictions.c (lists), check.c (what is judged, refusals), restriction_*.c, access.c and actions.c --- */
 
 /* What a restriction said. Zero: it could not tell, the client gets the 4xx reply in the check. */
 enum check_result { CHECK_TEMPORARY, CHECK_DUNNO, CHECK_OK, CHECK_REJECT };
@@ -65,6 +65,14 @@ struct restriction {
 	enum subject subject;
 };
 
+/* Head of the function of one or several of RESTRICTIONS. */
+#define RESTRICTION(name) \
+	enum check_result restriction_##name( \
+		struct check *check, const struct restriction *restriction, struct slice argument)
+#define RESTRICTION_PROTOTYPE(name, argument, run, subject) RESTRICTION(run);
+RESTRICTIONS(RESTRICTION_PROTOTYPE)
+#undef RESTRICTION_PROTOTYPE
+
 /* Compose "554 5.7.1 <subject>: Sender address rejected: text". */
 enum check_result check_refuse(struct check *check, enum check_result result, const char *code,
 	enum subject subject, const char *format, ...) PRINTF_LIKE(5, 6);
@@ -79,23 +87,10 @@ struct slice check_subject(const struct check *check, enum subject subject);
 struct slice check_given(const struct check *check, enum subject subject);
 /* Run a list: a parameter's value, a class or the result of an access table. */
 enum check_result check_list(struct check *check, struct slice list);
-/* Ask directoryd about the recipient, once. */
-void check_ask(struct check *check);
-enum check_result check_access(
-	struct check *check, const struct restriction *restriction, struct slice argument);
-/* permit_tls_clientcerts: yes when the client's certificate, or its key, stands in relay_clientcerts. */
-enum check_result check_relay_certificate(
-	struct check *check, const struct restriction *restriction, struct slice argument);
-
-/* --- sender_login.c --- */
-enum check_result check_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument);
-enum check_result check_known_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument);
-enum check_result check_authenticated_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument);
-enum check_result check_unauthenticated_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument);
+/* What is not known yet cannot be judged: a list of recipients runs after MAIL, one of data after RCPT. */
+bool check_subject_known(const struct check *check, enum subject subject);
+/* What the plain "reject" of the list at hand is about. */
+enum subject check_stage_subject(const struct check *check);
 
 /* --- actions.c --- */
 /* What an access table said: the tables asked, and the value found there. */

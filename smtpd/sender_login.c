@@ -53,26 +53,22 @@ static enum check_result judge(struct check *check, bool known_only)
 	}
 }
 
-enum check_result check_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument)
+RESTRICTION(sender_login)
 {
 	return judge(check, false);
 }
 
-enum check_result check_known_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument)
+RESTRICTION(known_sender_login)
 {
 	return judge(check, true);
 }
 
-enum check_result check_authenticated_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument)
+RESTRICTION(authenticated_sender_login)
 {
 	return check->session->auth.login[0] ? judge(check, false) : CHECK_DUNNO;
 }
 
-enum check_result check_unauthenticated_sender_login(
-	struct check *check, const struct restriction *restriction, struct slice argument)
+RESTRICTION(unauthenticated_sender_login)
 {
 	return check->session->auth.login[0] ? CHECK_DUNNO : judge(check, false);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* smtpd_*_restrictions and access tables: smtpd/restrictions.c and access.c, in the world of smtp_world.c. */
+/* smtpd_*_restrictions and access tables: smtpd/restrictions.c and its chapters, access.c, in the world of smtp_world.c. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
