@@ -2,6 +2,7 @@
 /* The .cf files of SQL tables. See table_cf.h. */
 #include "table/table_cf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +18,14 @@ void cf_free(struct cf_options *options)
 		free(options->value[i]);
 		options->value[i] = NULL;
 	}
+}
+
+char *cf_take(struct cf_options *options, enum cf_option option)
+{
+	char *value = options->value[option];
+
+	options->value[option] = NULL;
+	return value;
 }
 
 bool cf_read(struct cf_options *options, const struct table_opening *opening, const char *path,
@@ -50,6 +59,29 @@ bool cf_read(struct cf_options *options, const struct table_opening *opening, co
 		done = table_fail(opening, "%s:%u: line too long", path, lines.next_number);
 	table_lines_end(&lines);
 	return done;
+}
+
+struct table *cf_open(const struct table_opening *opening, struct table *table,
+	bool (*set_up)(struct table *table, const struct table_opening *opening, const char *path,
+		struct slice source))
+{
+	struct buffer path = { 0 }, source = { 0 };
+	bool done = false;
+
+	if (table_path(opening, "", &path)) {
+		if (!table_stamp_take(&table->stamp, buffer_text(&path)) ||
+			!table_read_file(buffer_text(&path), &source))
+			table_fail(opening, "%s: %s", buffer_text(&path), strerror(errno));
+		else
+			done = set_up(table, opening, buffer_text(&path), buffer_slice(&source));
+	}
+	if (source.data)
+		explicit_bzero(source.data, source.length);
+	buffer_free(&path);
+	buffer_free(&source);
+	if (!done)
+		table_close(&table);
+	return table;
 }
 
 /* --- keys --- */
@@ -112,14 +144,6 @@ struct slice cf_value(const struct cf_key *key, int parameter)
 
 /* --- results --- */
 
-static char *take(struct cf_options *options, enum cf_option option)
-{
-	char *value = options->value[option];
-
-	options->value[option] = NULL;
-	return value;
-}
-
 bool cf_result_take(struct cf_result *result, struct cf_options *options,
 	const struct table_opening *opening, const char *path)
 {
@@ -129,8 +153,8 @@ bool cf_result_take(struct cf_result *result, struct cf_options *options,
 		!slice_to_u64(slice_from(options->value[CF_LIMIT]), UINT32_MAX, &limit))
 		return table_fail(opening, "%s: bad expansion_limit", path);
 	result->limit = (unsigned)limit;
-	result->format = take(options, CF_RESULT_FORMAT);
-	result->domains = take(options, CF_DOMAIN);
+	result->format = cf_take(options, CF_RESULT_FORMAT);
+	result->domains = cf_take(options, CF_DOMAIN);
 	return true;
 }
 

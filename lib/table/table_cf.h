@@ -38,6 +38,15 @@ struct cf_options {
 MUST_CHECK bool cf_read(struct cf_options *options, const struct table_opening *opening,
 	const char *path, struct slice source);
 void cf_free(struct cf_options *options);
+/* Take a value out: the caller frees it. NULL: it is not there. */
+char *cf_take(struct cf_options *options, enum cf_option option);
+/*
+ * What all of these types do to open a table: read the file, note how it was (table->stamp), let `set_up` make of its text what the type
+ * needs, and wipe the text. Returns `table`, or NULL with the opening's error: then it is closed.
+ */
+struct table *cf_open(const struct table_opening *opening, struct table *table,
+	bool (*set_up)(struct table *table, const struct table_opening *opening, const char *path,
+		struct slice source));
 /* `query`, or one put together of the older options. False: there is none. */
 MUST_CHECK bool cf_query(const struct cf_options *options, struct buffer *query);
 

@@ -136,9 +136,10 @@ static int count_steps(void *context)
 	return ++table->steps > SQLITE_MAX_STEPS;
 }
 
-static bool sqlite_set_up(struct sqlite_table *table, const struct table_opening *opening,
-	const char *path, struct slice source)
+static bool sqlite_set_up(struct table *base, const struct table_opening *opening, const char *path,
+	struct slice source)
 {
+	struct sqlite_table *table = (struct sqlite_table *)base;
 	struct cf_options options = { 0 };
 	bool done = false;
 
@@ -168,26 +169,11 @@ end:
 static struct table *sqlite_open(const struct table_opening *opening)
 {
 	struct sqlite_table *sqlite = table_new(opening, sizeof(*sqlite));
-	struct table *table = (struct table *)sqlite;
-	struct buffer path = { 0 }, source = { 0 };
-	bool done = false;
 
 	if (!sqlite)
 		return NULL;
 	sqlite->data.fd = -1;
-	if (table_path(opening, "", &path)) {
-		if (!table_stamp_take(&table->stamp, buffer_text(&path)) ||
-			!table_read_file(buffer_text(&path), &source))
-			table_fail(opening, "%s: %s", buffer_text(&path), strerror(errno));
-		else
-			done = sqlite_set_up(
-				sqlite, opening, buffer_text(&path), buffer_slice(&source));
-	}
-	buffer_free(&path);
-	buffer_free(&source);
-	if (!done)
-		table_close(&table);
-	return table;
+	return cf_open(opening, &sqlite->table, sqlite_set_up);
 }
 
 static void sqlite_close(struct table *table)
