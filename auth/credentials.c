@@ -235,11 +235,6 @@ void credentials_settings(struct credentials *credentials, const struct scheme_s
 	schemes_set(credentials->schemes, settings);
 }
 
-struct schemes *credentials_schemes(struct credentials *credentials)
-{
-	return credentials->schemes;
-}
-
 bool credentials_set(struct credentials *credentials, const char *login, struct slice password,
 	int cost, char *error, size_t error_size)
 {

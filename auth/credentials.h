@@ -78,7 +78,6 @@ MUST_CHECK enum credentials_status credentials_read(
 	struct credentials *credentials, struct slice login, char hash[CREDENTIALS_MAX_HASH]);
 /* Costs, and which schemes count. Without it: no plain text, and nothing that schemes_waste could compute. */
 void credentials_settings(struct credentials *credentials, const struct scheme_settings *settings);
-struct schemes *credentials_schemes(struct credentials *credentials);
 /* A password that has just fitted is stored as a new one would be, if it is not. False when nothing was changed. */
 bool credentials_upgrade(
 	struct credentials *credentials, struct slice login, struct slice password);

@@ -234,14 +234,3 @@ bool names_changed(const struct names *names)
 	}
 	return false;
 }
-
-void names_each_table(
-	struct names *names, void (*each)(void *context, const struct table *table), void *context)
-{
-	for (size_t i = 0; i < names->items.count; i++) {
-		const struct name_item *item = vector_at(&names->items, i);
-
-		if (item->table)
-			each(context, item->table);
-	}
-}

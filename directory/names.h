@@ -21,8 +21,5 @@ void names_close(struct names **names);
 /* `domain` in lower case and A-labels; the list may have U-labels. TABLE_ERROR when a table could not be asked before something matched. */
 MUST_CHECK enum table_status names_match(struct names *names, struct slice domain);
 bool names_changed(const struct names *names);
-/* Call for each table of the list. */
-void names_each_table(
-	struct names *names, void (*each)(void *context, const struct table *table), void *context);
 
 #endif

@@ -10,14 +10,6 @@ static void tagged(struct session *s, struct command *c, const char *status)
 	c->replied = true;
 }
 
-void reply_ok(struct session *s, struct command *c, const char *text)
-{
-	updates_tell(s, c->entry->updates, c->uid);
-	tagged(s, c, " OK ");
-	out_text(s, text);
-	out_text(s, "\r\n");
-}
-
 void reply_code(struct session *s, struct command *c, struct slice code)
 {
 	updates_tell(s, c->entry->updates, c->uid);

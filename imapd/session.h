@@ -175,8 +175,6 @@ void out_release(struct session *s);
 void out_rollback(struct session *s, size_t mark);
 
 /* --- reply.c --- */
-/* Updates that the command allows, then "tag OK text"; text may begin with a response code. */
-void reply_ok(struct session *s, struct command *c, const char *text);
 /* As above with "[...]" from a buffer in front of "NAME completed". */
 void reply_code(struct session *s, struct command *c, struct slice code);
 void reply_done(struct session *s, struct command *c);

@@ -60,12 +60,6 @@ static const struct {
 	{ EHLO_CHUNKING, "CHUNKING" },
 };
 
-const struct command *command_table(size_t *count)
-{
-	*count = COMMANDS_COUNT;
-	return COMMANDS;
-}
-
 const struct command *command_find(struct slice name)
 {
 	for (size_t i = 0; i < COMMANDS_COUNT; i++) {

@@ -309,7 +309,6 @@ enum command_flag {
 };
 #define TLS_FIRST "530 5.7.0 Must issue a STARTTLS command first"
 const struct command *command_find(struct slice name);
-const struct command *command_table(size_t *count);
 
 /* --- input.c --- */
 enum line_status { LINE_LOST, LINE_GOOD, LINE_TOO_LONG, LINE_BARE_LF };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Style and structure: layering of lib/, banned functions, file heads, lengths, formatting."""
+"""Style and structure: layering of lib/, banned functions, functions nobody calls, file heads, lengths, formatting."""
 import pathlib
 import re
 import subprocess
@@ -19,6 +19,11 @@ BANNED = re.compile(
 REFUSED = re.compile(r"\bF_SETFL\b")
 LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)/', re.M)
+# A function of a header.
+DECLARED = re.compile(r"^(?![\s#}]|typedef|static)[\w \t*]+?\b(\w+)\(", re.M)
+# Public for the tests alone: to look inside, and to let go of what a process keeps to its end.
+FOR_TESTS = {"cache_count", "clients_count", "directory_hits", "loop_free", "penalties_count", "penalties_free", "schemes_hashes",
+             "tickets_free", "turns_close", "waiting_count"}
 faults = []
 
 
@@ -65,6 +70,25 @@ def check_file(path):
     check_layers(path, text)
 
 
+def check_called(files):
+    """Every function of a header is called, or stands in a table, somewhere but in tests."""
+    declared, called = {}, set()
+    for path in files:
+        if path.relative_to(ROOT).parts[0] in ("tests", "bench"):
+            continue
+        code = code_only(path.read_text(errors="replace"))
+        if path.suffix == ".h":
+            for match in DECLARED.finditer(code):
+                declared.setdefault(match.group(1), (path, code.count("\n", 0, match.start()) + 1))
+        for line in code.split("\n"):
+            # A declaration or definition begins at the margin; what is called stands further in, or in a macro.
+            if line[:1].isspace() or line.startswith("#"):
+                called.update(re.findall(r"\w+", line))
+    for name, place in declared.items():
+        if name not in called and name not in FOR_TESTS:
+            fault(*place, f"{name} is called by nobody but tests")
+
+
 def check_format(files):
     result = subprocess.run(["clang-format", "--dry-run", "-Werror", *map(str, files)], capture_output=True, text=True)
     seen = set()
@@ -79,6 +103,7 @@ def main():
     files = [ROOT / name for name in listed.stdout.split() if (ROOT / name).exists()]
     for path in files:
         check_file(path)
+    check_called(files)
     check_format([path for path in files if path.suffix in (".c", ".h")])
     print("\n".join(faults) or f"{len(files)} files are as they should be")
     return 1 if faults else 0

@@ -262,13 +262,6 @@ void loop_turn(struct loop *loop, int milliseconds)
 	run_deferred(loop);
 }
 
-void loop_run(struct loop *loop)
-{
-	loop->stopped = false;
-	while (!loop->stopped)
-		loop_turn(loop, -1);
-}
-
 void loop_stop(struct loop *loop)
 {
 	loop->stopped = true;

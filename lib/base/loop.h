@@ -65,11 +65,9 @@ void loop_cancel(struct loop *loop, struct deferred *deferred);
 
 /* Milliseconds at the start of this turn. */
 int64_t loop_now(const struct loop *loop);
-/* Until loop_stop. */
-void loop_run(struct loop *loop);
 /* One turn, waiting at most `milliseconds` (-1: as long as timers allow). */
 void loop_turn(struct loop *loop, int milliseconds);
-/* loop_run returns after this turn; loop_turn waits for nothing any more. */
+/* loop_turn waits for nothing any more. */
 void loop_stop(struct loop *loop);
 
 #endif

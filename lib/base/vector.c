@@ -23,14 +23,6 @@ void *vector_add(struct vector *v)
 	return memset(item, 0, v->size);
 }
 
-void vector_remove(struct vector *v, size_t i)
-{
-	char *at = vector_at(v, i);
-
-	v->count--;
-	memmove(at, at + v->size, (v->count - i) * v->size);
-}
-
 void vector_swap_out(struct vector *v, size_t i)
 {
 	v->count--;

@@ -27,8 +27,6 @@ static inline void *vector_at(const struct vector *v, size_t i)
 {
 	return (char *)v->items + i * v->size;
 }
-/* Take element i out; those behind it move up. */
-void vector_remove(struct vector *v, size_t i);
 /* Take element i out; the last one takes its place. */
 void vector_swap_out(struct vector *v, size_t i);
 /* Empty, memory kept. */

@@ -29,12 +29,6 @@ int64_t config_int(const struct config *config,
 int64_t config_time(const struct config *config, enum parameter p); /* milliseconds */
 /* The value of any name, user-defined or TRANSPORT_destination_...; NULL when it is not set. */
 const char *config_lookup(const struct config *config, const char *name);
-/*
- * A limit of one transport: `standard` is PARAM_default_destination_concurrency_limit, ..._recipient_limit or ..._rate_delay
- * (milliseconds); TRANSPORT_destination_... if that is set, else the standard one's value.
- */
-int64_t config_transport(
-	const struct config *config, const char *transport, enum parameter standard);
 /* Call for each item of a list value (separated by comma and white space, { } groups kept whole); stops when `each` returns false. */
 bool config_each(const char *list, bool (*each)(void *context, struct slice item), void *context);
 

@@ -346,22 +346,6 @@ const char *config_lookup(const struct config *config, const char *name)
 	return NULL;
 }
 
-int64_t config_transport(
-	const struct config *config, const char *transport, enum parameter standard)
-{
-	const struct parameter_info *info = parameter_info(standard);
-	const char *suffix = strchr(info->name, '_'), *text;
-	char name[256], error[200];
-	int64_t value;
-
-	if (suffix && snprintf(name, sizeof(name), "%s%s", transport, suffix) < (int)sizeof(name)) {
-		text = config_lookup(config, name);
-		if (text && parameter_parse(info, slice_from(text), &value, error, sizeof(error)))
-			return value;
-	}
-	return config->rows[standard].value;
-}
-
 /* --- lists --- */
 
 /* The end of an item: separators inside { } do not count. */

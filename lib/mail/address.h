@@ -44,12 +44,6 @@ MUST_CHECK bool address_domain(
 	struct slice text, bool utf8, struct arena *arena, struct slice *domain);
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
 bool address_is_literal(struct slice domain);
-/* Split "user+ext" at the first of `delimiters`; never for postmaster, mailer-daemon and double-bounce,
- * and, if "-" is a delimiter, owner-x and x-request. False when there is no extension or no user before it. */
-bool address_split_extension(
-	struct slice local, const char *delimiters, struct slice *user, struct slice *extension);
-/* Lower-cased "local@domain" as lookup key, unquoted; "local" when there is no domain. Data NULL when memory is out. */
-struct slice address_key(const struct address *address, struct arena *arena);
 
 /*
  * Address lists of message headers (RFC 5322 3.4, obsolete forms too): groups, comments, routes, quoted strings. Anything that

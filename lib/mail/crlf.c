@@ -46,11 +46,6 @@ size_t crlf_lines(struct slice in)
 	return count_byte(in.data, in.length, '\n');
 }
 
-size_t crlf_size(struct slice in)
-{
-	return in.length + count_bare(in.data, in.length, false);
-}
-
 void crlf_count_next(struct crlf_state *state, struct slice in)
 {
 	if (in.length == 0)
@@ -59,15 +54,6 @@ void crlf_count_next(struct crlf_state *state, struct slice in)
 	state->lines += crlf_lines(in);
 	state->bare += count_bare(in.data, in.length, state->cr);
 	state->cr = in.data[in.length - 1] == '\r';
-}
-
-bool crlf_is_canonical(struct slice in)
-{
-	size_t lines = crlf_lines(in);
-
-	/* As many CR as LF, and no LF without one. */
-	return count_byte(in.data, in.length, '\r') == lines &&
-	       count_bare(in.data, in.length, false) == 0;
 }
 
 /* Write `in` expanded to `to`, which has room for it. */
@@ -117,39 +103,4 @@ bool crlf_expand(struct slice in, struct buffer *out)
 	struct crlf_state state = { 0 };
 
 	return crlf_expand_next(&state, in, out);
-}
-
-bool crlf_collapse_next(struct crlf_state *state, struct slice in, struct buffer *out)
-{
-	const char *p = in.data, *end = in.data + in.length;
-	bool cr = state->cr; /* kept back from the piece before */
-
-	if (in.length == 0)
-		return !out->failed;
-	crlf_count_next(state, in);
-	if (cr && *p != '\n')
-		buffer_add_byte(out, '\r');
-	if (state->cr)
-		end--;
-	while (p < end) {
-		const char *lf = memchr(p, '\n', (size_t)(end - p));
-		const char *stop = lf ? lf : end;
-
-		if (lf && stop > p && stop[-1] == '\r')
-			stop--;
-		buffer_append(out, p, (size_t)(stop - p));
-		if (!lf)
-			break;
-		buffer_add_byte(out, '\n');
-		p = lf + 1;
-	}
-	return !out->failed;
-}
-
-bool crlf_collapse_end(struct crlf_state *state, struct buffer *out)
-{
-	if (state->cr)
-		buffer_add_byte(out, '\r');
-	state->cr = false;
-	return !out->failed;
 }

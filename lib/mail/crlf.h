@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 /*
- * Line ends. Content is LF at rest and CR LF on the wire: these turn one into the other and tell sizes without doing it. All
+ * Line ends. Content is LF at rest and CR LF on the wire: these turn the first into the second and tell sizes without doing it. All
  * of it runs at the speed of memchr. A message in pieces is handled with a state that holds the last byte of the piece before.
  */
 #ifndef MAIL_CRLF_H
@@ -20,10 +20,6 @@ struct crlf_state {
 bool crlf_expand(struct slice in, struct buffer *out);
 /* The next piece likewise; counts it. */
 bool crlf_expand_next(struct crlf_state *state, struct slice in, struct buffer *out);
-/* Append with every CR LF made LF; a CR elsewhere stays. A CR at the end of a piece is kept back until more comes. */
-bool crlf_collapse_next(struct crlf_state *state, struct slice in, struct buffer *out);
-/* The text is over: a CR that was kept back is given out. */
-bool crlf_collapse_end(struct crlf_state *state, struct buffer *out);
 
 /* Count the next piece. */
 void crlf_count_next(struct crlf_state *state, struct slice in);
@@ -35,9 +31,5 @@ static inline uint64_t crlf_state_size(const struct crlf_state *state)
 
 /* LF bytes. */
 size_t crlf_lines(struct slice in);
-/* Bytes with every bare LF made CR LF. */
-size_t crlf_size(struct slice in);
-/* Every LF has its CR and every CR its LF. */
-bool crlf_is_canonical(struct slice in);
 
 #endif

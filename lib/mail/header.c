@@ -132,51 +132,6 @@ bool header_unfold(struct slice value, struct buffer *out)
 	return !out->failed;
 }
 
-/* Where the comment that begins at s[0] = '(' ends: behind its ')', or the end of the slice. */
-static size_t comment_length(struct slice s)
-{
-	size_t depth = 0;
-
-	for (size_t i = 0; i < s.length; i++) {
-		if (s.data[i] == '\\') {
-			i++;
-		} else if (s.data[i] == '(') {
-			depth++;
-		} else if (s.data[i] == ')' && --depth == 0) {
-			return i + 1;
-		}
-	}
-	return s.length;
-}
-
-bool header_strip_comments(struct slice value, struct buffer *out)
-{
-	size_t start = out->length;
-	bool quoted = false;
-
-	value = slice_trim(value);
-	for (size_t i = 0; i < value.length; i++) {
-		char c = value.data[i];
-
-		if (c == '\\' && i + 1 < value.length) {
-			buffer_append(out, value.data + i++, 2);
-			continue;
-		}
-		if (c == '(' && !quoted) {
-			i += comment_length(slice_tail(value, i)) - 1;
-			continue;
-		}
-		if (c == '\n' || (c == '\r' && i + 1 < value.length && value.data[i + 1] == '\n'))
-			continue;
-		if (c == '"')
-			quoted = !quoted;
-		buffer_add_byte(out, c);
-	}
-	while (out->length > start && is_blank(out->data[out->length - 1]))
-		out->length--;
-	return !out->failed;
-}
-
 /* ---- Incremental reading -------------------------------------------------------------------------------------------- */
 
 enum { AT_LINE_START, IN_NAME, BEHIND_NAME, IN_VALUE };

@@ -30,8 +30,6 @@ size_t header_length(struct slice message);
 bool header_find(struct slice headers, const char *name, struct header_field *field);
 /* Append the value unfolded: line ends removed, leading and trailing white space too. */
 bool header_unfold(struct slice value, struct buffer *out);
-/* Append the value without comments (RFC 5322 3.2.2), unfolded. */
-bool header_strip_comments(struct slice value, struct buffer *out);
 /* Append unfolded, with encoded-words (RFC 2047) decoded to UTF-8; bytes that are not valid come out as U+FFFD. */
 bool header_decode(struct slice value, struct buffer *out);
 /*

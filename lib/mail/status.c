@@ -22,11 +22,6 @@ static size_t code_length(struct slice text)
 	return at;
 }
 
-bool status_valid(struct slice code)
-{
-	return code.length > 0 && code_length(code) == code.length;
-}
-
 void status_split(struct slice text, char class, char space[STATUS_CODE_SIZE], struct slice *code,
 	struct slice *rest)
 {

@@ -13,7 +13,5 @@
 enum { STATUS_CODE_SIZE = 12 };
 void status_split(struct slice text, char class, char space[STATUS_CODE_SIZE], struct slice *code,
 	struct slice *rest);
-/* The whole slice is a code. */
-bool status_valid(struct slice code);
 
 #endif

@@ -161,11 +161,6 @@ bool os_mkdirat(int dir, const char *path, mode_t mode)
 	return !faulted(OS_MKDIR, path) && mkdirat(dir, path, mode) == 0;
 }
 
-bool os_ftruncate(int fd, int64_t length)
-{
-	return !faulted(OS_TRUNCATE, NULL) && ftruncate(fd, length) == 0;
-}
-
 bool os_allocate(int fd, int64_t length)
 {
 	return !faulted(OS_TRUNCATE, NULL) && fallocate(fd, 0, 0, length) == 0;

@@ -59,7 +59,6 @@ MUST_CHECK bool os_renameat(int from_dir, const char *from, int to_dir, const ch
 MUST_CHECK bool os_linkat(int from_dir, const char *from, int to_dir, const char *to);
 MUST_CHECK bool os_unlinkat(int dir, const char *path, int flags);
 MUST_CHECK bool os_mkdirat(int dir, const char *path, mode_t mode);
-MUST_CHECK bool os_ftruncate(int fd, int64_t length);
 /* Blocks for `length` bytes of an empty file, kept until it is removed. EOPNOTSUPP: the file system cannot. */
 MUST_CHECK bool os_allocate(int fd, int64_t length);
 MUST_CHECK bool os_fstat(int fd, struct stat *info);

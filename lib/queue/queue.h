@@ -106,7 +106,6 @@ void queue_writer_hold(struct queue_writer *w);
 unsigned queue_commit(struct queue_writer *const *writers, unsigned count);
 /* The errno of what failed first; 0: nothing has. */
 int queue_writer_error(const struct queue_writer *w);
-int64_t queue_content_size(const struct queue_writer *w);
 /* A read-only descriptor of the committed file, the caller's. */
 MUST_CHECK int queue_reopen(struct queue_writer *w);
 /* Remove what is not committed, free. */

@@ -213,11 +213,6 @@ unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
 	return syncs;
 }
 
-int64_t queue_content_size(const struct queue_writer *w)
-{
-	return w->block.info.content_size;
-}
-
 int queue_reopen(struct queue_writer *w)
 {
 	return queue_open_file(w->queue, w->place, w->id, O_RDONLY);

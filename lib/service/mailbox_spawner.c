@@ -448,23 +448,3 @@ void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast)
 		spawner_end_all(spawner->children, 1000);
 	maybe_end(spawner);
 }
-
-struct each {
-	void (*each)(void *context, struct mailbox_session *session);
-	void *context;
-};
-
-static void each_child(void *context, struct session_child *child)
-{
-	struct each *each = context;
-
-	each->each(each->context, &((struct record *)child->context)->session);
-}
-
-void mailbox_spawner_each(struct mailbox_spawner *spawner,
-	void (*each)(void *context, struct mailbox_session *session), void *context)
-{
-	struct each wrapped = { each, context };
-
-	spawner_each(spawner->children, each_child, &wrapped);
-}

@@ -59,7 +59,5 @@ void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast);
  */
 struct mailbox_session *mailbox_spawner_wake(
 	struct mailbox_spawner *spawner, struct mailbox_session *template, int client_fd);
-void mailbox_spawner_each(struct mailbox_spawner *spawner,
-	void (*each)(void *context, struct mailbox_session *session), void *context);
 
 #endif

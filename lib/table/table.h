@@ -51,15 +51,9 @@ unsigned table_list_count(const struct table_list *list);
  * get the full address only. `delimiters` is recipient_delimiter. `extension` is set to the part that was dropped (or empty). */
 MUST_CHECK enum table_status table_lookup_address(struct table_list *list, struct slice address,
 	const char *delimiters, bool local_domain, struct buffer *value, struct slice *extension);
-/* access(5) order for a domain: the whole, then parents (a.b.c, .b.c or b.c as parent_domain_matches_subdomains). */
-MUST_CHECK enum table_status table_lookup_domain(
-	struct table_list *list, struct slice domain, bool parents_match, struct buffer *value);
 /* transport(5) order: user+ext@domain, user@domain, @domain, domain, its parents as above, "*". */
 MUST_CHECK enum table_status table_lookup_transport(struct table_list *list, struct slice address,
 	const char *delimiters, bool parents_match, struct buffer *value);
-/* access(5) order for an address of a client: the whole, then without its last parts ("192.0.2", "192.0", "192"). */
-MUST_CHECK enum table_status table_lookup_network(
-	struct table_list *list, struct slice address, struct buffer *value);
 
 /* For postmap and postalias: build name.db from the text file `name`, into a temporary file that is renamed over the old one. */
 struct table_build_report {

@@ -183,15 +183,6 @@ static enum table_status lookup_parents(
 	return TABLE_NOT_FOUND;
 }
 
-enum table_status table_lookup_domain(
-	struct table_list *list, struct slice domain, bool parents_match, struct buffer *value)
-{
-	enum table_status status = lookup(list, domain, false, value);
-
-	return status == TABLE_NOT_FOUND ? lookup_parents(list, domain, parents_match, value)
-					 : status;
-}
-
 enum table_status table_lookup_transport(struct table_list *list, struct slice address,
 	const char *delimiters, bool parents_match, struct buffer *value)
 {
@@ -206,24 +197,6 @@ enum table_status table_lookup_transport(struct table_list *list, struct slice a
 	if (status == TABLE_NOT_FOUND)
 		status = lookup_parents(list, domain, parents_match, value);
 	return status == TABLE_NOT_FOUND ? lookup(list, SLICE("*"), true, value) : status;
-}
-
-enum table_status table_lookup_network(
-	struct table_list *list, struct slice address, struct buffer *value)
-{
-	enum table_status status = lookup(list, address, false, value);
-	char separator = slice_find(address, ':') >= 0 ? ':' : '.';
-	ptrdiff_t end;
-
-	while (status == TABLE_NOT_FOUND && (end = slice_find_last(address, separator)) > 0) {
-		address = slice_head(address, (size_t)end);
-		/* "2001:db8::" ends in two. */
-		while (address.length && address.data[address.length - 1] == separator)
-			address.length--;
-		if (address.length)
-			status = lookup(list, address, true, value);
-	}
-	return status;
 }
 
 /* --- unionmap:{a, b}: all answers, joined by commas; pipemap:{a, b}: the answer of each is the key of the next --- */

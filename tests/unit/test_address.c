@@ -197,41 +197,6 @@ static void long_names_are_bounded(void **state)
 	assert_string_equal(parsed(text, 0), BAD_RECIPIENT);
 }
 
-static void extension_is_split_at_the_first_delimiter(void **state)
-{
-	struct slice user, extension;
-
-	assert_true(address_split_extension(SLICE("joe+a+b"), "+-", &user, &extension));
-	assert_true(slice_equal(user, SLICE("joe")));
-	assert_true(slice_equal(extension, SLICE("a+b")));
-	assert_false(address_split_extension(SLICE("joe"), "+", &user, &extension));
-	assert_false(address_split_extension(SLICE("+joe"), "+", &user, &extension));
-	assert_false(address_split_extension(SLICE("joe+a"), "", &user, &extension));
-	assert_true(address_split_extension(SLICE("joe+"), "+", &user, &extension));
-	assert_int_equal(extension.length, 0);
-}
-
-static void names_of_lists_and_of_the_system_are_never_split(void **state)
-{
-	struct slice user, extension;
-
-	assert_false(address_split_extension(SLICE("owner-list"), "-", &user, &extension));
-	assert_false(address_split_extension(SLICE("list-request"), "-", &user, &extension));
-	assert_false(address_split_extension(SLICE("mailer-daemon"), "-", &user, &extension));
-	assert_true(address_split_extension(SLICE("owner-list+x"), "+", &user, &extension));
-	assert_false(address_split_extension(SLICE("Postmaster"), "s", &user, &extension));
-}
-
-static void key_is_lower_case(void **state)
-{
-	struct slice text = SLICE("<Joe@Example.org>");
-	struct address a;
-	const char *error;
-
-	assert_true(address_parse_path(&text, 0, &arena, &a, &error));
-	assert_true(slice_equal(address_key(&a, &arena), SLICE("joe@example.org")));
-}
-
 /* ---- Address lists -------------------------------------------------------------------------------------------------- */
 
 static bool show(void *context, const struct header_address *a)
@@ -333,9 +298,6 @@ int main(void)
 		cmocka_unit_test(utf8_needs_smtputf8_and_must_be_utf8),
 		cmocka_unit_test(a_domain_in_u_labels_is_kept_as_given_beside_its_key),
 		cmocka_unit_test(long_names_are_bounded),
-		cmocka_unit_test(extension_is_split_at_the_first_delimiter),
-		cmocka_unit_test(names_of_lists_and_of_the_system_are_never_split),
-		cmocka_unit_test(key_is_lower_case),
 		cmocka_unit_test(usual_lists_are_read),
 		cmocka_unit_test(groups_begin_and_end),
 		cmocka_unit_test(obsolete_and_broken_forms_become_what_they_can),

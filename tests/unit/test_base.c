@@ -80,20 +80,6 @@ static void an_arena_stops_at_its_limit_and_can_be_used_again(void **state)
 	arena_free(&arena);
 }
 
-static void a_vector_keeps_order_when_one_is_taken_out(void **state)
-{
-	struct vector v = vector_of(sizeof(int), 4);
-
-	for (int i = 0; i < 4; i++)
-		*(int *)vector_add(&v) = i;
-	assert_null(vector_add(&v));
-	vector_remove(&v, 1);
-	assert_int_equal(*(int *)vector_at(&v, 0), 0);
-	assert_int_equal(*(int *)vector_at(&v, 1), 2);
-	assert_int_equal(*(int *)vector_at(&v, 2), 3);
-	vector_free(&v);
-}
-
 static void a_map_finds_what_was_put_and_not_what_was_removed(void **state)
 {
 	struct map map = { .limit = 1000 };
@@ -256,7 +242,6 @@ int main(void)
 		cmocka_unit_test(text_with_nul_is_no_string),
 		cmocka_unit_test(a_buffer_stops_at_its_limit_and_stays_failed),
 		cmocka_unit_test(an_arena_stops_at_its_limit_and_can_be_used_again),
-		cmocka_unit_test(a_vector_keeps_order_when_one_is_taken_out),
 		cmocka_unit_test(a_map_finds_what_was_put_and_not_what_was_removed),
 		cmocka_unit_test(timers_fire_in_order_of_time_whatever_order_they_were_started_in),
 		cmocka_unit_test(a_watch_removed_in_the_same_turn_is_not_called),

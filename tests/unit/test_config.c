@@ -220,13 +220,7 @@ static void user_defined_and_transport_names_can_be_looked_up(void **state)
 	assert_string_equal(config_lookup(config, "zz"), "1");
 	assert_null(config_lookup(config, "nothere"));
 	assert_string_equal(config_lookup(config, "hopcount_limit"), "50");
-	assert_int_equal(
-		config_transport(config, "virtual", PARAM_default_destination_concurrency_limit),
-		3);
-	assert_int_equal(
-		config_transport(config, "smtp", PARAM_default_destination_concurrency_limit), 20);
-	assert_int_equal(
-		config_transport(config, "slow", PARAM_default_destination_rate_delay), 5000);
+	assert_string_equal(config_lookup(config, "virtual_destination_concurrency_limit"), "3");
 	config_free(&config);
 }
 

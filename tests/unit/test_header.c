@@ -116,13 +116,6 @@ static void unfolding_removes_line_ends_only(void **state)
 	assert_made(header_unfold, "\r\n", "");
 }
 
-static void comments_are_stripped_but_not_inside_quotes(void **state)
-{
-	assert_made(header_strip_comments, " a(b(c)\\)d) e \"(x)\" (y", "a e \"(x)\"");
-	assert_made(header_strip_comments, "a\\(b\r\n c", "a\\(b c");
-	assert_made(header_strip_comments, "((((", "");
-}
-
 /* ---- Incremental reading -------------------------------------------------------------------------------------------- */
 
 struct seen {
@@ -203,7 +196,6 @@ int main(void)
 		cmocka_unit_test(in_a_mailbox_only_the_empty_line_ends_the_headers),
 		cmocka_unit_test(field_is_found_in_any_case_but_not_in_the_body_or_in_another),
 		cmocka_unit_test(unfolding_removes_line_ends_only),
-		cmocka_unit_test(comments_are_stripped_but_not_inside_quotes),
 		cmocka_unit_test(stream_agrees_with_whole_text_however_it_is_cut),
 		cmocka_unit_test(long_field_is_cut_in_a_stream_and_the_next_is_whole),
 	};

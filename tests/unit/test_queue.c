@@ -280,7 +280,7 @@ static void torn_report_costs_only_the_reasons(void **state)
 	assert_true(queue_read(fd, QUEUE_CHECK_ALL, &f->arena, &e));
 	assert_int_equal(e.info.attempts, 1);
 	assert_int_equal(e.recipients[0].reason.length, 0);
-	assert_true(os_ftruncate(fd, status.st_size - 10));
+	assert_int_equal(ftruncate(fd, status.st_size - 10), 0);
 	assert_true(queue_read(fd, QUEUE_CHECK_ALL, &f->arena, &e));
 	assert_sample(&e, 6000);
 	os_close(&fd);
@@ -299,7 +299,7 @@ static void every_lost_tail_is_noticed(void **state)
 	assert_true(os_fstat(fd, &status));
 	for (int64_t size = status.st_size - 1; size >= 0; size--) {
 		arena_reset(&f->arena);
-		assert_true(os_ftruncate(fd, size));
+		assert_int_equal(ftruncate(fd, size), 0);
 		assert_false(queue_read(fd, QUEUE_CHECK_HEAD, &f->arena, &e));
 		assert_int_equal(errno, EBADMSG);
 	}

@@ -647,28 +647,27 @@ static void address_is_looked_up_in_its_parts(void **state)
 	assert_string_equal(look_address("", "x@b", false, &extension), "(none)");
 }
 
-static void domain_network_and_transport_have_parents(void **state)
+static void transports_have_parents(void **state)
 {
-	struct table_list *list =
-		table_list_open("inline:{c.d=parent, .e.f=dot, 10.1=net, 2001:db8=six, *=star}",
-			folder, 0, error, sizeof(error));
+	struct table_list *list = table_list_open(
+		"inline:{c.d=parent, .e.f=dot, *=star}", folder, 0, error, sizeof(error));
 
 	assert_non_null(list);
-	assert_int_equal(table_lookup_domain(list, SLICE("a.b.c.d"), true, &value), TABLE_FOUND);
-	assert_string_equal(buffer_text(&value), "parent");
-	assert_int_equal(
-		table_lookup_domain(list, SLICE("a.b.c.d"), false, &value), TABLE_NOT_FOUND);
-	assert_int_equal(table_lookup_domain(list, SLICE("x.e.f"), false, &value), TABLE_FOUND);
-	assert_int_equal(table_lookup_network(list, SLICE("10.1.2.3"), &value), TABLE_FOUND);
-	assert_string_equal(buffer_text(&value), "net");
-	assert_int_equal(table_lookup_network(list, SLICE("2001:db8::1"), &value), TABLE_FOUND);
-	assert_int_equal(table_lookup_network(list, SLICE("10.2.2.3"), &value), TABLE_NOT_FOUND);
 	assert_int_equal(
 		table_lookup_transport(list, SLICE("u@c.d"), "", true, &value), TABLE_FOUND);
 	assert_string_equal(buffer_text(&value), "parent");
 	assert_int_equal(
 		table_lookup_transport(list, SLICE("u@x.y"), "", true, &value), TABLE_FOUND);
 	assert_string_equal(buffer_text(&value), "star");
+	assert_int_equal(
+		table_lookup_transport(list, SLICE("u@a.b.c.d"), "", true, &value), TABLE_FOUND);
+	assert_string_equal(buffer_text(&value), "parent");
+	assert_int_equal(
+		table_lookup_transport(list, SLICE("u@a.b.c.d"), "", false, &value), TABLE_FOUND);
+	assert_string_equal(buffer_text(&value), "star");
+	assert_int_equal(
+		table_lookup_transport(list, SLICE("u@x.e.f"), "", false, &value), TABLE_FOUND);
+	assert_string_equal(buffer_text(&value), "dot");
 	table_list_close(&list);
 }
 
@@ -724,7 +723,7 @@ int main(void)
 		TEST(file_that_is_not_a_database_is_refused),
 		TEST(change_is_noticed),
 		TEST(address_is_looked_up_in_its_parts),
-		TEST(domain_network_and_transport_have_parents),
+		TEST(transports_have_parents),
 		TEST(tables_are_joined_and_chained),
 		TEST(key_with_nul_or_too_long_is_not_found),
 	};
