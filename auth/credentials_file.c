@@ -96,22 +96,6 @@ static bool close_all(struct credentials_file *file)
 	return all;
 }
 
-static bool is_whole(struct credentials *credentials, char *error, size_t error_size)
-{
-	sqlite3_stmt *check =
-		database_prepare(credentials->db, "PRAGMA quick_check(1)", error, error_size);
-	bool good;
-
-	if (!check)
-		return false;
-	good = sqlite3_step(check) == SQLITE_ROW &&
-	       slice_equal(database_column(check, 0), SLICE("ok"));
-	if (!good)
-		snprintf(error, error_size, "%s", sqlite3_errstr(SQLITE_CORRUPT));
-	sqlite3_finalize(check);
-	return good;
-}
-
 static bool open_all(struct credentials_file *file, char *error, size_t error_size)
 {
 	if (!os_fstatat(AT_FDCWD, file->path, &file->opened, 0)) {
@@ -131,7 +115,7 @@ static bool open_all(struct credentials_file *file, char *error, size_t error_si
 		good = credentials_connect(credentials, file->path, false, error, error_size);
 		/* Once it was away it is read through before it is believed. */
 		if (good && i == 0 && file->told)
-			good = is_whole(credentials, error, error_size);
+			good = database_check(credentials->db, error, error_size);
 		pthread_mutex_unlock(&credentials->lock);
 		if (!good) {
 			(void)!close_all(file);

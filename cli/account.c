@@ -14,6 +14,20 @@
 
 enum { PURGE_MAX = RECORDS_MAX, COMMAND_WORDS = 32 };
 
+/* --- lists --- */
+
+void account_print(struct buffer *line)
+{
+	if (buffer_text(line))
+		puts(buffer_text(line));
+	buffer_free(line);
+}
+
+int account_listed(struct account_command *command, bool done)
+{
+	return done ? EX_OK : account_fail(command, accounts_error(command->accounts));
+}
+
 /* --- what is wrong --- */
 
 int account_refuse(struct account_command *command, const char *error)
@@ -29,14 +43,12 @@ int account_refuse(struct account_command *command, const char *error)
 			json_member(&line, ", ", "file", record->file);
 		json_member(&line, ", ", "error", error);
 		buffer_add_text(&line, "}");
-		if (buffer_text(&line))
-			puts(buffer_text(&line));
+		account_print(&line);
 	} else if (record->file) {
 		cli_complain(command->name, "%s:%u: %s", record->file, record->line, error);
 	} else {
 		cli_complain(command->name, "line %u: %s", record->line, error);
 	}
-	buffer_free(&line);
 	return EX_DATAERR;
 }
 

@@ -67,6 +67,10 @@ void account_recover(const char *name, const struct config *config);
 
 /* "NAME: fatal: error" with the line of a list; EX_DATAERR. */
 int account_refuse(struct account_command *command, const char *error);
+/* Print a line of a list, and free it. */
+void account_print(struct buffer *line);
+/* The end of a list: EX_OK when all of it was `done`, else as account_fail. */
+int account_listed(struct account_command *command, bool done);
 /* The database failed; EX_TEMPFAIL. */
 int account_fail(struct account_command *command, const char *error);
 /* "10M" in bytes; false with a message. */

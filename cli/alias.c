@@ -58,9 +58,7 @@ static bool show(void *context, const struct accounts_alias_entry *alias)
 		buffer_printf(&line, "%-40.*s %.*s", SLICE_ARG(alias->address),
 			SLICE_ARG(alias->destination));
 	}
-	if (buffer_text(&line))
-		puts(buffer_text(&line));
-	buffer_free(&line);
+	account_print(&line);
 	return true;
 }
 
@@ -69,9 +67,8 @@ static int list(struct account_command *command)
 	const struct record *record = command->record;
 	const char *domain = record->word_count ? record->words[0] : NULL;
 
-	return accounts_each_alias(command->accounts, domain, show, command)
-		       ? EX_OK
-		       : account_fail(command, accounts_error(command->accounts));
+	return account_listed(
+		command, accounts_each_alias(command->accounts, domain, show, command));
 }
 
 int alias_main(int argc, char **argv)

@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "cli/instance.h"
+#include "config/place.h"
 #include "config/tls_set.h"
 #include "tls/keyset.h"
 
@@ -106,29 +107,21 @@ static void check_database(struct check *check, const char *name, enum cell_uid 
 /* In a chroot there is nothing but the instance: what main.cf puts elsewhere cannot be reached from there. */
 static void check_reach(struct check *check, const struct service_entry *entry)
 {
-	static const struct {
-		enum cell_base base;
-		enum parameter parameter;
-	} PLACES[] = {
-		{ CELL_QUEUE, PARAM_queue_directory },
-		{ CELL_MAIL, PARAM_mail_directory },
-		{ CELL_DATA, PARAM_data_directory },
-	};
 	const struct cell *cell = cell_of(service_id_of(slice_from(entry->command)));
 	size_t root = strlen(check->instance->root);
 
-	for (size_t i = 0; i < sizeof(PLACES) / sizeof(*PLACES); i++) {
-		const char *path = config_text(check->instance->config, PLACES[i].parameter);
+	for (size_t i = 0; i < CONFIG_PLACE_COUNT; i++) {
+		const char *path = config_text(check->instance->config, CONFIG_PLACES[i].parameter);
 		bool uses = false;
 
 		for (int k = 0; cell && k < CELL_MAX_FILES && cell->files[k].path; k++)
-			uses |= cell->files[k].base == PLACES[i].base;
+			uses |= cell->files[k].base == CONFIG_PLACES[i].base;
 		if (uses && (strncmp(path, check->instance->root, root) != 0 || path[root] != '/'))
 			tell(check, true,
 				"%s:%u: %s: %s is not below instance_directory, so the entry needs "
 				"chroot = n",
 				check->instance->services.file, entry->line, entry->name,
-				parameter_info(PLACES[i].parameter)->name);
+				parameter_info(CONFIG_PLACES[i].parameter)->name);
 	}
 }
 

@@ -50,17 +50,13 @@ static bool show(void *context, struct slice domain, int64_t mailboxes, int64_t 
 		buffer_printf(&line, "%-40.*s %7lld mailboxes %7lld aliases", SLICE_ARG(domain),
 			(long long)mailboxes, (long long)aliases);
 	}
-	if (buffer_text(&line))
-		puts(buffer_text(&line));
-	buffer_free(&line);
+	account_print(&line);
 	return true;
 }
 
 static int list(struct account_command *command)
 {
-	return accounts_each_domain(command->accounts, show, command)
-		       ? EX_OK
-		       : account_fail(command, accounts_error(command->accounts));
+	return account_listed(command, accounts_each_domain(command->accounts, show, command));
 }
 
 int domain_main(int argc, char **argv)

@@ -44,9 +44,7 @@ static void tell(struct import *import, enum outcome outcome)
 		if (record->enabled == 0)
 			buffer_add_text(&line, " enabled=false");
 	}
-	if (buffer_text(&line))
-		puts(buffer_text(&line));
-	buffer_free(&line);
+	account_print(&line);
 }
 
 void import_tell_summary(const struct import *import)

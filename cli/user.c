@@ -230,9 +230,7 @@ static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 		buffer_printf(&line, "%-40s %-8s quota %lld", mailbox->address,
 			mailbox->enabled ? "enabled" : "disabled", (long long)mailbox->quota);
 	}
-	if (buffer_text(&line))
-		puts(buffer_text(&line));
-	buffer_free(&line);
+	account_print(&line);
 	return true;
 }
 
@@ -241,9 +239,8 @@ static int list(struct account_command *command)
 	const struct record *record = command->record;
 	const char *domain = record->word_count ? record->words[0] : NULL;
 
-	return accounts_each_mailbox(command->accounts, domain, print_mailbox, command)
-		       ? EX_OK
-		       : account_fail(command, accounts_error(command->accounts));
+	return account_listed(
+		command, accounts_each_mailbox(command->accounts, domain, print_mailbox, command));
 }
 
 static int show(struct account_command *command)

@@ -42,9 +42,7 @@ static void print(void *context, const struct credentials_app *app)
 		buffer_printf(
 			&line, "%-24s %-20s made %s", name, services[0] ? services : "all", day);
 	}
-	if (buffer_text(&line))
-		puts(buffer_text(&line));
-	buffer_free(&line);
+	account_print(&line);
 }
 
 static int list(struct account_command *command, const char *login)

@@ -372,18 +372,7 @@ const char *accounts_fault(const struct accounts *accounts)
 
 bool accounts_check(struct accounts *accounts, char *error, size_t error_size)
 {
-	sqlite3_stmt *check =
-		database_prepare(accounts->db, "PRAGMA quick_check(1)", error, error_size);
-	bool good;
-
-	if (!check)
-		return false;
-	good = sqlite3_step(check) == SQLITE_ROW &&
-	       slice_equal(database_column(check, 0), SLICE("ok"));
-	if (!good)
-		snprintf(error, error_size, "%s", sqlite3_errstr(SQLITE_CORRUPT));
-	sqlite3_finalize(check);
-	return good;
+	return database_check(accounts->db, error, error_size);
 }
 
 /* A row, no row, or an error, as a status. */

@@ -90,6 +90,21 @@ sqlite3_stmt *database_prepare(sqlite3 *db, const char *sql, char *error, size_t
 	return NULL;
 }
 
+bool database_check(sqlite3 *db, char *error, size_t error_size)
+{
+	sqlite3_stmt *check = database_prepare(db, "PRAGMA quick_check(1)", error, error_size);
+	bool good;
+
+	if (!check)
+		return false;
+	good = sqlite3_step(check) == SQLITE_ROW &&
+	       slice_equal(database_column(check, 0), SLICE("ok"));
+	if (!good)
+		snprintf(error, error_size, "%s", sqlite3_errstr(SQLITE_CORRUPT));
+	sqlite3_finalize(check);
+	return good;
+}
+
 bool database_bind(sqlite3_stmt *statement, int index, struct slice text)
 {
 	return text.length <= INT_MAX &&

@@ -23,6 +23,8 @@ enum database_flag {
 sqlite3 *database_open(const char *path, unsigned flags, int busy, char *error, size_t error_size);
 /* Several statements; false with the library's text in `error`. */
 MUST_CHECK bool database_run(sqlite3 *db, const char *sql, char *error, size_t error_size);
+/* Read the whole file through. False with `error` filled. */
+MUST_CHECK bool database_check(sqlite3 *db, char *error, size_t error_size);
 /* Kept for the life of the connection; NULL with `error` filled. */
 sqlite3_stmt *database_prepare(sqlite3 *db, const char *sql, char *error, size_t error_size);
 /* Bind a text (borrowed until the statement is reset). */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: ISC
 /* A whole IMAP session on a real store: any bytes after login. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "imapd/session.h"
+#include "tests/fuzz/mail_folder.h"
 
 enum { ROUNDS = 500, INPUT_MAX = 60000 };
 
@@ -23,19 +23,7 @@ static const char SEED[] = "a APPEND INBOX (\\Seen $One) {97+}\r\nFrom: a@b.test
 			   "in\r\n\r\nbody\r\n--b--\r\nxxxxxxxxxxxxxxxxxxxx\r\n"
 			   "c CREATE Box/Sub\r\nd COPY 1 Box\r\n";
 
-static char folder[64];
 static int nowhere = -1;
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static void remove_folder(void)
-{
-	if (folder[0])
-		nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static void run(const char *data, size_t size)
 {
@@ -48,7 +36,7 @@ static void run(const char *data, size_t size)
 		abort();
 	shutdown(ends[0], SHUT_WR);
 	if (!session_init(&s, ends[1], nowhere, -1, &SETTINGS, SLICE("")) ||
-		store_open(folder, true, 0, &s.store) != STORE_OK)
+		store_open(mail_folder, true, 0, &s.store) != STORE_OK)
 		abort();
 	session_run(&s);
 	session_free(&s);
@@ -60,16 +48,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static unsigned round;
 
-	if (nowhere < 0) {
+	if (nowhere < 0)
 		nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-		atexit(remove_folder);
-	}
 	if (round++ % ROUNDS == 0) {
-		remove_folder();
-		snprintf(folder, sizeof(folder), "%s/fuzz-imap-XXXXXX",
-			access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-		if (!mkdtemp(folder))
-			abort();
+		mail_folder_new();
 		run(SEED, sizeof(SEED) - 1);
 	}
 	if (size <= INPUT_MAX)

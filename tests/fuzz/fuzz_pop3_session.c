@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: ISC
 /* A whole POP3 session on a real store: any bytes after login. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -10,25 +9,14 @@
 
 #include "pop3d/session.h"
 #include "service/log.h"
+#include "tests/fuzz/mail_folder.h"
 
 enum { ROUNDS = 200, INPUT_MAX = 20000, TIMEOUT = 50, OUT_MAX = 4 << 20 };
 
 static const char *const MESSAGES[] = { "Subject: a\n\n.\n..dots\nlast", "Subject: b\n", "",
 	"\n\nno header\r\n\0x" };
 
-static char folder[64];
 static int nowhere = -1, channel[2];
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static void remove_folder(void)
-{
-	if (folder[0])
-		nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* As other programs put messages there. */
 static void put_message(unsigned n)
@@ -36,7 +24,7 @@ static void put_message(unsigned n)
 	char path[200];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/new/1700000000.M%uP1.host", folder, n);
+	snprintf(path, sizeof(path), "%s/new/1700000000.M%uP1.host", mail_folder, n);
 	file = fopen(path, "w");
 	if (!file || fputs(MESSAGES[n], file) < 0 || fclose(file) != 0)
 		abort();
@@ -46,10 +34,8 @@ static void fill_folder(void)
 {
 	struct store *store;
 
-	remove_folder();
-	snprintf(folder, sizeof(folder), "%s/fuzz-pop3-XXXXXX",
-		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(folder) || store_open(folder, true, 0, &store) != STORE_OK)
+	mail_folder_new();
+	if (store_open(mail_folder, true, 0, &store) != STORE_OK)
 		abort();
 	store_close(&store);
 	for (unsigned i = 0; i < sizeof(MESSAGES) / sizeof(MESSAGES[0]); i++)
@@ -64,7 +50,7 @@ static void run(const uint8_t *data, size_t size)
 	s.out = buffer_limited(OUT_MAX);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0 ||
 		write(ends[0], data, size) != (ssize_t)size || shutdown(ends[0], SHUT_WR) < 0 ||
-		store_open(folder, true, 0, &s.store) != STORE_OK ||
+		store_open(mail_folder, true, 0, &s.store) != STORE_OK ||
 		mailbox_open(s.store, SLICE("INBOX"), false, &s.mailbox) != STORE_OK)
 		abort();
 	s.client = ends[1];
@@ -90,7 +76,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, channel) <
 			0)
 			abort();
-		atexit(remove_folder);
 	}
 	/* QUIT takes messages away. */
 	if (round++ % ROUNDS == 0)

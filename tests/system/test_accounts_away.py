@@ -1,29 +1,14 @@
 # SPDX-License-Identifier: ISC
 """accounts.db away, empty, damaged or replaced while the suite runs: mail is deferred, nobody is "unknown", and it mends itself."""
-import os
-
 import pytest
 
+from database_file import DatabaseFile, WAYS
 from postern import DOMAIN, wait_for
 
 
-class Accounts:
+class Accounts(DatabaseFile):
     def __init__(self, instance):
-        self.instance = instance
-        self.path = instance.path / "data/directory/accounts.db"
-        self.owner = self.path.stat()
-
-    def stop_with_all_in_the_file(self):
-        self.instance.stop()
-        assert not self.path.with_name("accounts.db-wal").exists()
-
-    def put(self, data):
-        """Another file in its place."""
-        new = self.path.with_name("new")
-        new.write_bytes(data)
-        os.chown(new, self.owner.st_uid, self.owner.st_gid)
-        new.chmod(0o600)
-        new.rename(self.path)
+        super().__init__(instance, "directory/accounts.db")
 
     def recipient(self, name="one"):
         client = self.instance.smtp()
@@ -55,39 +40,27 @@ def accounts(instance):
     return Accounts(instance)
 
 
-BROKEN = {"empty": b"", "garbage": b"this is no database at all. " * 400}
-
-
 @pytest.mark.core
-@pytest.mark.parametrize("what", ["away", *BROKEN])
+@pytest.mark.parametrize("what", WAYS)
 def test_accounts_that_cannot_be_read_defer_mail_until_they_can(accounts, what):
-    accounts.stop_with_all_in_the_file()
-    good = accounts.path.read_bytes()
+    good = accounts.stop_with_all_in_the_file()
     accounts.instance.start()
     assert accounts.recipient()[0] == 250
-    if what == "away":
-        accounts.path.unlink()
-    else:
-        accounts.put(BROKEN[what])
+    accounts.spoil(what)
     accounts.goes_away_and_comes_back(good)
 
 
-@pytest.mark.parametrize("what", ["away", *BROKEN])
+@pytest.mark.parametrize("what", WAYS)
 def test_the_suite_starts_without_accounts_and_defers_mail(accounts, what):
-    accounts.stop_with_all_in_the_file()
-    good = accounts.path.read_bytes()
-    accounts.path.unlink()
-    if what != "away":
-        accounts.put(BROKEN[what])
+    good = accounts.stop_with_all_in_the_file()
+    accounts.spoil(what)
     accounts.instance.start()
     accounts.goes_away_and_comes_back(good)
 
 
 def test_a_page_damaged_in_place_defers_mail_and_is_noticed_when_mended(accounts):
-    accounts.stop_with_all_in_the_file()
-    good = accounts.path.read_bytes()
-    page = int.from_bytes(good[16:18], "big")
-    accounts.path.write_bytes(good[:page] + b"\xff" * (len(good) - page))
+    good = accounts.stop_with_all_in_the_file()
+    accounts.damage(good)
     accounts.instance.start()
     accounts.goes_away_and_comes_back(good)
 

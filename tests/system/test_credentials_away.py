@@ -1,33 +1,17 @@
 # SPDX-License-Identifier: ISC
 """credentials.db away, empty, damaged or replaced while the suite runs: nobody's password is "wrong", and it mends itself."""
 import imaplib
-import os
 import poplib
 
 import pytest
 
+from database_file import BROKEN, DatabaseFile, WAYS
 from postern import DOMAIN, PASSWORDS, wait_for
 
 
-class Credentials:
+class Credentials(DatabaseFile):
     def __init__(self, instance):
-        self.instance = instance
-        self.path = instance.path / "data/auth/credentials.db"
-        self.owner = self.path.stat()
-
-    def stop_with_all_in_the_file(self):
-        """What it holds, as a backup would."""
-        self.instance.stop()
-        assert not self.path.with_name("credentials.db-wal").exists()
-        return self.path.read_bytes()
-
-    def put(self, data):
-        """Another file in its place."""
-        new = self.path.with_name("new")
-        new.write_bytes(data)
-        os.chown(new, self.owner.st_uid, self.owner.st_gid)
-        new.chmod(0o600)
-        new.rename(self.path)
+        super().__init__(instance, "auth/credentials.db")
 
     def login(self, password=PASSWORDS["one"]):
         """"good", or what the server said."""
@@ -70,37 +54,28 @@ def credentials(make_instance):
     return Credentials(instance)
 
 
-BROKEN = {"empty": b"", "garbage": b"this is no database at all. " * 400}
-
-
 @pytest.mark.core
-@pytest.mark.parametrize("what", ["away", *BROKEN])
+@pytest.mark.parametrize("what", WAYS)
 def test_credentials_that_cannot_be_read_make_logins_wait(credentials, what):
     good = credentials.stop_with_all_in_the_file()
     credentials.instance.start()
     assert credentials.login() == "good"
-    if what == "away":
-        credentials.path.unlink()
-    else:
-        credentials.put(BROKEN[what])
+    credentials.spoil(what)
     # Nothing was made in its place.
     assert credentials.goes_away_and_comes_back(good) == BROKEN.get(what)
 
 
-@pytest.mark.parametrize("what", ["away", *BROKEN])
+@pytest.mark.parametrize("what", WAYS)
 def test_the_suite_starts_without_credentials(credentials, what):
     good = credentials.stop_with_all_in_the_file()
-    credentials.path.unlink()
-    if what != "away":
-        credentials.put(BROKEN[what])
+    credentials.spoil(what)
     credentials.instance.start()
     credentials.goes_away_and_comes_back(good)
 
 
 def test_a_page_damaged_in_place_is_noticed_when_mended(credentials):
     good = credentials.stop_with_all_in_the_file()
-    page = int.from_bytes(good[16:18], "big")
-    credentials.path.write_bytes(good[:page] + b"\xff" * (len(good) - page))
+    credentials.damage(good)
     credentials.instance.start()
     credentials.goes_away_and_comes_back(good)
 
