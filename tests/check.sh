@@ -54,36 +54,33 @@ step "style and lint"
 run lint python3 tests/lint.py
 run manuals sh tests/manuals.sh
 
+# side_by_side KIND SECONDS PROGRAM...: as many at once as there are cores. One that ended without a word has failed.
+side_by_side() {
+	kind=$1 seconds=$2 begun=0
+	shift 2
+	for program in "$@"; do
+		shift
+		case $program in *.d) continue ;; esac
+		[ -x "$program" ] || continue
+		set -- "$@" "$program"
+		begun=$((begun + 1))
+	done
+	: >"$logs/counts"
+	printf '%s\n' "$@" | LOGS=$logs xargs -P "$jobs" -I '{}' sh tests/check_one.sh "$kind" '{}' "$seconds"
+	while read -r ok bad skip; do
+		passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip)) begun=$((begun - 1))
+	done <"$logs/counts"
+	[ "$begun" -eq 0 ] || {
+		printf 'FAILED: %d of the %s programs ended without a result\n' "$begun" "$kind"
+		failed=$((failed + begun))
+	}
+}
+
 step "unit tests"
-for test in build/release/tests/test_*; do
-	case $test in *.d) continue ;; esac
-	[ -x "$test" ] || continue
-	name=$(basename "$test")
-	timeout 300 "$test" >"$logs/$name.log" 2>&1
-	status=$?
-	ok=$(grep -c '^\[       OK \]' "$logs/$name.log")
-	bad=$(grep -c '^\[  FAILED  \] [a-z]' "$logs/$name.log")
-	skip=$(grep -c '^\[  SKIPPED \]' "$logs/$name.log")
-	if [ $status -ne 0 ]; then
-		[ "$bad" -eq 0 ] && bad=1
-		printf 'FAILED: %s\n' "$name"
-		grep -v '^\[       OK \]\|^\[ RUN ' "$logs/$name.log" | tail -40
-	fi
-	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-done
+side_by_side unit 0 build/release/tests/test_*
 
 step "fuzz targets, $fuzz_seconds s each"
-for target in build/fuzz/tests/fuzz_*; do
-	case $target in *.d) continue ;; esac
-	[ -x "$target" ] || continue
-	name=$(basename "$target")
-	corpus=tests/fuzz/corpus/${name#fuzz_}
-	mkdir -p "build/fuzz/corpus/$name"
-	[ -d "$corpus" ] || corpus=
-	# shellcheck disable=SC2086
-	run "$name" timeout $((fuzz_seconds * 3 + 60)) "$target" -max_total_time=$fuzz_seconds -timeout=10 -rss_limit_mb=2048 \
-		-artifact_prefix="$logs/$name-" "build/fuzz/corpus/$name" $corpus
-done
+side_by_side fuzz "$fuzz_seconds" build/fuzz/tests/fuzz_*
 
 # pytest NAME ARGUMENTS...: its counts join the others.
 pytest_round() {
@@ -108,10 +105,7 @@ pytest_round system tests/system ${long:+--long}
 if [ -n "$long" ]; then
 	step "everything under the sanitizers"
 	make -j"$jobs" SANITIZE=1 all unit attempts >"$logs/build-sanitize.log" 2>&1 || failed=$((failed + 1))
-	for test in build/sanitize/tests/test_*; do
-		case $test in *.d) continue ;; esac
-		[ -x "$test" ] && run "sanitize-$(basename "$test")" timeout 900 "$test"
-	done
+	side_by_side unit 0 build/sanitize/tests/test_*
 	# Leaks cannot be looked for inside a cell: that needs ptrace.
 	ASAN_OPTIONS=detect_leaks=0 POSTERN_BIN=build/sanitize/bin pytest_round sanitize-system tests/system
 fi
