@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "auth/mech_json.h"
 #include "base/buffer.h"
 #include "base/base64.h"
+#include "os/json_text.h"
 #include "os/os.h"
 
 enum {
@@ -23,8 +23,7 @@ enum {
 	KEY_FILE_MOST = 256 * 1024,
 	KEY_ID_MOST = 128,
 	RSA_LEAST = 2048, /* bits, RFC 7518 section 3.3 */
-	EC_COORDINATE = 32, /* bytes, P-256 */
-	MEMORY = 512 * 1024
+	EC_COORDINATE = 32 /* bytes, P-256 */
 };
 
 enum algorithm { RS256, ES256 };
@@ -78,14 +77,15 @@ static EVP_PKEY *make_key(const char *type, OSSL_PARAM_BLD *builder)
 	return key;
 }
 
-static EVP_PKEY *rsa_key(const struct json *jwk)
+static EVP_PKEY *rsa_key(const json_t *jwk)
 {
 	struct buffer n = buffer_limited(2048), e = buffer_limited(64);
 	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 	BIGNUM *modulus = NULL, *exponent = NULL;
 	EVP_PKEY *key = NULL;
 
-	if (decode_url(json_text(jwk, "n"), &n) && decode_url(json_text(jwk, "e"), &e)) {
+	if (decode_url(json_text_member(jwk, "n"), &n) &&
+		decode_url(json_text_member(jwk, "e"), &e)) {
 		modulus = BN_bin2bn((const unsigned char *)n.data, (int)n.length, NULL);
 		exponent = BN_bin2bn((const unsigned char *)e.data, (int)e.length, NULL);
 	}
@@ -101,16 +101,18 @@ static EVP_PKEY *rsa_key(const struct json *jwk)
 	return key;
 }
 
-static EVP_PKEY *ec_key(const struct json *jwk)
+static EVP_PKEY *ec_key(const json_t *jwk)
 {
 	struct buffer point = buffer_limited(1 + 2 * EC_COORDINATE + 8);
 	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 	EVP_PKEY *key = NULL;
 
 	buffer_add_byte(&point, 4); /* uncompressed */
-	if (builder && slice_equal(json_text(jwk, "crv"), SLICE("P-256")) &&
-		decode_url(json_text(jwk, "x"), &point) && point.length == 1 + EC_COORDINATE &&
-		decode_url(json_text(jwk, "y"), &point) && point.length == 1 + 2 * EC_COORDINATE &&
+	if (builder && slice_equal(json_text_member(jwk, "crv"), SLICE("P-256")) &&
+		decode_url(json_text_member(jwk, "x"), &point) &&
+		point.length == 1 + EC_COORDINATE &&
+		decode_url(json_text_member(jwk, "y"), &point) &&
+		point.length == 1 + 2 * EC_COORDINATE &&
 		OSSL_PARAM_BLD_push_utf8_string(
 			builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
 		OSSL_PARAM_BLD_push_octet_string(
@@ -122,9 +124,9 @@ static EVP_PKEY *ec_key(const struct json *jwk)
 }
 
 /* Keys of other kinds and for other uses may stand in the set: they are passed over. */
-static bool add_key(struct oauth *oauth, const struct json *jwk)
+static bool add_key(struct oauth *oauth, const json_t *jwk)
 {
-	struct slice type = json_text(jwk, "kty"), use = json_text(jwk, "use");
+	struct slice type = json_text_member(jwk, "kty"), use = json_text_member(jwk, "use");
 	struct jwk *own = &oauth->keys[oauth->count];
 
 	if (use.length && !slice_equal(use, SLICE("sig")))
@@ -133,35 +135,35 @@ static bool add_key(struct oauth *oauth, const struct json *jwk)
 		own->algorithm = RS256;
 		own->key = rsa_key(jwk);
 	} else if (slice_equal(type, SLICE("EC")) &&
-		   slice_equal(json_text(jwk, "crv"), SLICE("P-256"))) {
+		   slice_equal(json_text_member(jwk, "crv"), SLICE("P-256"))) {
 		own->algorithm = ES256;
 		own->key = ec_key(jwk);
 	} else {
 		return true;
 	}
-	if (!own->key || !slice_to_string(json_text(jwk, "kid"), own->id, sizeof(own->id)))
+	if (!own->key || !slice_to_string(json_text_member(jwk, "kid"), own->id, sizeof(own->id)))
 		return false;
 	oauth->count++;
 	return true;
 }
 
-static bool add_keys(
-	struct oauth *oauth, struct slice text, struct arena *arena, char *error, size_t error_size)
+static bool add_keys(struct oauth *oauth, const json_t *set, char *error, size_t error_size)
 {
-	const struct json *keys = json_member(json_parse(text, arena), "keys"), *key;
+	const json_t *keys = json_object_get(set, "keys"), *key;
+	size_t i;
 
-	if (!keys || keys->type != JSON_ARRAY) {
+	if (!json_is_array(keys)) {
 		snprintf(error, error_size, "%s: not a JSON Web Key set", oauth->settings.keys);
 		return false;
 	}
-	for (key = keys->first; key; key = key->next)
-		if (oauth->count == KEYS_MOST || !add_key(oauth, key)) {
-			snprintf(error, error_size,
-				"%s: a key that cannot be used (RSA from %d bits, P-256; at most "
-				"%d)",
-				oauth->settings.keys, RSA_LEAST, KEYS_MOST);
-			return false;
-		}
+	json_array_foreach(keys, i, key) if (oauth->count == KEYS_MOST || !add_key(oauth, key))
+	{
+		snprintf(error, error_size,
+			"%s: a key that cannot be used (RSA from %d bits, P-256; at most "
+			"%d)",
+			oauth->settings.keys, RSA_LEAST, KEYS_MOST);
+		return false;
+	}
 	if (oauth->count)
 		return true;
 	snprintf(error, error_size, "%s: no key for RS256 or ES256", oauth->settings.keys);
@@ -170,21 +172,23 @@ static bool add_keys(
 
 static bool read_keys(struct oauth *oauth, char *error, size_t error_size)
 {
-	char *text = malloc(KEY_FILE_MOST);
-	struct arena arena;
+	char *text = malloc(KEY_FILE_MOST), fault[200];
+	json_t *set = NULL;
 	ssize_t length = -1;
 	bool done = false;
 
-	arena_init(&arena, MEMORY);
 	if (text)
 		length = os_pread(oauth->fd, text, KEY_FILE_MOST, 0);
 	if (length < 0 || length == KEY_FILE_MOST)
 		snprintf(error, error_size, "%s: %s", oauth->settings.keys,
 			length < 0 ? strerror(errno) : "too large");
+	else if (!(set = json_text_read(slice_of(text, (size_t)length), 0, fault, sizeof(fault))))
+		snprintf(error, error_size, "%s: not a JSON Web Key set: %s", oauth->settings.keys,
+			fault);
 	else
-		done = add_keys(oauth, slice_of(text, (size_t)length), &arena, error, error_size);
+		done = add_keys(oauth, set, error, error_size);
 	free(text);
-	arena_free(&arena);
+	json_decref(set);
 	return done;
 }
 
@@ -277,12 +281,12 @@ static bool signature_fits(const struct jwk *jwk, struct slice text, struct slic
 }
 
 /* The algorithm is the key's, never the token's choice: what the header says must be the same. */
-static bool signed_by_us(const struct oauth *oauth, const struct json *header, struct slice text,
-	struct slice signature)
+static bool signed_by_us(
+	const struct oauth *oauth, const json_t *header, struct slice text, struct slice signature)
 {
-	struct slice id = json_text(header, "kid"), name = json_text(header, "alg");
+	struct slice id = json_text_member(header, "kid"), name = json_text_member(header, "alg");
 
-	if (json_member(header, "crit"))
+	if (json_object_get(header, "crit"))
 		return false;
 	for (unsigned i = 0; i < oauth->count; i++) {
 		const struct jwk *jwk = &oauth->keys[i];
@@ -295,27 +299,23 @@ static bool signed_by_us(const struct oauth *oauth, const struct json *header, s
 	return false;
 }
 
-static bool one_of(const struct json *claim, const char *wanted)
+static bool one_of(const json_t *claim, const char *wanted)
 {
+	const json_t *each;
+	size_t i;
+
 	if (!wanted[0])
 		return true;
-	if (!claim)
-		return false;
-	if (claim->type == JSON_STRING)
-		return slice_equal(claim->text, slice_from(wanted));
-	for (const struct json *each = claim->first; claim->type == JSON_ARRAY && each;
-		each = each->next)
-		if (each->type == JSON_STRING && slice_equal(each->text, slice_from(wanted)))
-			return true;
-	return false;
+	json_array_foreach(claim, i, each) if (json_text_is(each, wanted)) return true;
+	return json_text_is(claim, wanted);
 }
 
-static bool has_scope(const struct json *claims, const char *wanted)
+static bool has_scope(const json_t *claims, const char *wanted)
 {
-	const struct json *scope = json_member(claims, "scope");
-	struct slice rest = json_text(claims, "scope"), word;
+	const json_t *scope = json_object_get(claims, "scope");
+	struct slice rest = json_text_member(claims, "scope"), word;
 
-	if (!wanted[0] || (scope && scope->type == JSON_ARRAY))
+	if (!wanted[0] || json_is_array(scope))
 		return one_of(scope, wanted);
 	while (slice_word(&rest, " ", &word))
 		if (slice_equal(word, slice_from(wanted)))
@@ -323,39 +323,56 @@ static bool has_scope(const struct json *claims, const char *wanted)
 	return false;
 }
 
-/* NULL: the claims (RFC 7519 section 4.1) are good now. */
-static const char *fault_in(const struct oauth *oauth, const struct json *claims, int64_t now)
+/* A NumericDate (RFC 7519 section 2) in whole seconds. False when it is none, or so far away that it means nothing. */
+static bool date_of(const json_t *claim, int64_t *date)
 {
-	const struct json *expires = json_member(claims, "exp"),
-			  *begins = json_member(claims, "nbf");
-	const struct json *verified = json_member(claims, "email_verified");
+	static const double FARTHEST = 1e15;
+	double number = json_number_value(claim);
+	bool good = json_is_number(claim) && number > -FARTHEST && number < FARTHEST;
 
-	if (!expires || expires->type != JSON_NUMBER || expires->number + JWT_LEEWAY <= now)
+	*date = good ? (int64_t)number : 0;
+	return good;
+}
+
+/* NULL: the claims (RFC 7519 section 4.1) are good now. */
+static const char *fault_in(const struct oauth *oauth, const json_t *claims, int64_t now)
+{
+	const json_t *begins = json_object_get(claims, "nbf");
+	const json_t *verified = json_object_get(claims, "email_verified");
+	int64_t date;
+
+	if (!date_of(json_object_get(claims, "exp"), &date) || date + JWT_LEEWAY <= now)
 		return "the token has expired, or never does";
-	if (begins && (begins->type != JSON_NUMBER || begins->number - JWT_LEEWAY > now))
+	if (begins && (!date_of(begins, &date) || date - JWT_LEEWAY > now))
 		return "the token is not good yet";
-	if (!one_of(json_member(claims, "iss"), oauth->settings.issuer))
+	if (!one_of(json_object_get(claims, "iss"), oauth->settings.issuer))
 		return "the token is of another issuer";
-	if (!one_of(json_member(claims, "aud"), oauth->settings.audience))
+	if (!one_of(json_object_get(claims, "aud"), oauth->settings.audience))
 		return "the token is for another audience";
 	if (!has_scope(claims, oauth->settings.scope))
 		return "the token lacks the scope";
-	if (strcmp(oauth->settings.claim, "email") == 0 && verified &&
-		!(verified->type == JSON_BOOL && verified->truth))
+	if (strcmp(oauth->settings.claim, "email") == 0 && verified && !json_is_true(verified))
 		return "the address in the token is not verified";
 	return NULL;
 }
 
-static bool check_claims(const struct oauth *oauth, struct slice payload, int64_t now,
-	struct arena *arena, char name[JWT_NAME_MOST + 1], const char **reason)
+/* Numbers of any size may stand in a token: those that count are read as they are. */
+static json_t *read_part(const struct buffer *part)
 {
-	const struct json *claims = json_parse(payload, arena);
+	char error[200];
+
+	return json_text_read(buffer_slice(part), JSON_DECODE_INT_AS_REAL, error, sizeof(error));
+}
+
+static bool check_claims(const struct oauth *oauth, const json_t *claims, int64_t now,
+	char name[JWT_NAME_MOST + 1], const char **reason)
+{
 	struct slice login;
 
 	*reason = claims ? fault_in(oauth, claims, now) : "the token is malformed";
 	if (*reason)
 		return false;
-	login = json_text(claims, oauth->settings.claim);
+	login = json_text_member(claims, oauth->settings.claim);
 	if (login.length && slice_to_string(login, name, JWT_NAME_MOST + 1))
 		return true;
 	*reason = "the token has no login name (auth_oauth_claim)";
@@ -369,21 +386,22 @@ bool oauth_check(const struct oauth *oauth, struct slice token, int64_t now,
 		      signature = buffer_limited(1024);
 	ptrdiff_t end = slice_find_last(token, '.');
 	struct slice text = slice_head(token, end < 0 ? 0 : (size_t)end), rest = text, part[2];
-	struct arena arena;
+	json_t *head = NULL, *claims = NULL;
 	bool good = false;
 
-	arena_init(&arena, MEMORY);
 	*reason = "the token is malformed";
 	if (token.length <= JWT_MOST && end > 0 && slice_split(&rest, '.', &part[0]) &&
 		slice_find(rest, '.') < 0 && decode_url(part[0], &header) &&
 		decode_url(rest, &payload) &&
 		decode_url(slice_tail(token, (size_t)end + 1), &signature)) {
 		*reason = "the token is not signed with one of the keys";
-		good = signed_by_us(oauth, json_parse(buffer_slice(&header), &arena), text,
-			       buffer_slice(&signature)) &&
-		       check_claims(oauth, buffer_slice(&payload), now, &arena, name, reason);
+		head = read_part(&header);
+		good = signed_by_us(oauth, head, text, buffer_slice(&signature));
+		claims = good ? read_part(&payload) : NULL;
+		good = good && check_claims(oauth, claims, now, name, reason);
 	}
-	arena_free(&arena);
+	json_decref(head);
+	json_decref(claims);
 	buffer_free(&header);
 	buffer_free(&payload);
 	buffer_free(&signature);

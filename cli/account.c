@@ -40,8 +40,8 @@ int account_refuse(struct account_command *command, const char *error)
 	} else if (command->options & OPTION_JSON) {
 		buffer_printf(&line, "{\"line\": %u", record->line);
 		if (record->file)
-			json_member(&line, ", ", "file", record->file);
-		json_member(&line, ", ", "error", error);
+			json_add_member(&line, ", ", "file", record->file);
+		json_add_member(&line, ", ", "error", error);
 		buffer_add_text(&line, "}");
 		account_print(&line);
 	} else if (record->file) {

@@ -50,9 +50,9 @@ static bool show(void *context, const struct accounts_alias_entry *alias)
 
 	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{\"address\": ");
-		json_string(&line, alias->address);
+		json_add_text(&line, alias->address);
 		buffer_add_text(&line, ", \"destination\": ");
-		json_string(&line, alias->destination);
+		json_add_text(&line, alias->destination);
 		buffer_add_text(&line, "}");
 	} else {
 		buffer_printf(&line, "%-40.*s %.*s", SLICE_ARG(alias->address),

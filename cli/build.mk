@@ -3,7 +3,7 @@
 PROGRAMS += postern
 postern_SOURCES := $(wildcard cli/*.c) master/cells.c smtpd/restriction_names.c \
 	tls/keyset.c tls/keyset_pem.c tls/to_sign.c
-postern_LIBS := -lssl
+postern_LIBS := -lssl -ljansson
 LINKS += sendmail mailq postqueue postsuper postcat postconf postmap postalias newaliases
 $(BUILD)/cli/%.o: ALL_CFLAGS += -DPOSTERN_LIBEXECDIR=\"$(LIBEXECDIR)\" -DPOSTERN_SYSCONFDIR=\"$(SYSCONFDIR)\"
 # They are compiled in: a make with another PREFIX compiles these anew.

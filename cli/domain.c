@@ -43,7 +43,7 @@ static bool show(void *context, struct slice domain, int64_t mailboxes, int64_t 
 
 	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{\"domain\": ");
-		json_string(&line, domain);
+		json_add_text(&line, domain);
 		buffer_printf(&line, ", \"mailboxes\": %lld, \"aliases\": %lld}",
 			(long long)mailboxes, (long long)aliases);
 	} else {

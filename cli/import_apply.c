@@ -25,14 +25,14 @@ static void tell(struct import *import, enum outcome outcome)
 		(outcome == OUTCOME_SAME && !(import->command.options & OPTION_JSON)))
 		return;
 	if (import->command.options & OPTION_JSON) {
-		json_member(&line, "{", "action", OUTCOMES[outcome]);
-		json_member(&line, ", ", KINDS[record->kind], record->words[0]);
+		json_add_member(&line, "{", "action", OUTCOMES[outcome]);
+		json_add_member(&line, ", ", KINDS[record->kind], record->words[0]);
 		for (unsigned i = 1; i < record->word_count; i++) {
 			buffer_add_text(&line, i == 1 ? ", \"destination\": [" : ", ");
-			json_string(&line, slice_from(record->words[i]));
+			json_add_text(&line, slice_from(record->words[i]));
 		}
 		buffer_add_text(&line, record->word_count > 1 ? "]" : "");
-		json_member(&line, ", ", "file", record->file);
+		json_add_member(&line, ", ", "file", record->file);
 		buffer_printf(&line, ", \"line\": %u}", record->line);
 	} else {
 		buffer_printf(&line, "%s:%u: %s %s %s", record->file, record->line,

@@ -8,8 +8,8 @@
 #include "base/buffer.h"
 
 /* A string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
-void json_string(struct buffer *out, struct slice text);
+void json_add_text(struct buffer *out, struct slice text);
 /* BEFORE"name": "value" */
-void json_member(struct buffer *out, const char *before, const char *name, const char *value);
+void json_add_member(struct buffer *out, const char *before, const char *name, const char *value);
 
 #endif

@@ -56,8 +56,8 @@ void postconf_print(const struct postconf *options, const char *name, const char
 	struct buffer label = { 0 };
 
 	if (options->json) {
-		json_member(&label, "{", "name", name);
-		json_member(&label, ", ", "value", value);
+		json_add_member(&label, "{", "name", name);
+		json_add_member(&label, ", ", "value", value);
 		buffer_add_text(&label, "}");
 		puts(buffer_text(&label) ? label.data : "");
 	} else if (options->no_value) {

@@ -2,7 +2,7 @@
 /* Lists of accounts. See records.h. */
 #include "cli/records.h"
 
-#include "cli/json_read.h"
+#include "os/json_text.h"
 
 void records_init(struct records *records)
 {
@@ -96,10 +96,8 @@ static bool add_word(struct line_reader *reader, struct slice word)
 	return !reader->error;
 }
 
-static bool json_member_read(void *context, const char *name, char *value)
+static bool take_value(struct line_reader *reader, const char *name, char *value)
 {
-	struct line_reader *reader = context;
-
 	if (set_member(reader, slice_from(name), value))
 		return !reader->error;
 	if (strcmp(name, "address") == 0)
@@ -114,22 +112,92 @@ static bool json_member_read(void *context, const char *name, char *value)
 	       add_word(reader, slice_from(value));
 }
 
+/* Texts, whole numbers and words, as they are written. How a fraction was written is not known any more: NULL, as for what has parts. */
+static char *text_of(struct line_reader *reader, const json_t *value)
+{
+	static const char *const WORDS[] = {
+		[JSON_TRUE] = "true", [JSON_FALSE] = "false", [JSON_NULL] = "null"
+	};
+	struct arena *arena = &reader->records->arena;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return arena_dup(
+			arena, slice_of(json_string_value(value), json_string_length(value)));
+	case JSON_INTEGER:
+		return arena_printf(arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	case JSON_TRUE:
+	case JSON_FALSE:
+	case JSON_NULL:
+		return arena_dup(arena, slice_from(WORDS[json_typeof(value)]));
+	default:
+		return NULL;
+	}
+}
+
+/* Has the member of that name a meaning here? */
+static bool is_ours(const char *name)
+{
+	static const char *const OURS[] = { "address", "domain", "destination", "hash", "password",
+		"quota", "enabled" };
+
+	for (size_t i = 0; i < sizeof(OURS) / sizeof(OURS[0]); i++)
+		if (strcmp(name, OURS[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool read_value(struct line_reader *reader, const char *name, const json_t *value)
+{
+	char *text;
+
+	if (json_is_real(value) && !is_ours(name))
+		return true;
+	text = text_of(reader, value);
+	if (text)
+		return take_value(reader, name, text);
+	reader->error = json_is_real(value) ? "a number with a fraction or an exponent"
+			: json_is_object(value) || json_is_array(value) ? "a value that has parts"
+									: "no memory";
+	return false;
+}
+
+static bool read_members(struct line_reader *reader, json_t *object)
+{
+	const char *name;
+	json_t *value, *each;
+	size_t i;
+
+	json_object_foreach(object, name, value)
+	{
+		if (!json_is_array(value) && !read_value(reader, name, value))
+			return false;
+		json_array_foreach(
+			value, i, each) if (!read_value(reader, name, each)) return false;
+	}
+	return true;
+}
+
 static void read_json(struct line_reader *reader, struct slice line)
 {
 	struct record *record = reader->record;
-	const char *error, *subject;
+	const char *subject;
+	char error[200];
+	json_t *object = json_text_read(line, 0, error, sizeof(error));
 
-	if (!json_read_object(line, &reader->records->arena, json_member_read, reader, &error)) {
-		reader->error = reader->error ? reader->error : error;
-		return;
+	if (!object) {
+		reader->error = arena_dup(&reader->records->arena, slice_from(error));
+		reader->error = reader->error ? reader->error : "no memory";
+	} else if (read_members(reader, object)) {
+		subject = reader->address ? reader->address : reader->domain;
+		if (!subject)
+			reader->error = "no \"address\" or \"domain\"";
+		else if (record->word_count)
+			record->words[0] = (char *)subject;
+		else
+			add_word(reader, slice_from(subject));
 	}
-	subject = reader->address ? reader->address : reader->domain;
-	if (!subject)
-		reader->error = "no \"address\" or \"domain\"";
-	else if (record->word_count)
-		record->words[0] = (char *)subject;
-	else
-		add_word(reader, slice_from(subject));
+	json_decref(object);
 }
 
 static void read_words(struct line_reader *reader, struct slice line)

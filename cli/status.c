@@ -153,7 +153,7 @@ static void json_figures(struct buffer *out, const int64_t *values)
 
 static void json_process(struct buffer *out, const struct figures *figures)
 {
-	json_member(out, "{", "service", figures->entry);
+	json_add_member(out, "{", "service", figures->entry);
 	buffer_printf(out, ", \"pid\": %lld, \"figures\": ", (long long)figures->pid);
 	json_figures(out, figures->value);
 	buffer_add_text(out, "}");
@@ -167,7 +167,7 @@ static void print_json(const char *root, pid_t pid, const struct vector *all)
 
 	buffer_printf(&out, "{\"running\": %s, \"pid\": %d", pid > 0 ? "true" : "false",
 		pid > 0 ? (int)pid : 0);
-	json_member(&out, ", ", "instance", root);
+	json_add_member(&out, ", ", "instance", root);
 	if (pid > 0 && all->count) {
 		buffer_add_text(&out, ", \"processes\": [");
 		for (size_t i = 0; i < all->count; i++) {

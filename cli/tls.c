@@ -83,23 +83,23 @@ static void print_json(const struct list *list, const struct key_group *group,
 	struct buffer out = { 0 };
 	const char *before = "";
 
-	json_member(&out, "{", "entry", list->entry->name);
-	json_member(&out, ", ", "level",
+	json_add_member(&out, "{", "entry", list->entry->name);
+	json_add_member(&out, ", ", "level",
 		list->settings->level == TLS_LEVEL_ENCRYPT ? "encrypt" : "may");
 	buffer_printf(&out, ", \"wrapper\": %s", list->settings->wrapper ? "true" : "false");
-	json_member(&out, ", ", "server_name", group->name);
-	json_member(&out, ", ", "subject", pair->subject);
+	json_add_member(&out, ", ", "server_name", group->name);
+	json_add_member(&out, ", ", "subject", pair->subject);
 	buffer_add_text(&out, ", \"names\": [");
 	for (; slice_word(&names, " ", &name); before = ", ") {
 		buffer_add_text(&out, before);
-		json_string(&out, name);
+		json_add_text(&out, name);
 	}
 	buffer_add_text(&out, "]");
-	json_member(&out, ", ", "issuer", pair->issuer);
-	json_member(&out, ", ", "key", kind_name(pair->kind));
+	json_add_member(&out, ", ", "issuer", pair->issuer);
+	json_add_member(&out, ", ", "key", kind_name(pair->kind));
 	buffer_printf(&out, ", \"not_before\": %lld, \"not_after\": %lld, \"days_left\": %lld",
 		(long long)pair->not_before, (long long)pair->not_after, (long long)days);
-	json_member(&out, ", ", "file", keyset_group_file(&list->keyset, group));
+	json_add_member(&out, ", ", "file", keyset_group_file(&list->keyset, group));
 	buffer_printf(&out, ", \"served\": %s}", WORDS[served]);
 	puts(buffer_text(&out) ? out.data : "{}");
 	buffer_free(&out);

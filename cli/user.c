@@ -220,8 +220,8 @@ static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 
 	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{");
-		json_member(&line, "", "address", mailbox->address);
-		json_member(&line, ", ", "mailbox", mailbox->path);
+		json_add_member(&line, "", "address", mailbox->address);
+		json_add_member(&line, ", ", "mailbox", mailbox->path);
 		buffer_printf(&line, ", \"quota\": %lld, \"enabled\": %s",
 			(long long)mailbox->quota, mailbox->enabled ? "true" : "false");
 		user_visit_json(command, mailbox->address, &line);

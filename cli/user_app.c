@@ -34,9 +34,9 @@ static void print(void *context, const struct credentials_app *app)
 		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (command->options & OPTION_JSON) {
 		buffer_add_text(&line, "{");
-		json_member(&line, "", "name", name);
-		json_member(&line, ", ", "services", services);
-		json_member(&line, ", ", "created", day);
+		json_add_member(&line, "", "name", name);
+		json_add_member(&line, ", ", "services", services);
+		json_add_member(&line, ", ", "created", day);
 		buffer_add_text(&line, "}");
 	} else {
 		buffer_printf(

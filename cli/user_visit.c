@@ -27,9 +27,9 @@ void user_visit_json(struct account_command *command, const char *login, struct 
 	}
 	write_time(visit.time, when, sizeof(when));
 	buffer_add_text(out, ", \"last_login\": {");
-	json_member(out, "", "time", when);
-	json_member(out, ", ", "service", visit.service);
-	json_member(out, ", ", "address", visit.address);
+	json_add_member(out, "", "time", when);
+	json_add_member(out, ", ", "service", visit.service);
+	json_add_member(out, ", ", "address", visit.address);
 	buffer_add_text(out, "}");
 }
 

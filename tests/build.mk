@@ -6,3 +6,4 @@ $(BUILD)/tests/attempts: $(ATTEMPTS_SOURCES:%.c=$(BUILD)/%.o)
 OBJECTS += $(ATTEMPTS_SOURCES:%.c=$(BUILD)/%.o)
 .PHONY: attempts
 attempts: $(BUILD)/tests/attempts
+test_json_text_LIBS := -ljansson

@@ -12,7 +12,6 @@
 #include <openssl/hmac.h>
 
 #include "auth/exchange.h"
-#include "auth/mech_json.h"
 #include "auth/mech_jwt.h"
 #include "base/arena.h"
 #include "base/base64.h"
@@ -685,28 +684,6 @@ static void oauth_tells_the_client_before_it_fails(void **state)
 	oauth_close(&oauth);
 }
 
-static void json_is_read_strictly(void **state)
-{
-	static const char *const BAD[] = { "", "{", "[1,]", "{\"a\":1,\"a\":2}", "{a:1}", "\"\\x\"",
-		"\"\\ud800\"", "nul", "1 2", "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", "\"\n\"", "01x",
-		"\"\xff\"" };
-	struct arena arena;
-	const struct json *value;
-
-	arena_init(&arena, 1 << 20);
-	value = json_parse(
-		SLICE(" {\"a\" : \"x\\u00e4\\n\\ud83d\\ude00\", \"b\":[true,null,-12,1.5e3]} "),
-		&arena);
-	assert_non_null(value);
-	assert_true(slice_equal(json_text(value, "a"), SLICE("x\xc3\xa4\n\xf0\x9f\x98\x80")));
-	assert_int_equal(json_member(value, "b")->first->next->next->number, -12);
-	assert_int_equal(json_text(value, "b").length, 0);
-	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++)
-		if (json_parse(slice_from(BAD[i]), &arena))
-			fail_msg("%s", BAD[i]);
-	arena_free(&arena);
-}
-
 /* --- what is offered --- */
 
 static void offered(const char *configured, const char *options, bool bindings, bool certificate,
@@ -760,7 +737,6 @@ int main(void)
 		TEST(tokens_of_rfc_7515_are_good_in_their_time),
 		TEST(token_cannot_choose_how_it_is_checked),
 		TEST(oauth_tells_the_client_before_it_fails),
-		TEST(json_is_read_strictly),
 		TEST(offers_follow_security_options_and_tls),
 	};
 

@@ -83,17 +83,41 @@ static void comments_and_empty_lines_are_no_records(void **state)
 
 static void what_is_wrong_is_told(void **state)
 {
-	assert_string_equal(error_of("{\"address\": \"a\"} x"), "something behind the object");
-	assert_string_equal(
-		error_of("{\"address\": {\"a\": 1}}"), "no value, or one that has parts");
 	assert_string_equal(error_of("{\"quota\": 1}"), "no \"address\" or \"domain\"");
-	assert_string_equal(error_of("{\"address\": \"a"), "a string without its end");
-	assert_string_equal(error_of("{\"address\": \"\\u0000\"}"), "a NUL");
-	assert_string_equal(error_of("{\"address\": \"\\ud800x\"}"), "half a surrogate pair");
-	assert_string_equal(error_of("{\"address\": \"\xff\"}"), "not UTF-8");
-	assert_string_equal(error_of("{"), "no member of an object");
+	assert_string_equal(error_of("{\"address\": {\"a\": 1}}"), "a value that has parts");
+	assert_string_equal(error_of("{\"address\": [[\"a\"]]}"), "a value that has parts");
+	assert_string_equal(error_of("{\"address\": \"a\", \"password\": 1.10}"),
+		"a number with a fraction or an exponent");
+	assert_non_null(strstr(error_of("{\"address\": \"a\"} x"), "end of file expected"));
 	assert_string_equal(error_of("quota=1"), "no address or domain");
 	assert_string_equal(error_of("a@b enabled=maybe"), "enabled is true or false");
+}
+
+static void what_is_no_json_is_refused(void **state)
+{
+	static const char *const BAD[] = { "{", "{\"address\": \"a", "{\"address\": \"\\u0000\"}",
+		"{\"address\": \"\\ud800x\"}", "{\"address\": \"\xff\"}", "{\"address\": \"\\x\"}",
+		"{\"address\": \"\t\"}", "{\"address\": \"a\",}",
+		"{\"address\": \"a\", \"address\": \"b\"}", "{\"address\": a}",
+		"{\"address\": \"a\", \"x\": 01}", "{\"address\": \"a\", \"x\": 1e999}" };
+
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++)
+		assert_non_null(strstr(error_of(BAD[i]), " at byte "));
+	assert_string_equal(
+		error_of("{\"address\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}"), "too deep");
+}
+
+static void what_is_told_holds_nothing_of_the_password(void **state)
+{
+	assert_null(strstr(error_of("{\"password\": \"hidden\" \"hidden\"}"), "hidden"));
+	assert_null(strstr(error_of("{\"password\": hidden}"), "hidden"));
+}
+
+static void figures_are_passed_over(void **state)
+{
+	struct record *r = read_line("{\"address\": \"a@b\", \"share\": 0.5, \"used\": [1, 2]}");
+
+	assert_int_equal(r->word_count, 1);
 }
 
 static void many_words_fit_and_too_many_are_refused(void **state)
@@ -117,6 +141,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			comments_and_empty_lines_are_no_records, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_wrong_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_no_json_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_told_holds_nothing_of_the_password, setup, teardown),
+		cmocka_unit_test_setup_teardown(figures_are_passed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			many_words_fit_and_too_many_are_refused, setup, teardown),
 	};
