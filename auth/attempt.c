@@ -213,6 +213,12 @@ void attempt_finished(void *context, struct job *job)
 		attempt_end_unheard(attempt);
 		return;
 	}
+	if (exchange_question(job->exchange).length && !job->done) {
+		attempt->busy = attempt->asking = true;
+		introspection_ask(attempt->authd->introspection, &attempt->inquiry,
+			exchange_question(job->exchange));
+		return;
+	}
 	if (!job->done) {
 		challenge.auth_challenge.serial = attempt->serial;
 		challenge.auth_challenge.challenge = exchange_output(job->exchange);
@@ -289,21 +295,36 @@ struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_be
 	return NULL;
 }
 
-bool attempt_run(struct attempt *attempt, bool has_input, struct slice input)
+static void wait_for_turn(struct attempt *attempt)
 {
 	struct authd *authd = attempt->authd;
 	const char *client = exchange_client(attempt->job.exchange);
 	char network[PENALTY_NETWORK_TEXT];
 
-	idle_remove(attempt);
-	if (!exchange_input(attempt->job.exchange, has_input, input))
-		return false;
 	penalty_network(client, network);
 	attempt->busy = turns_add(&authd->turns, &attempt->turn, network,
 		penalties_suspect(authd->penalties, authd_now(authd), client));
 	if (!attempt->busy)
 		attempt_end(attempt, AUTH_TEMPORARY);
+}
+
+bool attempt_run(struct attempt *attempt, bool has_input, struct slice input)
+{
+	idle_remove(attempt);
+	if (!exchange_input(attempt->job.exchange, has_input, input))
+		return false;
+	wait_for_turn(attempt);
 	return true;
+}
+
+void attempt_heard(struct inquiry *inquiry, bool answered, struct slice answer)
+{
+	struct attempt *attempt =
+		(struct attempt *)((char *)inquiry - offsetof(struct attempt, inquiry));
+
+	attempt->asking = false;
+	exchange_answer(attempt->job.exchange, answered, answer);
+	wait_for_turn(attempt);
 }
 
 /* Nobody wants to know the end: forget it, now or when the worker gives it back. */
@@ -313,7 +334,9 @@ void attempt_abandon(struct attempt *attempt)
 		attempt->cancelled = true;
 		return;
 	}
-	if (attempt->busy)
+	if (attempt->asking)
+		introspection_forget(&attempt->inquiry);
+	else if (attempt->busy)
 		turns_remove(&attempt->authd->turns, &attempt->turn);
 	attempt_free(attempt);
 }

@@ -405,7 +405,9 @@ static bool open_all(struct authd *authd)
 	authd->tickets = tickets_new(config_time(authd->config, PARAM_auth_ticket_lifetime));
 	authd->penalties = penalties_new(&limits);
 	authd->outside = outside_open(authd->service, CELL_OUTSIDE_SASLAUTHD);
-	if (!authd->tickets || !authd->penalties || !authd->outside) {
+	authd->introspection = introspection_open(authd->service,
+		config_time(authd->config, PARAM_auth_oauth_introspection_timeout), attempt_heard);
+	if (!authd->tickets || !authd->penalties || !authd->outside || !authd->introspection) {
 		log_error("out of memory");
 		return false;
 	}

@@ -9,6 +9,7 @@
 #ifndef AUTH_AUTHD_H
 #define AUTH_AUTHD_H
 
+#include "auth/introspection.h"
 #include "auth/outside.h"
 #include "auth/parts.h"
 #include "auth/penalty.h"
@@ -25,6 +26,7 @@ struct authd {
 	struct config *config;
 	struct parts parts;
 	struct outside *outside;
+	struct introspection *introspection;
 	struct workers *workers;
 	struct turns turns; /* what waits for a worker */
 	struct penalties *penalties;
@@ -60,7 +62,9 @@ struct attempt {
 	uint32_t serial;
 	enum share_place place;
 	struct turn turn; /* for a worker */
-	bool busy; /* it waits for a worker, or one has it */
+	bool busy; /* it waits for a worker, or one has it, or it asks */
+	bool asking; /* the introspection command */
+	struct inquiry inquiry;
 	bool cancelled; /* and the peer wants to hear no more of it; it counts until the worker gives it back */
 	struct attempt *idle_next, **idle_at; /* while its client is asked for more */
 };
@@ -84,6 +88,8 @@ bool attempt_refuse_network(struct auth_peer *peer, const struct message_auth_be
 void attempt_answer(struct auth_peer *peer, uint32_t serial, enum auth_status status,
 	const char *reason, int64_t delay);
 const char *attempt_reason(enum auth_status status);
+/* For introspection_open. */
+void attempt_heard(struct inquiry *inquiry, bool answered, struct slice answer);
 /* For turns_open and workers_open, with the authd as context. */
 void attempt_turn(void *context, struct turn *turn);
 void attempt_finished(void *context, struct job *job);

@@ -162,6 +162,8 @@ struct exchange *exchange_new(const struct exchange_start *start)
 	exchange->secured = start->secured;
 	exchange->input = buffer_limited(MAX_SASL);
 	exchange->output = buffer_limited(MAX_SASL);
+	exchange->question = buffer_limited(MAX_SASL);
+	exchange->answer = buffer_limited(MAX_INTROSPECTION);
 	if (exchange->mech &&
 		slice_to_string(start->service, exchange->service, sizeof(exchange->service)) &&
 		slice_to_string(
@@ -188,6 +190,8 @@ void exchange_free(struct exchange **exchange)
 		(*exchange)->mech->free(*exchange);
 	wipe(&(*exchange)->input);
 	wipe(&(*exchange)->output);
+	wipe(&(*exchange)->question);
+	wipe(&(*exchange)->answer);
 	buffer_free(&(*exchange)->facts);
 	free(*exchange);
 	*exchange = NULL;
@@ -254,9 +258,21 @@ bool exchange_step(struct exchange *exchange, struct backends *backends)
 	done = run(exchange);
 	if (exchange->input.data)
 		explicit_bzero(exchange->input.data, exchange->input.capacity);
-	if (!exchange->output.failed)
+	if (!exchange->output.failed && !exchange->question.failed)
 		return done;
 	return mech_done(exchange, AUTH_TEMPORARY);
+}
+
+struct slice exchange_question(const struct exchange *exchange)
+{
+	return buffer_slice(&exchange->question);
+}
+
+void exchange_answer(struct exchange *exchange, bool answered, struct slice answer)
+{
+	wipe(&exchange->question);
+	exchange->heard = true;
+	exchange->answered = answered && buffer_add(&exchange->answer, answer);
 }
 
 enum auth_status exchange_status(const struct exchange *exchange)

@@ -16,6 +16,7 @@
 #include "service/tls_seal.h"
 
 struct oauth;
+struct oauth_settings;
 struct table_list;
 
 /* What holds for all exchanges. The texts and objects must stay. */
@@ -28,7 +29,9 @@ struct exchange_settings {
 		[32]; /* stays the same from start to start: what nobody's SCRAM salt is made of */
 	const char *
 		nonce; /* the server's part of SCRAM's; NULL: random, as it must be outside of tests */
-	struct oauth *oauth; /* or NULL: no tokens are taken */
+	struct oauth *oauth; /* or NULL: there are no keys that tokens are signed with */
+	const struct oauth_settings
+		*introspection; /* or NULL: there is no command to ask about tokens */
 	struct table_list *certificates; /* auth_certificate_maps, or NULL */
 };
 
@@ -58,8 +61,15 @@ void exchange_free(struct exchange **exchange);
  * thread but one at a time; it may take as long as a password hash takes.
  */
 MUST_CHECK bool exchange_input(struct exchange *exchange, bool has_input, struct slice input);
-/* True: done, exchange_status tells. False: exchange_output is the challenge for the client. */
+/*
+ * True: done, exchange_status tells. False: somebody has to be asked when there is an exchange_question, else exchange_output is the
+ * challenge for the client.
+ */
 bool exchange_step(struct exchange *exchange, struct backends *backends);
+/* A token that the introspection command is to be asked about, before the next exchange_step; empty: none. */
+struct slice exchange_question(const struct exchange *exchange);
+/* What it said; `answered` false: nothing, for now. The question is wiped. */
+void exchange_answer(struct exchange *exchange, bool answered, struct slice answer);
 enum auth_status exchange_status(const struct exchange *exchange);
 struct slice exchange_output(const struct exchange *exchange);
 /* The canonical login name; what the client claimed to be when it failed; "" when that never came. */

@@ -25,6 +25,10 @@ struct exchange {
 	bool final_sent; /* success is certain, and waits for the client to have seen the last challenge */
 	unsigned steps;
 	struct buffer input, output, facts;
+	struct buffer question,
+		answer; /* what the introspection command is to be asked, and what it said */
+	bool heard, answered; /* that came back; with an answer in it */
+	bool named; /* OAuth: `login` is who the client wants to be, or the token is of */
 	bool has_tls;
 	struct tls_facts tls; /* borrows from `facts` */
 	struct backends *backends; /* of the thread that runs the step */

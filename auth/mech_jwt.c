@@ -299,63 +299,6 @@ static bool signed_by_us(
 	return false;
 }
 
-static bool one_of(const json_t *claim, const char *wanted)
-{
-	const json_t *each;
-	size_t i;
-
-	if (!wanted[0])
-		return true;
-	json_array_foreach(claim, i, each) if (json_text_is(each, wanted)) return true;
-	return json_text_is(claim, wanted);
-}
-
-static bool has_scope(const json_t *claims, const char *wanted)
-{
-	const json_t *scope = json_object_get(claims, "scope");
-	struct slice rest = json_text_member(claims, "scope"), word;
-
-	if (!wanted[0] || json_is_array(scope))
-		return one_of(scope, wanted);
-	while (slice_word(&rest, " ", &word))
-		if (slice_equal(word, slice_from(wanted)))
-			return true;
-	return false;
-}
-
-/* A NumericDate (RFC 7519 section 2) in whole seconds. False when it is none, or so far away that it means nothing. */
-static bool date_of(const json_t *claim, int64_t *date)
-{
-	static const double FARTHEST = 1e15;
-	double number = json_number_value(claim);
-	bool good = json_is_number(claim) && number > -FARTHEST && number < FARTHEST;
-
-	*date = good ? (int64_t)number : 0;
-	return good;
-}
-
-/* NULL: the claims (RFC 7519 section 4.1) are good now. */
-static const char *fault_in(const struct oauth *oauth, const json_t *claims, int64_t now)
-{
-	const json_t *begins = json_object_get(claims, "nbf");
-	const json_t *verified = json_object_get(claims, "email_verified");
-	int64_t date;
-
-	if (!date_of(json_object_get(claims, "exp"), &date) || date + JWT_LEEWAY <= now)
-		return "the token has expired, or never does";
-	if (begins && (!date_of(begins, &date) || date - JWT_LEEWAY > now))
-		return "the token is not good yet";
-	if (!one_of(json_object_get(claims, "iss"), oauth->settings.issuer))
-		return "the token is of another issuer";
-	if (!one_of(json_object_get(claims, "aud"), oauth->settings.audience))
-		return "the token is for another audience";
-	if (!has_scope(claims, oauth->settings.scope))
-		return "the token lacks the scope";
-	if (strcmp(oauth->settings.claim, "email") == 0 && verified && !json_is_true(verified))
-		return "the address in the token is not verified";
-	return NULL;
-}
-
 /* Numbers of any size may stand in a token: those that count are read as they are. */
 static json_t *read_part(const struct buffer *part)
 {
@@ -364,23 +307,18 @@ static json_t *read_part(const struct buffer *part)
 	return json_text_read(buffer_slice(part), JSON_DECODE_INT_AS_REAL, error, sizeof(error));
 }
 
-static bool check_claims(const struct oauth *oauth, const json_t *claims, int64_t now,
-	char name[JWT_NAME_MOST + 1], const char **reason)
+bool oauth_is_jwt(struct slice token)
 {
-	struct slice login;
+	struct slice rest = token, part;
+	unsigned parts = 0;
 
-	*reason = claims ? fault_in(oauth, claims, now) : "the token is malformed";
-	if (*reason)
-		return false;
-	login = json_text_member(claims, oauth->settings.claim);
-	if (login.length && slice_to_string(login, name, JWT_NAME_MOST + 1))
-		return true;
-	*reason = "the token has no login name (auth_oauth_claim)";
-	return false;
+	while (slice_split(&rest, '.', &part))
+		parts++;
+	return parts == 3;
 }
 
 bool oauth_check(const struct oauth *oauth, struct slice token, int64_t now,
-	char name[JWT_NAME_MOST + 1], const char **reason)
+	char name[CLAIMS_NAME_MOST + 1], const char **reason)
 {
 	struct buffer header = buffer_limited(JWT_MOST), payload = buffer_limited(JWT_MOST),
 		      signature = buffer_limited(1024);
@@ -398,7 +336,7 @@ bool oauth_check(const struct oauth *oauth, struct slice token, int64_t now,
 		head = read_part(&header);
 		good = signed_by_us(oauth, head, text, buffer_slice(&signature));
 		claims = good ? read_part(&payload) : NULL;
-		good = good && check_claims(oauth, claims, now, name, reason);
+		good = good && claims_check(&oauth->settings, claims, now, true, name, reason);
 	}
 	json_decref(head);
 	json_decref(claims);

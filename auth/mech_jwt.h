@@ -6,17 +6,9 @@
 #ifndef AUTH_MECH_JWT_H
 #define AUTH_MECH_JWT_H
 
-#include "base/slice.h"
+#include "auth/mech_claims.h"
 
-enum { JWT_MOST = 16 * 1024, JWT_NAME_MOST = 320, JWT_LEEWAY = 60 /* s between two clocks */ };
-
-struct oauth_settings {
-	const char *keys; /* file of the JWK set */
-	const char *issuer; /* "iss"; empty: any, when all keys are of one authority anyway */
-	const char *audience; /* "aud", or one of them; empty: any */
-	const char *scope; /* a word of "scope"; empty: any */
-	const char *claim; /* that holds the login name: "email" */
-};
+enum { JWT_MOST = 16 * 1024 };
 
 struct oauth;
 /* Reads the keys: before the process is confined. NULL with `error` filled. The settings' texts must stay. */
@@ -26,11 +18,14 @@ void oauth_close(struct oauth **oauth);
 bool oauth_changed(const struct oauth *oauth);
 const char *oauth_scope(const struct oauth *oauth);
 
+/* Has it the form of one: three parts? Others are opaque, and nobody but their authority can say anything about them. */
+bool oauth_is_jwt(struct slice token);
+
 /*
  * Is the token good at `now` (seconds since 1970)? Then `name` gets the login name in it, as it stands there. False with a reason for
  * the log; signatures are computed in the calling thread, any number of threads at a time.
  */
 MUST_CHECK bool oauth_check(const struct oauth *oauth, struct slice token, int64_t now,
-	char name[JWT_NAME_MOST + 1], const char **reason);
+	char name[CLAIMS_NAME_MOST + 1], const char **reason);
 
 #endif

@@ -67,6 +67,8 @@ static bool open_keys(
 		if (!parts->certificates)
 			return false;
 	}
+	parts->introspection = oauth;
+	parts->introspection.claim = config_text(config, PARAM_auth_oauth_introspection_claim);
 	if (oauth.keys[0])
 		parts->oauth = oauth_open(&oauth, error, error_size);
 	return !oauth.keys[0] || parts->oauth;
@@ -84,6 +86,8 @@ static bool open_library(struct parts *parts, const struct config *config, const
 		.certificates = parts->certificates };
 	char path[1100];
 
+	if (config_text(config, PARAM_auth_oauth_introspection_command)[0])
+		settings.introspection = &parts->introspection;
 	snprintf(path, sizeof(path), "%s/secret", data);
 	if (!read_secret(path, settings.secret)) {
 		snprintf(error, error_size, "%s: %s", path, strerror(errno));

@@ -4,6 +4,7 @@
 #define AUTH_PARTS_H
 
 #include "auth/exchange.h"
+#include "auth/mech_claims.h"
 #include "auth/workers.h"
 #include "config/config.h"
 
@@ -13,6 +14,7 @@ struct parts {
 	struct credentials_file *credentials; /* to be looked at from time to time */
 	struct cache *cache; /* or NULL */
 	struct oauth *oauth; /* or NULL */
+	struct oauth_settings introspection; /* what the command's answer is held against */
 	struct table_list *certificates; /* or NULL */
 };
 

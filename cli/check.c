@@ -161,6 +161,72 @@ static void check_services(struct check *check)
 	}
 }
 
+/* --- the introspection command --- */
+
+/* Who can change it, or put another in its place, hears tokens and says who logs in. */
+static void check_writable(struct check *check, const char *path, const struct stat *info)
+{
+	bool sticky = S_ISDIR(info->st_mode) && (info->st_mode & S_ISVTX);
+
+	if (info->st_uid != 0 && info->st_uid != geteuid())
+		tell(check, true, "auth_oauth_introspection_command: %s: belongs to uid %u", path,
+			(unsigned)info->st_uid);
+	else if ((info->st_mode & 022) && !sticky)
+		tell(check, true,
+			"auth_oauth_introspection_command: %s: others than its owner may write it",
+			path);
+}
+
+static void check_command_file(struct check *check, const char *path)
+{
+	static const char NAME[] = "auth_oauth_introspection_command";
+	char folder[PATH_MAX];
+	struct stat info;
+
+	if (path[0] != '/' || strlen(path) >= sizeof(folder)) {
+		tell(check, true, "%s: %s: not an absolute path", NAME, path);
+		return;
+	}
+	if (stat(path, &info) < 0) {
+		tell(check, true, "%s: %s: %s", NAME, path, strerror(errno));
+		return;
+	}
+	/* It runs as a user of its own, who is in no group. */
+	if (!S_ISREG(info.st_mode))
+		tell(check, true, "%s: %s: is not a file", NAME, path);
+	else if (!(info.st_mode & (geteuid() == 0 ? 0001 : 0111)))
+		tell(check, true, "%s: %s: %s cannot run it", NAME, path,
+			geteuid() == 0 ? cell_uid_name(UID_INTROSPECT) : "nobody");
+	check_writable(check, path, &info);
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (stat(folder[0] ? folder : "/", &info) == 0)
+		check_writable(check, folder[0] ? folder : "/", &info);
+}
+
+static void check_introspection(struct check *check)
+{
+	const struct instance *instance = check->instance;
+	struct slice rest = slice_from(
+			     config_text(instance->config, PARAM_auth_oauth_introspection_command)),
+		     word;
+	char path[PATH_MAX];
+	bool runs = false;
+
+	if (!slice_word(&rest, " \t", &word))
+		return;
+	for (unsigned i = 0; i < instance->services.count; i++)
+		runs |= strcmp(instance->services.entries[i].command,
+				service_id_name(SERVICE_INTROSPECT)) == 0;
+	if (!runs)
+		tell(check, true,
+			"%s: auth_oauth_introspection_command needs an entry for introspect",
+			instance->services.file);
+	if (slice_to_string(word, path, sizeof(path)))
+		check_command_file(check, path);
+	else
+		tell(check, true, "auth_oauth_introspection_command: the path is too long");
+}
+
 /* --- keys and certificates --- */
 
 static void tell_key(void *context, bool error, const char *file, const char *text)
@@ -211,6 +277,7 @@ int check_main(int argc, char **argv)
 	check_services(&check);
 	check_folders(&check);
 	check_keys(&check);
+	check_introspection(&check);
 	check_database(&check, "directory/accounts.db", UID_DIRECTORY);
 	check_database(&check, "auth/credentials.db", UID_AUTH);
 	instance_close(&instance);

@@ -27,7 +27,7 @@ static bool fail(const char *what)
 
 /* Those that have something to run in this version. */
 static const enum cell_uid CLASSES[] = { UID_NET, UID_QUEUE, UID_DIRECTORY, UID_AUTH, UID_TLS,
-	UID_KEYS, UID_VMAIL };
+	UID_KEYS, UID_VMAIL, UID_INTROSPECT };
 
 static bool run_useradd(const char *name)
 {

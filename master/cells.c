@@ -3,6 +3,7 @@
 #include "sandbox/cell.h"
 
 #include "auth/authd_cell.h"
+#include "auth/introspect_cell.h"
 #include "bounce/bounce_cell.h"
 #include "cleanup/cleanup_cell.h"
 #include "cleanup/pickup_cell.h"
@@ -34,6 +35,7 @@ const struct cell *cell_of(enum service_id id)
 		[SERVICE_DIRECTORY] = &CELL_DIRECTORYD,
 		[SERVICE_PROXYMAP] = &CELL_PROXYMAP,
 		[SERVICE_AUTH] = &CELL_AUTHD,
+		[SERVICE_INTROSPECT] = &CELL_INTROSPECT,
 		[SERVICE_IMAPD] = &CELL_IMAPD,
 		[SERVICE_IMAPD_SESSION] = &CELL_IMAPD_SESSION,
 		[SERVICE_POP3D] = &CELL_POP3D,

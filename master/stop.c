@@ -24,6 +24,7 @@ static unsigned phase_of(enum service_id id)
 	case SERVICE_DIRECTORY:
 	case SERVICE_PROXYMAP:
 	case SERVICE_AUTH:
+	case SERVICE_INTROSPECT:
 		return 2;
 	default:
 		return 1;

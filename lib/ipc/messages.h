@@ -23,6 +23,7 @@ enum {
 	MAX_PATH_TEXT = 1024,
 	MAX_MAILBOX = 1024, /* a mailbox name, UTF-8 */
 	MAX_SASL = 16 * 1024,
+	MAX_INTROSPECTION = 16 * 1024,
 	MAX_TICKET = 48,
 	MAX_TLS_SEAL = 2048, /* facts about a TLS connection, sealed for authd */
 	MAX_CHAIN = 48 * 1024, /* a certificate chain, PEM */
@@ -311,6 +312,11 @@ enum {
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
 
+/* --- authd -> introspect: is that token good? The answer is the command's, as it is (RFC 7662 section 2.2). --- */
+#define FIELDS_INTROSPECT_ASK(F) F(U32, serial, 0) F(BYTES, token, MAX_SASL)
+#define FIELDS_INTROSPECT_ANSWER(F) \
+	F(U32, serial, 0) F(U8, status, 0) /* enum introspect_status */ F(BYTES, answer, MAX_INTROSPECTION)
+
 /* --- smtpd: spawner <-> front, session <-> front --- */
 /* front -> spawner: so many sessions in all since the connection began; what is under way when this is said is counted in. */
 #define FIELDS_POOL_WANT(F) F(U32, count, 0)
@@ -437,6 +443,8 @@ enum {
 	M(AUTH_USAGE_ANSWER, auth_usage_answer, 0) \
 	M(AUTH_REDEEM, auth_redeem, 0) \
 	M(AUTH_REDEEMED, auth_redeemed, 0) \
+	M(INTROSPECT_ASK, introspect_ask, 0) \
+	M(INTROSPECT_ANSWER, introspect_answer, 0) \
 	M(POOL_WANT, pool_want, 0) \
 	M(POOL_CONFIG, pool_config, 1) \
 	M(POOL_PEER, pool_peer, 0) \
@@ -492,6 +500,7 @@ enum auth_status {
 	AUTH_BAD = 4,
 	AUTH_REFUSED = 5 /* for a while, after too many failures */
 };
+enum introspect_status { INTROSPECT_TEMPORARY = 0, INTROSPECT_ANSWERED = 1 };
 enum usage_status {
 	USAGE_TEMPORARY = 0,
 	USAGE_ALLOWED = 1,

@@ -52,8 +52,8 @@ static const int SYNC[] = { SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sync_
 	SCMP_SYS(unlinkat), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
 	SCMP_SYS(rmdir), SCMP_SYS(ftruncate), SCMP_SYS(pwrite64), SCMP_SYS(pwritev),
 	SCMP_SYS(copy_file_range), SCMP_SYS(sendfile) };
-static const int FORK[] = { SCMP_SYS(clone), SCMP_SYS(wait4), SCMP_SYS(waitid),
-	SCMP_SYS(close_range), SCMP_SYS(socketpair), SCMP_SYS(signalfd4) };
+static const int FORK[] = { SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(close_range),
+	SCMP_SYS(socketpair), SCMP_SYS(signalfd4) };
 static const int LOCK_IN[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
 	SCMP_SYS(landlock_restrict_self), SCMP_SYS(seccomp), SCMP_SYS(close_range) };
 static const int SOCKETS[] = { SCMP_SYS(accept4), SCMP_SYS(accept) };
@@ -63,6 +63,24 @@ static const int ROOT_FOLDER[] = { SCMP_SYS(chroot), SCMP_SYS(chdir), SCMP_SYS(c
 static const int PAIR[] = { SCMP_SYS(socketpair) };
 static const int STREAM[] = { SCMP_SYS(connect) };
 static const int CONNECT[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
+
+/* What interpreters, C libraries and clients of servers call; nothing that reaches another process, the kernel's settings or its keys. */
+static const int COMMAND[] = { SCMP_SYS(execve), SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address),
+	SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(mlock),
+	SCMP_SYS(munlock), SCMP_SYS(msync), SCMP_SYS(mincore), SCMP_SYS(fcntl), SCMP_SYS(select),
+	SCMP_SYS(pselect6), SCMP_SYS(epoll_create), SCMP_SYS(eventfd), SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_gettime), SCMP_SYS(memfd_create),
+	SCMP_SYS(ftruncate), SCMP_SYS(pwrite64), SCMP_SYS(sendfile), SCMP_SYS(splice),
+	SCMP_SYS(getdents), SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(umask), SCMP_SYS(getpgrp),
+	SCMP_SYS(getpgid), SCMP_SYS(getsid), SCMP_SYS(getresuid), SCMP_SYS(getresgid),
+	SCMP_SYS(getgroups), SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(getpriority),
+	SCMP_SYS(setpriority), SCMP_SYS(alarm), SCMP_SYS(getitimer), SCMP_SYS(setitimer),
+	SCMP_SYS(timer_create), SCMP_SYS(timer_settime), SCMP_SYS(timer_gettime),
+	SCMP_SYS(timer_delete), SCMP_SYS(pause), SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(tkill),
+	SCMP_SYS(rt_sigsuspend), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending),
+	SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
+	SCMP_SYS(get_robust_list), SCMP_SYS(getcpu), SCMP_SYS(capget), SCMP_SYS(connect),
+	SCMP_SYS(bind) };
 
 /* Commands of fcntl; not F_SETFL. */
 static const unsigned FCNTL[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK,
@@ -81,7 +99,8 @@ static const struct {
 	GROUP(CELL_CALLS_FORK, FORK), GROUP(CELL_CALLS_LOCK_IN, LOCK_IN),
 	GROUP(CELL_CALLS_SOCKET, SOCKETS), GROUP(CELL_CALLS_CONNECT, CONNECT),
 	GROUP(CELL_CALLS_WATCH, WATCH), GROUP(CELL_CALLS_PAIR, PAIR),
-	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER), GROUP(CELL_CALLS_STREAM, STREAM)
+	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER), GROUP(CELL_CALLS_STREAM, STREAM),
+	GROUP(CELL_CALLS_COMMAND, COMMAND)
 #undef GROUP
 };
 
@@ -117,6 +136,54 @@ static int add_stream_sockets(scmp_filter_ctx filter)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i]),
 			SCMP_A1(SCMP_CMP_MASKED_EQ, KIND, SOCK_STREAM));
+	return error;
+}
+
+/* A copy of the process, or one more thread: in no namespace of its own, where it would have capabilities. */
+static int add_fork(scmp_filter_ctx filter)
+{
+	enum {
+		SPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+			 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+	};
+
+	return seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, SPACES, 0));
+}
+
+/*
+ * What programs need that the suite's own do not. Libraries are mapped to be run, but nothing that can be written at the same time;
+ * nobody leaves his process group, by which all of it is killed; sockets of TCP, UDP and UNIX.
+ */
+static int add_command(scmp_filter_ctx filter)
+{
+	static const unsigned long IOCTLS[] = { TCGETS, TIOCGWINSZ, FIOCLEX, FIONCLEX };
+	static const int PRCTLS[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG };
+	static const int FAMILIES[] = { AF_UNIX, AF_INET, AF_INET6 };
+	static const int KINDS[] = { SOCK_STREAM, SOCK_DGRAM };
+	enum { KIND = 0xf };
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+		SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE, 0));
+
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE, 0));
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setpgid), 1,
+				SCMP_A0(SCMP_CMP_NE, 0));
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+				SCMP_A0(SCMP_CMP_EQ, 0));
+	for (size_t i = 0; !error && i < sizeof(IOCTLS) / sizeof(IOCTLS[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_EQ, IOCTLS[i]));
+	for (size_t i = 0; !error && i < sizeof(PRCTLS) / sizeof(PRCTLS[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)PRCTLS[i]));
+	for (size_t i = 0; !error && i < 6; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i / 2]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, KIND, (scmp_datum_t)KINDS[i % 2]));
 	return error;
 }
 
@@ -158,6 +225,10 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 	}
 	if (calls & CELL_CALLS_STREAM)
 		error = error ? error : add_stream_sockets(filter);
+	if (calls & CELL_CALLS_COMMAND)
+		error = error ? error : add_command(filter);
+	if (calls & CELL_CALLS_FORK)
+		error = error ? error : add_fork(filter);
 	if (calls & CELL_CALLS_LOCK_IN)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,

@@ -36,7 +36,7 @@ const char *cell_uid_name(enum cell_uid uid)
 {
 	static const char *const NAMES[UID_CLASSES] = { NULL, "postern-net", "postern-queue",
 		"postern-directory", "postern-auth", "postern-tls", "postern-keys",
-		"postern-filter", "postern-vmail" };
+		"postern-filter", "postern-vmail", "postern-introspect" };
 
 	return uid < UID_CLASSES ? NAMES[uid] : NULL;
 }
@@ -69,7 +69,7 @@ static int build_ruleset(
 	const struct cell *cell, const struct cell_bases *bases, char *error, size_t size)
 {
 	char path[4096], what[4200];
-	int ruleset = landlock_begin(cell->calls & CELL_CALLS_CONNECT);
+	int ruleset = landlock_begin(cell->calls & (CELL_CALLS_CONNECT | CELL_CALLS_COMMAND));
 
 	if (ruleset < 0) {
 		say(error, size, "Landlock");

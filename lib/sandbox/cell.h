@@ -22,7 +22,8 @@
 				S(POP3D_SESSION, "pop3d-session") S(TLSD, "tlsd") S(KEYD, "keyd") \
 					S(DNSD, "dnsd") S(SMTP, "smtp") S(LOCAL, "local") \
 						S(LMTPD, "lmtpd") S(FILTERD, "filterd") \
-							S(MANAGESIEVED, "managesieved") S(PROXYMAP, "proxymap")
+							S(MANAGESIEVED, "managesieved") S(PROXYMAP, "proxymap") \
+								S(INTROSPECT, "introspect")
 /* clang-format on */
 #define SERVICE_ENUM(NAME, text) SERVICE_##NAME,
 enum service_id { SERVICES(SERVICE_ENUM) SERVICE_COUNT };
@@ -44,6 +45,7 @@ enum cell_uid {
 	UID_KEYS,
 	UID_FILTER,
 	UID_VMAIL,
+	UID_INTROSPECT,
 	UID_CLASSES
 };
 /* System user of a class: "postern-net"; NULL for UID_KEEP. */
@@ -64,7 +66,8 @@ enum cell_right {
 	CELL_WRITE = 2, /* write to files that are there, truncate */
 	CELL_CREATE = 4, /* make files and folders */
 	CELL_REMOVE = 8, /* unlink */
-	CELL_MOVE = 16 /* rename or link between folders of the cell (with CREATE and REMOVE) */
+	CELL_MOVE = 16, /* rename or link between folders of the cell (with CREATE and REMOVE) */
+	CELL_EXECUTE = 32 /* run as a program (with CELL_CALLS_COMMAND) */
 };
 struct cell_file {
 	enum cell_base base;
@@ -87,6 +90,7 @@ enum cell_calls {
 		512, /* spawners: give the child a root folder of its own; keeps CAP_SYS_CHROOT */
 	CELL_CALLS_PAIR = 256, /* make pairs of sockets, to hand one end on */
 	CELL_CALLS_WATCH = 128, /* watch folders by a descriptor that was opened before */
+	CELL_CALLS_COMMAND = 1 << 17, /* run programs, and what programs of all kinds need to run */
 	CELL_CALLS_STREAM =
 		1 << 16 /* connect by TCP to the cell's ports, and to UNIX sockets by path */
 };

@@ -7,7 +7,7 @@ static const struct {
 	unsigned bit;
 	const char *text;
 } RIGHTS[] = { { CELL_READ, "read" }, { CELL_WRITE, "write" }, { CELL_CREATE, "create" },
-	{ CELL_REMOVE, "remove" }, { CELL_MOVE, "move between folders" } };
+	{ CELL_REMOVE, "remove" }, { CELL_MOVE, "move between folders" }, { CELL_EXECUTE, "run" } };
 
 static const struct {
 	unsigned bit;
@@ -19,8 +19,10 @@ static const struct {
 		"write files to disk, rename, link and remove them, within the folders above",
 		"change anything on disk" },
 	{ CELL_CALLS_THREAD, "start threads", NULL },
-	{ CELL_CALLS_FORK, "fork copies of itself (never another program), and signal those",
-		"start any other process" },
+	{ CELL_CALLS_COMMAND,
+		"run the programs of the files above, in the same cell, and connect to the network",
+		"run another program" },
+	{ CELL_CALLS_FORK, "fork copies of itself, and signal those", "start any other process" },
 	{ CELL_CALLS_LOCK_IN, "confine those copies further", NULL },
 	{ CELL_CALLS_SOCKET, "accept clients on the sockets master gave it", "accept connections" },
 	{ CELL_CALLS_CONNECT, "open connections to the network",
@@ -52,8 +54,9 @@ static void explain_files(const struct cell *cell, struct buffer *text)
 		const struct cell_file *file = &cell->files[i];
 		const char *separator = "";
 
-		buffer_printf(text, "  %s%s%s: ", BASES[file->base], file->path[0] ? "/" : "",
-			file->path);
+		/* A path that a parameter says is called by its name. */
+		buffer_printf(text, "  %s%s%s: ", BASES[file->base],
+			file->path[0] && file->path[0] != '$' ? "/" : "", file->path);
 		for (size_t r = 0; r < sizeof(RIGHTS) / sizeof(RIGHTS[0]); r++) {
 			if (file->rights & RIGHTS[r].bit) {
 				buffer_printf(text, "%s%s", separator, RIGHTS[r].text);
@@ -80,6 +83,9 @@ static void explain_peers(uint64_t peers, const char *title, struct buffer *text
 
 static void explain_calls(const struct cell *cell, struct buffer *text)
 {
+	/* Programs may connect: it is no use to say that copies of the process may not. */
+	unsigned calls = cell->calls | (cell->calls & CELL_CALLS_COMMAND ? CELL_CALLS_CONNECT : 0);
+
 	buffer_add_text(text, "It may:\n");
 	for (size_t i = 0; i < sizeof(CALLS) / sizeof(CALLS[0]); i++) {
 		if (cell->calls & CALLS[i].bit)
@@ -87,12 +93,12 @@ static void explain_calls(const struct cell *cell, struct buffer *text)
 	}
 	buffer_add_text(text, "  read and write the descriptors it was given\nIt may not:\n");
 	for (size_t i = 0; i < sizeof(CALLS) / sizeof(CALLS[0]); i++) {
-		if (!(cell->calls & CALLS[i].bit) && CALLS[i].may_not)
+		if (!(calls & CALLS[i].bit) && CALLS[i].may_not)
 			buffer_printf(text, "  %s\n", CALLS[i].may_not);
 	}
-	buffer_add_text(text, "  run another program, trace or signal other processes, change its "
-			      "user, gain rights, run memory it "
-			      "has written\n");
+	buffer_add_text(text,
+		"  trace or signal other processes, change its user, gain rights, run "
+		"memory it has written\n");
 }
 
 void cell_explain(const struct cell *cell, struct buffer *text)

@@ -121,6 +121,7 @@ static uint64_t access_of(unsigned rights)
 		{ CELL_CREATE, LL_MAKE_REG | LL_MAKE_DIR | LL_WRITE_FILE | LL_TRUNCATE },
 		{ CELL_REMOVE, LL_REMOVE_FILE | LL_REMOVE_DIR },
 		{ CELL_MOVE, LL_REFER },
+		{ CELL_EXECUTE, LL_EXECUTE },
 	};
 	uint64_t access = 0;
 

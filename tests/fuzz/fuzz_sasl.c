@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: ISC
 /*
  * SASL exchanges: the first byte chooses the mechanism, the second whether there is an initial response and TLS; then come responses,
- * each behind a byte with its length. Without the password nobody gets in.
+ * each behind a byte with its length. When the introspection command is to be asked, the next of them is its answer. Without the
+ * password nobody gets in, nor without an answer about a token.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "auth/exchange.h"
+#include "auth/mech.h"
 #include "auth/mech_jwt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -65,6 +66,9 @@ static void set_up(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct oauth_settings INTROSPECTION = {
+		.issuer = "", .audience = "", .scope = "", .claim = "username"
+	};
 	static const struct tls_facts TLS = { .exporter = { "0123456789abcdef", 16 },
 		.unique = { "unique123456", 12 },
 		.subject = { "nobody", 6 },
@@ -74,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.client_address = SLICE("192.0.2.1") };
 	struct slice rest = slice_of(data, size);
 	struct exchange *exchange;
-	bool done = false;
+	bool done = false, asked = false;
 
 	if (!backends)
 		set_up();
@@ -82,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	start.mechanism = slice_from(MECHANISMS[data[0] % MECHANISM_COUNT]);
 	start.tls = data[1] & 1 ? &TLS : NULL;
+	exchange_library.introspection = data[1] & 4 ? &INTROSPECTION : NULL;
 	exchange = exchange_new(&start);
 	if (!exchange)
 		return 0;
@@ -93,11 +98,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t length = (unsigned char)rest.data[0];
 
 		rest = slice_tail(rest, 1);
-		done = !exchange_input(exchange, true, slice_head(rest, length)) ||
-		       exchange_step(exchange, backends);
+		if (exchange_question(exchange).length) {
+			exchange_answer(exchange, length != 0, slice_head(rest, length));
+			asked = true;
+		} else if (!exchange_input(exchange, true, slice_head(rest, length))) {
+			break;
+		}
+		done = exchange_step(exchange, backends);
 		rest = slice_tail(rest, length);
 	}
-	if (done && exchange_status(exchange) == AUTH_OK)
+	if (done && !asked && exchange_status(exchange) == AUTH_OK)
 		abort();
 	exchange_free(&exchange);
 	return 0;

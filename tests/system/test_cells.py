@@ -27,6 +27,8 @@ ALLOWED = {
     "directoryd": {"read-accounts"},
     "proxymap": {"socket-tcp", "socket-tcp6", "socket-unix", "connect-public"},
     "authd": {"read-credentials"},
+    # There is no command.
+    "introspect": set(),
     "imapd": set(),
     "imapd-session": MAIL | {"fork", "watch"},
     "pop3d": set(),
@@ -58,7 +60,7 @@ def test_no_process_gets_out_of_its_cell(instance):
     wait_for(lambda: instance.delivered_files("one") and instance.delivered_files("two"), "both mailboxes")
     daemons = {name: pid for pid, name in instance.processes().items()
                if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1] == str(instance.master_pid())}
-    assert len(daemons) == 17, daemons
+    assert len(daemons) == 18, daemons
     for name, pid in daemons.items():
         allowed, count = attempts(instance, pid)
         assert count >= ATTEMPTS, (name, count)
@@ -125,6 +127,19 @@ def test_processes_have_the_uid_of_their_class(instance):
         assert re.search(r"^NoNewPrivs:\s+1$", status, re.M), name
         assert re.search(r"^Seccomp:\s+2$", status, re.M), name
     assert client.noop()[0] == "OK"
+
+
+@pytest.mark.core
+def test_who_runs_a_command_reaches_programs_and_the_network_only(instance):
+    instance.configure(auth_oauth_introspection_command="/bin/cat")
+    before = instance.daemons("introspect")
+    instance.reload()
+    pid = wait_for(lambda: [p for p in instance.daemons("introspect") if p not in before], "the one with a command")[0]
+    allowed, count = attempts(instance, pid)
+    assert count >= ATTEMPTS
+    assert {"exec", "fork", "socket-tcp"} <= allowed
+    assert allowed <= {"exec", "fork", "socket-tcp", "socket-tcp6", "socket-udp", "socket-unix", "connect-public", "read-passwd",
+                       "signal-all"}, sorted(allowed)
 
 
 def test_explain_says_what_the_cell_says(shared_instance):

@@ -75,6 +75,7 @@ static int setup(void **state)
 			     "hashed:$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5\n");
 	settings.nonce = NULL;
 	settings.oauth = NULL;
+	settings.introspection = NULL;
 	settings.certificates = NULL;
 	reopen(&schemes);
 	return backends && exchange_library_open(&settings, error, sizeof(error)) ? 0 : -1;
@@ -596,7 +597,7 @@ static void tokens_of_rfc_7515_are_good_in_their_time(void **state)
 {
 	static const char *const TOKENS[] = { RS256_TOKEN, ES256_TOKEN };
 	struct oauth *oauth = open_keys("", "", "");
-	char name[JWT_NAME_MOST + 1], broken[1200];
+	char name[CLAIMS_NAME_MOST + 1], broken[1200];
 	const char *reason;
 
 	for (int i = 0; i < 2; i++) {
@@ -604,7 +605,7 @@ static void tokens_of_rfc_7515_are_good_in_their_time(void **state)
 			fail_msg("%s", reason);
 		assert_string_equal(name, "joe");
 		assert_false(oauth_check(
-			oauth, slice_from(TOKENS[i]), THEN + 2 * JWT_LEEWAY, name, &reason));
+			oauth, slice_from(TOKENS[i]), THEN + 2 * CLAIMS_LEEWAY, name, &reason));
 		snprintf(broken, sizeof(broken), "%s", TOKENS[i]);
 		broken[30] = broken[30] == 'A' ? 'B' : 'A';
 		assert_false(oauth_check(oauth, slice_from(broken), THEN, name, &reason));
@@ -634,7 +635,7 @@ static void token_cannot_choose_how_it_is_checked(void **state)
 		".DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-"
 		"Kg6NU1Q" };
 	struct oauth *oauth = open_keys("", "", "");
-	char name[JWT_NAME_MOST + 1];
+	char name[CLAIMS_NAME_MOST + 1];
 	const char *reason;
 
 	for (size_t i = 0; i < sizeof(TOKENS) / sizeof(TOKENS[0]); i++)
@@ -682,6 +683,143 @@ static void oauth_tells_the_client_before_it_fails(void **state)
 	for (size_t i = 0; i < sizeof(BAD_FORM) / sizeof(BAD_FORM[0]); i++)
 		ends(begin(BAD_FORM[i].mechanism), BAD_FORM[i].response, AUTH_BAD);
 	oauth_close(&oauth);
+}
+
+/* --- tokens that the introspection command knows --- */
+
+static struct oauth_settings asked = {
+	.issuer = "", .audience = "", .scope = "", .claim = "username"
+};
+
+/* An exchange with that token, up to the question, and the answer to it. */
+static struct exchange *introspected(const char *who, const char *token, const char *answer)
+{
+	struct exchange *exchange = begin("OAUTHBEARER");
+	char response[300];
+
+	snprintf(response, sizeof(response), "n,%s,\001auth=Bearer %s\001\001", who, token);
+	assert_false(step(exchange, slice_from(response)));
+	assert_true(slice_equal(exchange_question(exchange), slice_from(token)));
+	assert_int_equal(exchange_output(exchange).length, 0);
+	exchange_answer(exchange, answer != NULL, slice_from(answer));
+	assert_int_equal(exchange_question(exchange).length, 0);
+	return exchange;
+}
+
+static void is_good(const char *who, const char *answer)
+{
+	struct exchange *exchange = introspected(who, "opaque", answer);
+
+	assert_true(exchange_step(exchange, backends));
+	if (exchange_status(exchange) != AUTH_OK)
+		fail_msg("%s: %s", answer, exchange_note(exchange));
+	assert_string_equal(exchange_login(exchange), "plain@example.org");
+	exchange_free(&exchange);
+}
+
+static void is_refused(const char *who, const char *answer, const char *note)
+{
+	struct exchange *exchange = introspected(who, "opaque", answer);
+
+	assert_false(exchange_step(exchange, backends));
+	assert_string_equal(exchange_note(exchange), note);
+	assert_true(slice_starts(
+		exchange_output(exchange), SLICE("{\"status\":\"invalid_token\",\"scope\":\"")));
+	ends(exchange, "\001", AUTH_FAILED);
+}
+
+static void is_temporary(const char *answer)
+{
+	struct exchange *exchange = introspected("", "opaque", answer);
+
+	assert_true(exchange_step(exchange, backends));
+	assert_int_equal(exchange_status(exchange), AUTH_TEMPORARY);
+	assert_string_not_equal(exchange_note(exchange), "");
+	exchange_free(&exchange);
+}
+
+static void open_introspection(const char *audience, const char *token_scope)
+{
+	asked.audience = audience;
+	asked.scope = token_scope;
+	settings.introspection = &asked;
+	assert_true(exchange_library_open(&settings, error, sizeof(error)));
+}
+
+#define ACTIVE "{\"active\":true,\"username\":\"plain@example.org\""
+
+static void the_command_says_whose_a_token_is(void **state)
+{
+	open_introspection("", "");
+	is_good("", ACTIVE "}");
+	is_good("", "{\"active\":true,\"username\":\"Plain\"}");
+	is_good("a=plain@example.org", ACTIVE ",\"exp\":99999999999,\"nbf\":1}");
+	is_refused("a=user@example.org", ACTIVE "}", "the token is of another login");
+	is_refused("", "{\"active\":true}",
+		"the token has no login name (auth_oauth_introspection_claim)");
+	is_refused("", "{\"active\":true,\"username\":\"a b\"}",
+		"the token has no login name (auth_oauth_introspection_claim)");
+	is_refused("", "{\"active\":false,\"username\":\"plain\"}", "the token is not active");
+	is_refused("", ACTIVE ",\"exp\":1}", "the token has expired, or never does");
+	is_refused("", ACTIVE ",\"exp\":\"never\"}", "the token has expired, or never does");
+	is_refused("", ACTIVE ",\"nbf\":99999999999}", "the token is not good yet");
+}
+
+static void who_is_not_known_here_is_refused_in_spite_of_a_good_token(void **state)
+{
+	struct exchange *exchange;
+
+	open_introspection("", "");
+	exchange = introspected("", "opaque", "{\"active\":true,\"username\":\"nobody\"}");
+	assert_true(exchange_step(exchange, backends));
+	assert_int_equal(exchange_status(exchange), AUTH_FAILED);
+	exchange_free(&exchange);
+}
+
+static void scope_and_audience_count_in_an_answer_too(void **state)
+{
+	open_introspection("mail", "imap");
+	is_good("", ACTIVE ",\"aud\":[\"web\",\"mail\"],\"scope\":\"openid imap\"}");
+	is_refused("", ACTIVE ",\"scope\":\"imap\"}", "the token is for another audience");
+	is_refused(
+		"", ACTIVE ",\"aud\":\"mail\",\"scope\":\"imaps\"}", "the token lacks the scope");
+}
+
+static void what_is_no_answer_is_no_refusal(void **state)
+{
+	static const char *const ANSWERS[] = { NULL, "", "yes", "{}", "[]", "{\"active\":\"true\"}",
+		"{\"active\":1}", "{\"active\":true", "{\"active\":true,\"active\":false}",
+		"{\"active\":true} {}" };
+
+	open_introspection("", "");
+	for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); i++)
+		is_temporary(ANSWERS[i]);
+}
+
+/* With keys, too, the command never hears of a JWT that is not signed with one of them. */
+static void a_jwt_must_be_good_for_the_keys_first(void **state)
+{
+	struct oauth *oauth = open_keys("", "", "");
+	struct exchange *exchange;
+
+	settings.oauth = oauth;
+	open_introspection("", "");
+	exchange = begin("XOAUTH2");
+	assert_false(step(exchange, SLICE("user=plain\001auth=Bearer " ES256_TOKEN "\001\001")));
+	assert_int_equal(exchange_question(exchange).length, 0);
+	assert_string_equal(exchange_note(exchange), "the token has expired, or never does");
+	ends(exchange, "", AUTH_FAILED);
+	is_good("", ACTIVE "}");
+	oauth_close(&oauth);
+}
+
+static void a_token_is_made_of_token_characters(void **state)
+{
+	open_introspection("", "");
+	ends(begin("XOAUTH2"), "user=plain\001auth=Bearer a\nb\001\001", AUTH_BAD);
+	ends(begin("XOAUTH2"), "user=plain\001auth=Bearer a b\001\001", AUTH_BAD);
+	ends(begin("XOAUTH2"), "user=plain\001auth=Bearer a\"b\001\001", AUTH_BAD);
+	ends(begin("XOAUTH2"), "user=plain\001auth=Bearer =\001\001", AUTH_BAD);
 }
 
 /* --- what is offered --- */
@@ -737,6 +875,12 @@ int main(void)
 		TEST(tokens_of_rfc_7515_are_good_in_their_time),
 		TEST(token_cannot_choose_how_it_is_checked),
 		TEST(oauth_tells_the_client_before_it_fails),
+		TEST(the_command_says_whose_a_token_is),
+		TEST(who_is_not_known_here_is_refused_in_spite_of_a_good_token),
+		TEST(scope_and_audience_count_in_an_answer_too),
+		TEST(what_is_no_answer_is_no_refusal),
+		TEST(a_jwt_must_be_good_for_the_keys_first),
+		TEST(a_token_is_made_of_token_characters),
 		TEST(offers_follow_security_options_and_tls),
 	};
 
