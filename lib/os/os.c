@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -166,6 +167,21 @@ bool os_allocate(int fd, int64_t length)
 	return !faulted(OS_TRUNCATE, NULL) && fallocate(fd, 0, 0, length) == 0;
 }
 
+int os_accept(int fd, struct sockaddr_storage *from)
+{
+	int client;
+
+	if (faulted(OS_ACCEPT, NULL))
+		return -1;
+	do {
+		socklen_t length = sizeof(*from);
+
+		client =
+			accept4(fd, (struct sockaddr *)from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	} while (client < 0 && errno == EINTR);
+	return client;
+}
+
 bool os_set_blocking(int fd, bool blocking)
 {
 	int not_waiting = !blocking;
@@ -297,7 +313,7 @@ static int fault_of_environment(enum os_call call, const char *path)
 }
 
 static const char *const CALL_NAMES[OS_CALLS] = { "open", "read", "write", "fsync", "rename",
-	"link", "unlink", "mkdir", "copy", "stat", "truncate" };
+	"link", "unlink", "mkdir", "copy", "stat", "truncate", "accept" };
 static const struct {
 	const char *name;
 	int error;

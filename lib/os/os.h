@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 /*
- * The thin layer over the system calls whose failure must be survived: files, fsync, clock, random. All code that touches
+ * The thin layer over the system calls whose failure must be survived: files, fsync, accept, clock, random. All code that touches
  * a disk goes through here, so that tests can make every call fail in turn.
  *
  * Each function does what the call of its name does, restarted after EINTR, with O_CLOEXEC; -1 or false with errno on failure.
@@ -28,6 +28,7 @@ enum os_call {
 	OS_COPY,
 	OS_STAT,
 	OS_TRUNCATE,
+	OS_ACCEPT,
 	OS_CALLS
 };
 
@@ -70,6 +71,9 @@ MUST_CHECK bool os_set_mtime(int fd, int64_t seconds);
 /* The next entries of an open folder, as getdents64; 0 at the end, -1 on error. os_rewind_folder goes back to the first. */
 ssize_t os_read_folder(int fd, void *entries, size_t length);
 MUST_CHECK bool os_rewind_folder(int fd);
+/* The next client of a listening socket, close-on-exec and non-blocking; `from` is filled as far as it has an address. */
+struct sockaddr_storage;
+MUST_CHECK int os_accept(int fd, struct sockaddr_storage *from);
 /* Whether reads and writes wait. Not by fcntl(F_SETFL), which cells refuse: it could take O_APPEND off the log. */
 MUST_CHECK bool os_set_blocking(int fd, bool blocking);
 /* Close and set to -1; keeps errno. */

@@ -8,18 +8,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "service/acceptor.h"
 #include "service/clients.h"
 #include "service/figures.h"
 #include "service/log.h"
 
-enum {
-	FRONT_BATCH = 64, /* accepted in one go, so that a flood does not starve those who are in */
-	FRONT_PAUSE = 250, /* ms without accepting when descriptors or memory ran out */
-	FRONT_EXPIRE = 60 * 1000 /* ms between looks for addresses to forget */
-};
+enum { FRONT_EXPIRE = 60 * 1000 /* ms between looks for addresses to forget */ };
 
 struct front_listener {
-	struct watch watch;
+	struct acceptor acceptor;
 	struct front *front;
 	bool local;
 };
@@ -31,9 +28,8 @@ struct front {
 	void (*accepted)(void *context, int fd, const struct front_client *client,
 		enum front_refusal refusal);
 	void *context;
-	struct timer resume, expire;
+	struct timer expire;
 	unsigned listener_count;
-	bool stopped;
 	struct front_listener listeners[];
 };
 
@@ -87,26 +83,6 @@ static bool describe(
 	return client->address[0] != '\0';
 }
 
-static void listeners_watch(struct front *front, bool on)
-{
-	for (unsigned i = 0; i < front->listener_count; i++) {
-		struct watch *watch = &front->listeners[i].watch;
-
-		if (!on)
-			loop_unwatch(watch);
-		else if (!watch->loop && !loop_watch(front->loop, watch))
-			log_error("cannot watch a listener: %s", strerror(errno));
-	}
-}
-
-static void front_resume(struct timer *timer)
-{
-	struct front *front = timer->context;
-
-	if (!front->stopped)
-		listeners_watch(front, true);
-}
-
 static void front_expire(struct timer *timer)
 {
 	struct front *front = timer->context;
@@ -115,9 +91,10 @@ static void front_expire(struct timer *timer)
 	loop_timer_start(front->loop, &front->expire, FRONT_EXPIRE);
 }
 
-static void take(struct front *front, struct front_listener *listener, int fd,
-	const struct sockaddr_storage *from)
+static void take(struct acceptor *acceptor, int fd, const struct sockaddr_storage *from)
 {
+	struct front_listener *listener = acceptor->context;
+	struct front *front = listener->front;
 	struct front_client client;
 	enum front_refusal refusal;
 
@@ -130,31 +107,19 @@ static void take(struct front *front, struct front_listener *listener, int fd,
 	front->accepted(front->context, fd, &client, refusal);
 }
 
-static void listener_ready(struct watch *watch, uint32_t events)
+static void listen_on(struct front *front, unsigned i)
 {
-	struct front_listener *listener = watch->context;
-	struct front *front = listener->front;
+	struct front_listener *listener = &front->listeners[i];
+	const char *name = "";
+	int fd = service_listener(front->service, i, &name), on = 1;
 
-	for (unsigned i = 0; i < FRONT_BATCH && !front->stopped; i++) {
-		struct sockaddr_storage from;
-		socklen_t length = sizeof(from);
-		int fd = accept4(
-			watch->fd, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			take(front, listener, fd, &from);
-			continue;
-		}
-		if (errno == ECONNABORTED || errno == EINTR)
-			continue;
-		if (errno != EAGAIN) {
-			/* Out of descriptors or memory: the connection stays pending, so look away for a moment. */
-			log_warning("accept: %s", strerror(errno));
-			listeners_watch(front, false);
-			loop_timer_start(front->loop, &front->resume, FRONT_PAUSE);
-		}
-		return;
-	}
+	listener->front = front;
+	listener->local = strncmp(name, "unix:", 5) == 0;
+	/* Clients inherit it from the listener: one call here instead of one for each of them. */
+	if (!listener->local && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		log_debug("TCP_NODELAY: %s", strerror(errno));
+	if (!acceptor_start(&listener->acceptor, front->loop, fd, name, take, listener))
+		log_error("cannot watch a listener: %s", strerror(errno));
 }
 
 struct front *front_open(struct service *service, const struct front_limits *limits,
@@ -171,30 +136,14 @@ struct front *front_open(struct service *service, const struct front_limits *lim
 	front->loop = service_loop(service);
 	front->accepted = accepted;
 	front->context = context;
-	front->resume = (struct timer){ .fire = front_resume, .context = front };
 	front->expire = (struct timer){ .fire = front_expire, .context = front };
 	front->listener_count = count;
-	for (unsigned i = 0; i < count; i++) {
-		struct front_listener *listener = &front->listeners[i];
-		const char *name = "";
-		int on = 1;
-
-		listener->watch = (struct watch){ .fd = service_listener(service, i, &name),
-			.events = EPOLLIN,
-			.ready = listener_ready,
-			.context = listener };
-		listener->front = front;
-		listener->local = strncmp(name, "unix:", 5) == 0;
-		/* Clients inherit it from the listener: one call here instead of one for each of them. */
-		if (!listener->local && setsockopt(listener->watch.fd, IPPROTO_TCP, TCP_NODELAY,
-						&on, sizeof(on)) < 0)
-			log_debug("TCP_NODELAY: %s", strerror(errno));
-	}
 	if (!clients_open(&front->clients, limits)) {
 		front_free(&front);
 		return NULL;
 	}
-	listeners_watch(front, true);
+	for (unsigned i = 0; i < count; i++)
+		listen_on(front, i);
 	loop_timer_start(front->loop, &front->expire, FRONT_EXPIRE);
 	return front;
 }
@@ -211,9 +160,8 @@ bool front_rate(struct front *front, const char *address, unsigned what, unsigne
 
 void front_stop(struct front *front)
 {
-	front->stopped = true;
-	listeners_watch(front, false);
-	loop_timer_stop(&front->resume);
+	for (unsigned i = 0; i < front->listener_count; i++)
+		acceptor_stop(&front->listeners[i].acceptor);
 	loop_timer_stop(&front->expire);
 }
 

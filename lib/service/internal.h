@@ -4,6 +4,7 @@
 #define SERVICE_INTERNAL_H
 
 #include "base/vector.h"
+#include "service/acceptor.h"
 #include "service/service.h"
 
 enum {
@@ -12,9 +13,9 @@ enum {
 };
 
 struct listener {
-	struct watch watch;
+	struct acceptor acceptor; /* of public ones */
+	int fd;
 	char *name;
-	bool is_public;
 };
 
 struct connect_request {

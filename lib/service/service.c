@@ -19,7 +19,7 @@
 #include "service/internal.h"
 #include "service/log.h"
 
-enum { START_TIMEOUT = 30000 /* ms for master's START */, ACCEPT_BATCH = 32 };
+enum { START_TIMEOUT = 30000 /* ms for master's START */ };
 
 static _Noreturn void give_up(int status, const char *what, const char *detail)
 {
@@ -57,7 +57,7 @@ static void take_listeners(struct service *service, struct message *start, struc
 	for (unsigned i = 3; i < start->fd_count && slice_split(&names, '\0', &name); i++) {
 		struct listener *listener = &service->listeners[service->listener_count++];
 
-		listener->watch.fd = message_take_fd(start, i);
+		listener->fd = message_take_fd(start, i);
 		listener->name = keep_text(name);
 	}
 }
@@ -206,10 +206,8 @@ static void begin_drain(struct service *service, bool fast)
 	if (service->draining && !fast)
 		return;
 	service->draining = true;
-	for (unsigned i = 0; i < service->listener_count; i++) {
-		if (service->listeners[i].is_public)
-			loop_unwatch(&service->listeners[i].watch);
-	}
+	for (unsigned i = 0; i < service->listener_count; i++)
+		acceptor_stop(&service->listeners[i].acceptor);
 	if (service->hooks && service->hooks->drain)
 		service->hooks->drain(service, service->context, fast);
 	else
@@ -279,26 +277,20 @@ static void control_closed(struct channel *channel, const char *why)
 	service_end(service, EX_TEMPFAIL);
 }
 
-static void public_ready(struct watch *watch, uint32_t events)
+static void take_public(struct acceptor *acceptor, int fd, const struct sockaddr_storage *from)
 {
-	struct service *service = watch->context;
+	struct service *service = acceptor->context;
+	struct ucred who;
+	socklen_t length = sizeof(who);
+	struct peer peer = { .from = SERVICE_COUNT };
 
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		struct ucred who;
-		socklen_t length = sizeof(who);
-		struct peer peer = { .from = SERVICE_COUNT };
-
-		if (fd < 0)
-			return;
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) < 0) {
-			close(fd);
-			continue;
-		}
-		peer.uid = who.uid;
-		peer.pid = who.pid;
-		service->hooks->client(service, service->context, fd, &peer);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) < 0) {
+		close(fd);
+		return;
 	}
+	peer.uid = who.uid;
+	peer.pid = who.pid;
+	service->hooks->client(service, service->context, fd, &peer);
 }
 
 static void watch_public(struct service *service)
@@ -306,13 +298,9 @@ static void watch_public(struct service *service)
 	for (unsigned i = 0; i < service->listener_count && service->hooks->client; i++) {
 		struct listener *listener = &service->listeners[i];
 
-		if (strncmp(listener->name, "unix:", 5) != 0)
-			continue;
-		listener->is_public = true;
-		listener->watch.events = EPOLLIN;
-		listener->watch.ready = public_ready;
-		listener->watch.context = service;
-		if (!loop_watch(service->loop, &listener->watch))
+		if (strncmp(listener->name, "unix:", 5) == 0 &&
+			!acceptor_start(&listener->acceptor, service->loop, listener->fd,
+				listener->name, take_public, service))
 			give_up(EX_OSERR, "listener", strerror(errno));
 	}
 }
@@ -427,5 +415,5 @@ int service_listener(const struct service *service, unsigned i, const char **nam
 		return -1;
 	if (name)
 		*name = service->listeners[i].name;
-	return service->listeners[i].watch.fd;
+	return service->listeners[i].fd;
 }

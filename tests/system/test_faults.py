@@ -18,7 +18,7 @@ FAULTS = [
     "fsync:EIO:0:1", "fsync:EIO:1:1", "fsync:EIO:3:1", "fsync:ENOSPC:2:3",
     "write:ENOSPC:0:2", "write:ENOSPC:2:1", "write:EIO:1:1", "write:EIO:4:4",
     "rename:EIO:0:1", "rename:EIO:1:2", "rename:ENOSPC:2:1", "rename:ENOSPC:3:3",
-    "copy:ENOSPC:0:1", "copy:EIO:1:2",
+    "copy:ENOSPC:0:1", "copy:EIO:1:2", "accept:EMFILE:0:2",
 ]
 
 
