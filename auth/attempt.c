@@ -168,6 +168,10 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	int64_t delay = 0;
 
 	status = judge(attempt, status, &delay);
+	/* What was looked up when it began need not hold any more. */
+	if (status == AUTH_OK && dismissed_since(&attempt->authd->dismissed,
+					 exchange_login(attempt->job.exchange), attempt->order))
+		status = AUTH_TEMPORARY;
 	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
 		status = AUTH_TEMPORARY;
 	log_end(attempt, status);
@@ -181,6 +185,7 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(attempt_reason(status));
 	result.auth_result.delay = (uint32_t)delay;
+	result.auth_result.order = attempt->authd->dismissed.order;
 	channel_send(&peer->channel, &result);
 	attempt_free(attempt);
 }
@@ -283,9 +288,11 @@ struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_be
 		share_give(&authd->places, &peer->share, place);
 		return NULL;
 	}
-	*attempt = (struct attempt){
-		.authd = peer->authd, .peer = peer, .serial = begin->serial, .place = place
-	};
+	*attempt = (struct attempt){ .authd = authd,
+		.peer = peer,
+		.serial = begin->serial,
+		.order = authd->dismissed.order,
+		.place = place };
 	peer->authd->attempts++;
 	attempt->job.exchange = exchange_new(start);
 	if (attempt->job.exchange &&

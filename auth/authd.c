@@ -152,6 +152,7 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 		    asked->service, asked->ticket, login, sizeof(login))) {
 		answer.auth_redeemed.status = AUTH_OK;
 		answer.auth_redeemed.login = slice_from(login);
+		answer.auth_redeemed.order = authd->dismissed.order;
 	} else {
 		log_warning("auth: %s came with a ticket that is not good",
 			service_id_name(peer->from));
@@ -294,6 +295,21 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 		forget_peer(peer);
 }
 
+/* --- users who have to go --- */
+
+/* Spawners hear of it after us: who is not through with us by now does not get to a session. */
+static void sessions(
+	struct service *service, void *context, const struct message_sessions_order *order)
+{
+	struct authd *authd = context;
+
+	if (order->action == SESSIONS_END) {
+		dismissed_note(&authd->dismissed, order->order, order->logins);
+		tickets_dismiss(authd->tickets, order->logins);
+	}
+	service_sessions_done(service, order->order, 0);
+}
+
 /* --- end --- */
 
 static void look_whether_done(struct timer *timer)
@@ -421,7 +437,9 @@ static bool open_all(struct authd *authd)
 
 int main(int argc, char **argv)
 {
-	static const struct service_hooks hooks = { .peer = take_peer, .drain = drain };
+	static const struct service_hooks hooks = {
+		.peer = take_peer, .sessions = sessions, .drain = drain
+	};
 	static struct authd authd;
 	int status;
 
@@ -431,6 +449,7 @@ int main(int argc, char **argv)
 	if (!open_all(&authd))
 		return EX_CONFIG;
 	open_usage(&authd);
+	authd.dismissed.order = service_first_order(authd.service);
 	service_enter(authd.service, &CELL_AUTHD);
 	turns_open(&authd.turns, authd.parts.count, attempt_turn, &authd);
 	authd.workers = workers_open(service_loop(authd.service), authd.parts.backends,

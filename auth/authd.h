@@ -19,6 +19,7 @@
 #include "auth/visits.h"
 #include "base/map.h"
 #include "base/share.h"
+#include "service/dismissed.h"
 #include "service/service.h"
 
 struct authd {
@@ -33,6 +34,7 @@ struct authd {
 	struct credentials *visits_database; /* NULL: last logins are not written */
 	struct visits *visits;
 	struct tickets *tickets;
+	struct dismissed dismissed;
 	struct usage *usage; /* NULL: usage.db could not be opened */
 	struct timer expire;
 	unsigned attempts, peers;
@@ -60,6 +62,7 @@ struct attempt {
 	struct authd *authd;
 	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
 	uint32_t serial;
+	uint32_t order; /* the last one when it began */
 	enum share_place place;
 	struct turn turn; /* for a worker */
 	bool busy; /* it waits for a worker, or one has it, or it asks */

@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "os/os.h"
+#include "service/dismissed.h"
 
 struct ticket {
 	struct ticket *next, *previous; /* in the order of issue, which is that of expiry */
@@ -106,6 +107,15 @@ void tickets_revoke(struct tickets *tickets, uint64_t connection)
 	for (struct ticket *ticket = tickets->first, *next; ticket; ticket = next) {
 		next = ticket->next;
 		if (ticket->holder.connection == connection)
+			drop(tickets, ticket);
+	}
+}
+
+void tickets_dismiss(struct tickets *tickets, struct slice logins)
+{
+	for (struct ticket *ticket = tickets->first, *next; ticket; ticket = next) {
+		next = ticket->next;
+		if (dismissed_names(logins, ticket->login))
 			drop(tickets, ticket);
 	}
 }

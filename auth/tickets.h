@@ -30,6 +30,8 @@ MUST_CHECK bool tickets_redeem(struct tickets *tickets, int64_t now, uint32_t fr
 	struct slice service, struct slice ticket, char *login, size_t login_size);
 /* That connection has gone: so have its tickets. */
 void tickets_revoke(struct tickets *tickets, uint64_t connection);
+/* Those users have to go: so have their tickets. `logins` as in SESSIONS_ORDER. */
+void tickets_dismiss(struct tickets *tickets, struct slice logins);
 /* Drop those whose time is over; the others do it, too. */
 void tickets_expire(struct tickets *tickets, int64_t now);
 unsigned tickets_count(const struct tickets *tickets);

@@ -82,11 +82,14 @@ static bool open_files(struct account_command *command, const struct config *con
 {
 	char path[PATH_MAX + 64], error[400];
 
-	if (!slice_to_string(slice_from(config_text(config, PARAM_data_directory)), command->data,
-		    sizeof(command->data)) ||
+	if (!slice_to_string(slice_from(config_text(config, PARAM_instance_directory)),
+		    command->root, sizeof(command->root)) ||
+		!slice_to_string(slice_from(config_text(config, PARAM_data_directory)),
+			command->data, sizeof(command->data)) ||
 		!slice_to_string(slice_from(config_text(config, PARAM_mail_directory)),
 			command->mail, sizeof(command->mail))) {
-		cli_complain(command->name, "data_directory or mail_directory is too long");
+		cli_complain(command->name,
+			"instance_directory, data_directory or mail_directory is too long");
 		return false;
 	}
 	command->schemes =
@@ -154,6 +157,7 @@ void account_close(struct account_command *command)
 	for (size_t i = 0; i < command->purge.count; i++)
 		free(*(char **)vector_at(&command->purge, i));
 	vector_free(&command->purge);
+	buffer_free(&command->logins);
 	records_free(&command->records);
 }
 
@@ -174,7 +178,7 @@ static bool take_option(
 	} FLAGS[] = { { "--json", OPTION_JSON }, { "--no-password", OPTION_NO_PASSWORD },
 		{ "--yes", OPTION_YES }, { "--purge-mail", OPTION_PURGE_MAIL },
 		{ "--keep-address", OPTION_KEEP_ADDRESS },
-		{ "--all-or-nothing", OPTION_ALL_OR_NOTHING } };
+		{ "--all-or-nothing", OPTION_ALL_OR_NOTHING }, { "--kick", OPTION_KICK } };
 	const char *option = argv[*i];
 
 	for (size_t f = 0; f < sizeof(FLAGS) / sizeof(FLAGS[0]); f++)
@@ -218,6 +222,9 @@ static bool parse(struct account_command *command, struct command_line *line, in
 	command->action = actions;
 	command->list = line->count == 2 && strcmp(line->words[1], "-") == 0;
 	if (!actions->name)
+		return false;
+	if ((command->options & OPTION_KICK) &&
+		!(actions->flags & (ACTION_LOGS_OUT | ACTION_MAY_LOG_OUT)))
 		return false;
 	return command->list ? (actions->flags & ACTION_CHANGES) != 0
 			     : line->count > actions->least && line->count <= actions->most + 1;
@@ -364,12 +371,23 @@ static void purge(struct account_command *command)
 	}
 }
 
+static bool ends_sessions(const struct account_command *command)
+{
+	return (command->action->flags & ACTION_LOGS_OUT) || (command->options & OPTION_KICK);
+}
+
 static void tell_summary(const struct account_command *command, const struct tally *tally)
 {
-	if (command->options & OPTION_JSON)
-		printf("{\"%s\": %zu, \"refused\": %zu}\n", command->action->done, tally->done,
+	bool ended = ends_sessions(command);
+
+	if (command->options & OPTION_JSON) {
+		printf("{\"%s\": %zu, \"refused\": %zu", command->action->done, tally->done,
 			tally->refused);
-	else if (command->list)
+		if (command->action->flags & (ACTION_LOGS_OUT | ACTION_MAY_LOG_OUT))
+			printf(", \"sessions_%s\": %u", ended ? "ended" : "open",
+				command->sessions);
+		puts("}");
+	} else if (command->list)
 		printf("%zu %s, %zu refused\n", tally->done, command->action->done, tally->refused);
 }
 
@@ -395,6 +413,9 @@ static int change(struct account_command *command)
 	} else if (!joint_commit(&command->joint, error, sizeof(error))) {
 		return account_fail(command, error);
 	} else {
+		/* First, so that none of them puts mail where it is being removed. */
+		if (!account_sessions(command, ends_sessions(command)) && status == EX_OK)
+			status = EX_TEMPFAIL;
 		purge(command);
 	}
 	tell_summary(command, &tally);

@@ -19,7 +19,8 @@ enum account_option {
 	OPTION_YES = 4, /* do not ask */
 	OPTION_PURGE_MAIL = 8,
 	OPTION_KEEP_ADDRESS = 16,
-	OPTION_ALL_OR_NOTHING = 32
+	OPTION_ALL_OR_NOTHING = 32,
+	OPTION_KICK = 64 /* end the sessions of who is concerned */
 };
 
 struct account_action;
@@ -29,6 +30,7 @@ struct account_command {
 	struct accounts *accounts;
 	struct credentials *credentials;
 	struct joint joint; /* of actions that change something */
+	char root[PATH_MAX]; /* instance_directory */
 	char data[PATH_MAX], mail[PATH_MAX]; /* data_directory, mail_directory */
 	struct scheme_settings schemes; /* how passwords are stored */
 	const char *services; /* --services */
@@ -37,13 +39,17 @@ struct account_command {
 	struct records records; /* what to do: one of the command line, or those of the list */
 	const struct record *record; /* the one at hand */
 	struct vector purge; /* char *: folders below `mail` to remove when all is committed */
+	struct buffer logins; /* users who may have to go when all is committed, NUL-ended */
+	unsigned sessions; /* of them: ended, or still open */
 	bool broken; /* a database failed: nothing more can be done */
 };
 
 enum account_action_flag {
 	ACTION_CHANGES = 1, /* runs within a change of both databases */
 	ACTION_PASSWORD = 2, /* needs a hash: a password is asked for and hashed before */
-	ACTION_ASKS = 4 /* deletes: asks on a terminal */
+	ACTION_ASKS = 4, /* deletes: asks on a terminal */
+	ACTION_LOGS_OUT = 8, /* its users have no login any more: their sessions end */
+	ACTION_MAY_LOG_OUT = 16 /* likewise with --kick */
 };
 
 /* An action: its word, how many words follow it, and what it does with command->record. The table ends with a NULL name. */
@@ -80,6 +86,11 @@ MUST_CHECK bool account_password(
 	struct account_command *command, char password[CREDENTIALS_MAX_PASSWORD + 2]);
 /* Hash the passwords of the records that have one, on all processors; those that cannot be hashed are refused and marked. */
 MUST_CHECK bool account_hash_passwords(struct account_command *command);
+
+/* That user's login changes with this action; EX_OK, or account_fail's status. */
+int account_note_login(struct account_command *command, const char *login);
+/* All is committed: end the sessions of those who were noted, or tell that there are some. False with a message when they may go on. */
+MUST_CHECK bool account_sessions(struct account_command *command, bool end);
 
 /* Remove the folder `path` below the mail directory and what is in it; symbolic links are not followed. False with errno. */
 MUST_CHECK bool account_purge(const char *mail, const char *path);

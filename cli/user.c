@@ -13,8 +13,9 @@ static const char USAGE[] =
 	"usage: postern user add ADDRESS [--quota SIZE] [--hash HASH | --no-password]\n"
 	"       postern user list [DOMAIN] [--json]\n"
 	"       postern user show ADDRESS [--json]\n"
-	"       postern user passwd ADDRESS [--hash HASH]\n"
-	"       postern user disable|enable ADDRESS\n"
+	"       postern user passwd ADDRESS [--hash HASH] [--kick]\n"
+	"       postern user disable ADDRESS [--kick]\n"
+	"       postern user enable ADDRESS\n"
 	"       postern user quota ADDRESS SIZE\n"
 	"       postern user delete ADDRESS [--purge-mail] [--yes]\n"
 	"       postern user rename ADDRESS NEW-ADDRESS [--keep-address]\n"
@@ -24,6 +25,7 @@ static const char USAGE[] =
 	"       postern user add|passwd|disable|enable|quota|delete|rename - [--json] "
 	"[--all-or-nothing]\n"
 	"A password is asked for on the terminal, or read from standard input: its first line.\n"
+	"--kick ends the sessions of the user; delete and rename do so in any case.\n"
 	"HASH is as other mail systems keep it: of crypt(3), or {SCHEME}... SIZE is bytes, 500M or "
 	"2G; 0: the "
 	"default.\n"
@@ -108,6 +110,8 @@ static int passwd(struct account_command *command)
 	if (!check_login(command, login) || !check_hash(command) ||
 		find(command, login, &mailbox) != ACCOUNTS_FOUND)
 		return EX_DATAERR;
+	if (account_note_login(command, login) != EX_OK)
+		return EX_TEMPFAIL;
 	return stage(command, CREDENTIALS_SET, login, command->record->hash);
 }
 
@@ -121,6 +125,8 @@ static int enable(struct account_command *command)
 		return EX_DATAERR;
 	if (!accounts_enable(command->accounts, login, enabled, error, sizeof(error)))
 		return account_refuse(command, error);
+	if (!enabled && account_note_login(command, login) != EX_OK)
+		return EX_TEMPFAIL;
 	return stage(command, enabled ? CREDENTIALS_ENABLE : CREDENTIALS_DISABLE, login, NULL);
 }
 
@@ -189,6 +195,8 @@ static int delete (struct account_command *command)
 	if (!purge && !command->list)
 		fprintf(stderr, "the mail in %s below the mail directory is still there\n",
 			mailbox.path);
+	if (account_note_login(command, login) != EX_OK)
+		return EX_TEMPFAIL;
 	return stage(command, CREDENTIALS_DELETE, login, NULL);
 }
 
@@ -205,6 +213,8 @@ static int rename_user(struct account_command *command)
 	if ((command->options & OPTION_KEEP_ADDRESS) &&
 		!accounts_add_alias(command->accounts, login, new_login, error, sizeof(error)))
 		return account_fail(command, error);
+	if (account_note_login(command, login) != EX_OK)
+		return EX_TEMPFAIL;
 	/* A login without mailbox that has the new name is in the way, and nobody's. */
 	if (stage(command, CREDENTIALS_DELETE, new_login, NULL) != EX_OK)
 		return EX_TEMPFAIL;
@@ -271,13 +281,15 @@ int user_main(int argc, char **argv)
 		{ "add", 1, 1, ACTION_CHANGES | ACTION_PASSWORD, add, "added" },
 		{ "list", 0, 1, 0, list, NULL },
 		{ "show", 1, 1, 0, show, NULL },
-		{ "passwd", 1, 1, ACTION_CHANGES | ACTION_PASSWORD, passwd, "changed" },
-		{ "disable", 1, 1, ACTION_CHANGES, enable, "disabled" },
+		{ "passwd", 1, 1, ACTION_CHANGES | ACTION_PASSWORD | ACTION_MAY_LOG_OUT, passwd,
+			"changed" },
+		{ "disable", 1, 1, ACTION_CHANGES | ACTION_MAY_LOG_OUT, enable, "disabled" },
 		{ "enable", 1, 1, ACTION_CHANGES, enable, "enabled" },
 		{ "quota", 1, 2, ACTION_CHANGES, quota, "changed" },
-		{ "delete", 1, 1, ACTION_CHANGES | ACTION_ASKS, delete, "deleted" },
+		{ "delete", 1, 1, ACTION_CHANGES | ACTION_ASKS | ACTION_LOGS_OUT, delete,
+			"deleted" },
 		{ "app", 2, 3, 0, user_app, NULL },
-		{ "rename", 2, 2, ACTION_CHANGES, rename_user, "renamed" },
+		{ "rename", 2, 2, ACTION_CHANGES | ACTION_LOGS_OUT, rename_user, "renamed" },
 		{ NULL, 0, 0, 0, NULL, NULL },
 	};
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "os/os.h"
+#include "service/dismissed.h"
 #include "service/log.h"
 
 /* Made when missing; NULL when memory is out. drop_account frees it once nobody uses it. */
@@ -219,14 +220,19 @@ void hub_notice(struct hub *hub, struct slice path, struct slice mailbox,
 
 static struct asleep *new_sleeper(struct live *live)
 {
-	size_t length = live->watches ? strlen(live->watches) : 0;
-	struct asleep *sleeper = calloc(1, sizeof(*sleeper) + length + 1);
+	const struct mailbox_session *session = live->session;
+	size_t length = live->watches ? strlen(live->watches) : 0,
+	       address_length = strlen(session->client_address) + 1;
+	struct asleep *sleeper = calloc(1, sizeof(*sleeper) + length + 1 + address_length);
 
 	if (!sleeper)
 		return NULL;
 	sleeper->account = live->account;
-	sleeper->front = live->session->front;
-	sleeper->serial = live->session->serial;
+	sleeper->front = session->front;
+	sleeper->serial = session->serial;
+	sleeper->since = session->since;
+	sleeper->client_address =
+		memcpy(sleeper->mailbox + length + 1, session->client_address, address_length);
 	os_random(sleeper->ticket, sizeof(sleeper->ticket));
 	if (length)
 		memcpy(sleeper->mailbox, live->watches, length);
@@ -238,6 +244,46 @@ static struct asleep *new_sleeper(struct live *live)
 	live->account->sleepers = sleeper;
 	foreign_watch(live->hub, live->account, slice_from(sleeper->mailbox));
 	return sleeper;
+}
+
+/* Its user has to go: the front says so to the client, and from now on the ticket wakes nobody. */
+static void end_sleeper(struct hub *hub, struct asleep *sleeper)
+{
+	struct message message = { .type = MESSAGE_SLEEPER_END,
+		.sleeper_end.serial = sleeper->serial };
+
+	channel_send(sleeper->front, &message);
+	forget_sleeper(hub, sleeper);
+}
+
+struct named {
+	struct hub *hub;
+	const struct message_sessions_order *order;
+	unsigned count;
+};
+
+static bool each_named(void *context, struct slice key, void *value)
+{
+	struct named *named = context;
+	struct asleep *sleeper = value;
+
+	if (!dismissed_names(named->order->logins, sleeper->account->login))
+		return true;
+	named->count++;
+	if (named->order->action == SESSIONS_END)
+		end_sleeper(named->hub, sleeper);
+	else
+		mailbox_spawner_row(named->hub->spawner, named->order->order,
+			sleeper->account->login, sleeper->client_address, sleeper->since, 0);
+	return true;
+}
+
+unsigned hub_sleepers(void *context, const struct message_sessions_order *order)
+{
+	struct named named = { .hub = context, .order = order };
+
+	map_each(&named.hub->tickets, each_named, &named);
+	return named.count;
 }
 
 /* The session's client sleeps: pass descriptor and state to the front, with a ticket that only we understand. */
@@ -260,8 +306,10 @@ static void child_sleeps(struct live *live, struct message *message)
 	on.hibernate.ticket = ticket_of(sleeper);
 	live->asleep = true;
 	channel_send(session->front, &on);
-	/* A notice crossed the session's goodbye: what it was about has not been told. */
-	if (heard != live->notices)
+	/* An order, or a notice, crossed the session's goodbye: what it was about has not been told. */
+	if (session->child->dismissed)
+		end_sleeper(live->hub, sleeper);
+	else if (heard != live->notices)
 		wake(sleeper);
 	/* The client did not leave with this process. */
 	session->front = NULL;
@@ -315,6 +363,7 @@ static void resume(struct hub *hub, struct channel *front, struct message *messa
 	}
 	account = sleeper->account;
 	session.quota = account->quota;
+	session.since = sleeper->since;
 	if (!slice_to_string(slice_from(account->login), session.login, sizeof(session.login)) ||
 		!slice_to_string(
 			slice_from(account->path), session.account, sizeof(session.account)) ||

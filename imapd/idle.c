@@ -157,7 +157,7 @@ static void idle_look_and_wait(struct session *s, struct command *c)
 			idle_tell(s);
 			break;
 		case INPUT_STOP:
-			session_bye(s, "Server shutting down.");
+			session_bye(s, input_stop_reason());
 			break;
 		case INPUT_TIMEOUT:
 			if (idle_timeout(s, &t, c->tag))

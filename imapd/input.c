@@ -17,11 +17,17 @@
 #include "ipc/channel.h"
 
 static volatile sig_atomic_t stop_asked;
-static sigset_t wait_mask; /* while waiting: SIGTERM let in */
+static sigset_t wait_mask; /* while waiting: SIGTERM and SIGHUP let in */
 
 static void on_stop(int signal)
 {
-	stop_asked = 1;
+	stop_asked = signal;
+}
+
+const char *input_stop_reason(void)
+{
+	return stop_asked == SIGHUP ? "Disconnected by the administrator."
+				    : "Server shutting down.";
 }
 
 void input_catch_stop(void)
@@ -32,9 +38,12 @@ void input_catch_stop(void)
 	/* Let in while waiting only, so that a command is never cut short and no signal is missed between two looks. */
 	sigemptyset(&block);
 	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGHUP);
 	sigprocmask(SIG_BLOCK, &block, &wait_mask);
 	sigdelset(&wait_mask, SIGTERM);
+	sigdelset(&wait_mask, SIGHUP);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 }
 
 bool input_pending(const struct session *s)
@@ -157,7 +166,7 @@ static bool input_fill(struct session *s)
 			session_bye(s, "Disconnected for inactivity.");
 			return false;
 		case INPUT_STOP:
-			session_bye(s, "Server shutting down.");
+			session_bye(s, input_stop_reason());
 			return false;
 		default:
 			break;

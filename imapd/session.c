@@ -179,7 +179,7 @@ static void run_command(struct session *s, struct slice line)
 		c.entry->run(s, &c);
 		s->bad_commands = 0;
 	}
-	if (!c.replied && !s->hibernated) {
+	if (!c.replied && !s->hibernated && !s->ended) {
 		reply_bad(s, &c, c.parser.error ? c.parser.error : "Invalid arguments");
 		s->bad_commands++;
 	}

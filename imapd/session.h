@@ -152,8 +152,10 @@ enum input_event { INPUT_TIMEOUT, INPUT_READABLE, INPUT_NOTICE, INPUT_STOP };
 enum input_event input_wait(struct session *s, int64_t deadline);
 /* Take what the spawner has said already; never waits. */
 void input_take_notices(struct session *s);
-/* SIGTERM ends sessions politely; called once in a session process. */
+/* SIGTERM (the suite stops) and SIGHUP (this user has to go) end sessions politely; called once in a session process. */
 void input_catch_stop(void);
+/* What a client is told when a wait ended with INPUT_STOP. */
+const char *input_stop_reason(void);
 
 /* --- output.c --- */
 void out_text(struct session *s, const char *text);

@@ -49,6 +49,12 @@ static void drain(struct service *service, void *context, bool fast)
 	mailbox_spawner_drain(hub->spawner, fast);
 }
 
+static void sessions(
+	struct service *service, void *context, const struct message_sessions_order *order)
+{
+	mailbox_spawner_sessions(((struct hub *)context)->spawner, order);
+}
+
 static void read_settings(struct hub *hub, const struct config *c)
 {
 	hub->settings = (struct session_settings){
@@ -70,7 +76,9 @@ static void preload(void)
 
 int main(int argc, char **argv)
 {
-	static const struct service_hooks HOOKS = { .peer = take_peer, .drain = drain };
+	static const struct service_hooks HOOKS = {
+		.peer = take_peer, .sessions = sessions, .drain = drain
+	};
 	struct hub hub = { .service = service_start("imapd-session", argc, argv),
 		.listeners = vector_of(sizeof(struct channel *), 64) };
 	struct cell cell = CELL_IMAPD_SESSION;
@@ -84,7 +92,8 @@ int main(int argc, char **argv)
 		.peer_gone = hub_peer_gone,
 		.peer_says = hub_peer_says,
 		.started = hub_started,
-		.ended = hub_ended };
+		.ended = hub_ended,
+		.sleepers = hub_sleepers };
 
 	if (!config) {
 		log_error("the configuration snapshot cannot be read");

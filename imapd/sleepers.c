@@ -103,20 +103,28 @@ static void sleeper_begin(struct conn *conn, struct message *message)
 void sleeper_spawner_says(void *context, struct message *message)
 {
 	struct imap_front *f = context;
-	bool sleeps = message->type == MESSAGE_HIBERNATE;
+	uint32_t serial = message->type == MESSAGE_HIBERNATE ? message->hibernate.serial
+			  : message->type == MESSAGE_WAKE    ? message->wake.serial
+							     : message->sleeper_end.serial;
 	struct login_client *client;
 	struct conn *conn;
 
-	if (!sleeps && message->type != MESSAGE_WAKE) {
+	if (message->type != MESSAGE_HIBERNATE && message->type != MESSAGE_WAKE &&
+		message->type != MESSAGE_SLEEPER_END) {
 		log_warning("imapd-session sent %s", message_name(message->type));
 		return;
 	}
-	client = login_find(f->login, sleeps ? message->hibernate.serial : message->wake.serial);
+	client = login_find(f->login, serial);
 	conn = client ? client->context : NULL;
-	if (conn && sleeps && conn->state == CONN_SESSION)
+	if (!conn)
+		return;
+	if (message->type == MESSAGE_HIBERNATE && conn->state == CONN_SESSION)
 		sleeper_begin(conn, message);
-	else if (conn && !sleeps && conn->state == CONN_ASLEEP)
+	else if (message->type == MESSAGE_WAKE && conn->state == CONN_ASLEEP)
 		sleeper_wake(conn);
+	/* One that is being woken hears it from the refusal of its ticket. */
+	else if (message->type == MESSAGE_SLEEPER_END && conn->state == CONN_ASLEEP)
+		sleeper_end(conn, "Disconnected by the administrator.");
 }
 
 void sleeper_wake(struct conn *conn)

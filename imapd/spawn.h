@@ -43,7 +43,9 @@ struct asleep {
 	uint32_t serial; /* the front's */
 	bool woken;
 	unsigned char ticket[SPAWN_TICKET];
+	int64_t since; /* as the session's */
 	struct asleep *next;
+	const char *client_address; /* behind the mailbox */
 	char mailbox[];
 };
 
@@ -73,6 +75,7 @@ struct hub {
 void hub_started(void *context, struct mailbox_session *session);
 void hub_ended(void *context, struct mailbox_session *session);
 void hub_child_says(void *context, struct mailbox_session *session, struct message *message);
+unsigned hub_sleepers(void *context, const struct message_sessions_order *order);
 void hub_front_says(void *context, struct channel *front, struct message *message);
 void hub_peer_gone(void *context, struct channel *peer, const struct peer *who);
 void hub_peer_says(

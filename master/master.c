@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 /*
  * master - reads the configuration, starts everything else, introduces the processes to each other, starts again what has ended,
- * takes up a changed configuration, and ends the suite. It parses nothing but its own configuration and the small messages
- * of its children, and talks to nobody outside.
+ * takes up a changed configuration, passes on orders about sessions, and ends the suite. It parses nothing but its own configuration
+ * and the small messages of its children and of commands that its owner runs, and talks to nobody outside.
  *
  *	master -c FOLDER [--ready-fd N]
  *
@@ -151,6 +151,14 @@ static void open_figures(struct master *master)
 	char path[1200];
 
 	if (!figures_start(master, path, sizeof(path)))
+		tell_starter(master, path, strerror(errno));
+}
+
+static void open_control(struct master *master)
+{
+	char path[1200];
+
+	if (!sessions_open(master, path, sizeof(path)))
 		tell_starter(master, path, strerror(errno));
 }
 
@@ -353,6 +361,7 @@ int main(int argc, char **argv)
 	report = (struct config_report){ 0 };
 	take_lock(&master);
 	open_figures(&master);
+	open_control(&master);
 	watch_signals(&master);
 	first = generation_load(&master, &report);
 	report_faults(&report, master.ready_fd);

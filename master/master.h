@@ -12,6 +12,7 @@
 #include "config/services.h"
 #include "ipc/channel.h"
 #include "sandbox/cell.h"
+#include "service/acceptor.h"
 #include "service/figures.h"
 
 enum {
@@ -142,6 +143,10 @@ struct master {
 	struct vector sockets; /* of struct listen_socket * */
 	struct generation *current;
 	struct watch signals;
+	struct acceptor control; /* run/control */
+	struct sessions_client *sessions_clients;
+	unsigned sessions_client_count;
+	uint32_t orders; /* about sessions, so far */
 	bool stopping, ended;
 	unsigned stop_phase;
 	struct timer stop_timer;
@@ -215,6 +220,13 @@ MUST_CHECK bool syslog_open(struct master *master);
 int syslog_attach(struct process *process);
 /* The process has ended: what it has written is passed on. */
 void syslog_detach(struct process *process);
+
+/* sessions.c: take orders about sessions; false with errno and the socket's path. */
+MUST_CHECK bool sessions_open(struct master *master, char *path, size_t size);
+/* SESSIONS_ROW or SESSIONS_DONE; false when that process has no business with it. */
+MUST_CHECK bool sessions_said(struct process *process, const struct message *message);
+/* The process has ended: nobody waits for its answer any more. */
+void sessions_forget(struct process *process);
 
 /* stop.c */
 void master_stop(struct master *master);

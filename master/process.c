@@ -40,19 +40,24 @@ static void control_receive(struct channel *channel, struct message *message)
 	case MESSAGE_MASTER_OUTSIDE:
 		introduce_outside(process, &message->master_outside);
 		return;
+	case MESSAGE_SESSIONS_ROW:
+	case MESSAGE_SESSIONS_DONE:
+		if (sessions_said(process, message))
+			return;
+		break;
 	case MESSAGE_KEY_WATCH:
 		/* Master opens what is named here: only who has not heard anybody yet may name it. */
 		if (process->state == PROCESS_STARTING && process->entry->id == SERVICE_KEYD) {
 			keys_watch(process, &message->key_watch);
 			return;
 		}
-		/* fallthrough */
+		break;
 	default:
-		log_warning("%s[%d] sent %s, which is not for master: ended",
-			process->entry->config->command, (int)process->pid,
-			message_name(message->type));
-		kill(process->pid, SIGKILL);
+		break;
 	}
+	log_warning("%s[%d] sent %s, which is not for master: ended",
+		process->entry->config->command, (int)process->pid, message_name(message->type));
+	kill(process->pid, SIGKILL);
 }
 
 static void control_closed(struct channel *channel, const char *why)
@@ -121,6 +126,7 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 	start->max_sessions = entry->config->maxproc;
 	start->build = message_build();
 	start->listeners = buffer_slice(&names);
+	start->order = master->orders;
 	if (entry->id == SERVICE_TLSD || entry->id == SERVICE_AUTH)
 		start->seal_key = slice_of(master->seal_key, sizeof(master->seal_key));
 	message.fds[0] = entry->snapshot;
@@ -371,6 +377,24 @@ static void log_exit(const struct process *process, int status)
 			WEXITSTATUS(status));
 }
 
+static void last_words(struct channel *channel, struct message *message)
+{
+	if (message->type == MESSAGE_SESSIONS_ROW || message->type == MESSAGE_SESSIONS_DONE)
+		(void)!sessions_said(channel->context, message);
+}
+
+static void last_words_over(struct channel *channel, const char *why)
+{
+}
+
+/* It is reaped, and what it said before need not be read yet: how many sessions it ended with its last one. */
+static void hear_out(struct process *process)
+{
+	process->control.receive = last_words;
+	process->control.closed = last_words_over;
+	channel_hear_out(&process->control);
+}
+
 void process_exited(struct master *master, pid_t pid, int status)
 {
 	struct process *process = process_of(master, pid);
@@ -385,7 +409,9 @@ void process_exited(struct master *master, pid_t pid, int status)
 	failed = status != 0 || process->state == PROCESS_STARTING;
 	if (!master->stopping)
 		log_exit(process, status);
+	hear_out(process);
 	introduce_forget(process);
+	sessions_forget(process);
 	process_free(process);
 	schedule_restart(entry, quick && failed);
 	generation_sweep(master);

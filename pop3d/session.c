@@ -10,11 +10,31 @@
 
 #include "service/log.h"
 
-static volatile sig_atomic_t told_to_end;
+static volatile sig_atomic_t
+	told_to_end; /* SIGTERM: the suite stops; SIGHUP: this user has to go */
 
-static void on_term(int signal_number)
+static sigset_t wait_mask; /* while waiting: both let in */
+
+static void on_signal(int signal_number)
 {
-	told_to_end = 1;
+	told_to_end = signal_number;
+}
+
+/* Let in while waiting only, so that none is missed between a look and a wait. */
+static void catch_signals(void)
+{
+	static const int SIGNALS[] = { SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t block;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++)
+		sigaddset(&block, SIGNALS[i]);
+	sigprocmask(SIG_BLOCK, &block, &wait_mask);
+	for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++) {
+		sigdelset(&wait_mask, SIGNALS[i]);
+		sigaction(SIGNALS[i], &action, NULL);
+	}
 }
 
 /* Wait for the client; false at the deadline, at its end, or when the suite stops. */
@@ -24,10 +44,13 @@ static bool wait_client(struct pop3_session *session, short events)
 	struct pollfd fds[2] = { { .fd = session->client, .events = events },
 		{ .fd = session->channel, .events = 0 } };
 
-	while (!told_to_end) {
+	for (;;) {
 		int64_t left = deadline - loop_monotonic();
-		int n = left <= 0 ? 0 : poll(fds, 2, (int)(left > 3600000 ? 3600000 : left));
+		struct timespec time = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+		int n = left <= 0 ? 0 : ppoll(fds, 2, &time, &wait_mask);
 
+		if (told_to_end)
+			return false;
 		if (n < 0 && errno != EINTR)
 			return false;
 		if (n == 0 && deadline <= loop_monotonic())
@@ -37,7 +60,6 @@ static bool wait_client(struct pop3_session *session, short events)
 		if (n > 0 && fds[0].revents)
 			return true;
 	}
-	return false;
 }
 
 void pop3_flush(struct pop3_session *session)
@@ -131,15 +153,19 @@ static void serve_lines(struct pop3_session *session)
 	}
 }
 
+static const char *reason_to_end(void)
+{
+	return told_to_end == SIGTERM  ? "-ERR [SYS/TEMP] Server is shutting down"
+	       : told_to_end == SIGHUP ? "-ERR [AUTH] Disconnected by the administrator"
+				       : "-ERR Disconnected for inactivity";
+}
+
 int pop3_serve(struct pop3_session *session)
 {
-	struct sigaction action = { .sa_handler = on_term };
-
-	sigaction(SIGTERM, &action, NULL);
+	catch_signals();
 	serve_lines(session);
 	if (!session->quit && !session->gone && !session->refused)
-		pop3_reply(session, told_to_end ? "-ERR [SYS/TEMP] Server is shutting down"
-						: "-ERR Disconnected for inactivity");
+		pop3_reply(session, "%s", reason_to_end());
 	pop3_flush(session);
 	log_info("Disconnected: %s top=%u, retr=%u/%llu, del=%u/%u, size=%llu",
 		session->quit ? "Logged out" : "Connection closed", session->topped,

@@ -125,6 +125,12 @@ static void drain(struct service *service, void *context, bool fast)
 	mailbox_spawner_drain(((struct spawn *)context)->spawner, fast);
 }
 
+static void sessions(
+	struct service *service, void *context, const struct message_sessions_order *order)
+{
+	mailbox_spawner_sessions(((struct spawn *)context)->spawner, order);
+}
+
 int main(int argc, char **argv)
 {
 	char log_format[160];
@@ -133,7 +139,7 @@ int main(int argc, char **argv)
 		.run = run,
 		.child_says = child_says,
 		.started = started };
-	const struct service_hooks hooks = { .peer = peer, .drain = drain };
+	const struct service_hooks hooks = { .peer = peer, .sessions = sessions, .drain = drain };
 	struct service *service = service_start("pop3d-session", argc, argv);
 	struct spawn spawn = { .service = service,
 		.config = config_open(service_snapshot(service)) };

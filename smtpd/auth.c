@@ -28,6 +28,8 @@ static bool is_secured(const struct session *s)
 
 void auth_forget(struct session *s)
 {
+	if (s->auth.login[0])
+		s->io->tell_login(s->context, "", s->client.address, 0);
 	s->auth.login[0] = s->auth.method[0] = '\0';
 }
 
@@ -172,6 +174,7 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 			break;
 		memcpy(s->auth.method, e->method, sizeof(s->auth.method));
 		figures_add(FIGURE_logins, 1);
+		s->io->tell_login(s->context, s->auth.login, s->client.address, result->order);
 		reply(s, "235 2.7.0 Authentication successful");
 		return COMMAND_GOOD;
 	case AUTH_FAILED:

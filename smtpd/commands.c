@@ -344,15 +344,21 @@ static void log_lost(struct session *s, const char *how)
 
 static void say_lost(struct session *s)
 {
-	if (s->loss == LOSS_TIMEOUT) {
-		log_lost(s, "timeout");
+	enum session_loss loss = s->loss;
+
+	if (loss == LOSS_GONE) {
+		log_lost(s, "lost connection");
+	} else {
+		log_lost(s, loss == LOSS_TIMEOUT ? "timeout" : "session ended by an order");
 		s->loss = LOSS_NONE;
 		s->errors = 0; /* no delay for a client that does not listen */
-		reply(s, "421 4.4.2 %s Error: timeout exceeded", s->settings->host);
+		if (loss == LOSS_TIMEOUT)
+			reply(s, "421 4.4.2 %s Error: timeout exceeded", s->settings->host);
+		else
+			reply(s, "421 4.7.0 %s Disconnected by the administrator",
+				s->settings->host);
 		output_flush(s);
-		s->loss = LOSS_TIMEOUT;
-	} else if (s->loss == LOSS_GONE) {
-		log_lost(s, "lost connection");
+		s->loss = loss;
 	}
 	s->closing = true;
 }

@@ -98,7 +98,10 @@ static bool input_fill(struct session *s, int64_t deadline)
 	got = s->io->read(
 		s->context, s->input + s->input_end, s->input_size - s->input_end, deadline);
 	if (got <= 0) {
-		s->loss = got < 0 && errno == ETIMEDOUT ? LOSS_TIMEOUT : LOSS_GONE;
+		s->loss = got == 0             ? LOSS_GONE
+			  : errno == ETIMEDOUT ? LOSS_TIMEOUT
+			  : errno == ECANCELED ? LOSS_DISMISSED
+					       : LOSS_GONE;
 		return false;
 	}
 	s->input_end += (size_t)got;

@@ -109,6 +109,7 @@ void session_finish(struct session *s)
 	s->in_error = s->loss != LOSS_GONE && (input_pending(s) || !s->counts[COMMAND_QUIT].good);
 	transaction_reset(s);
 	session_log_disconnect(s);
+	auth_forget(s);
 }
 
 void session_serve(struct session *s, const struct session_client *client)

@@ -53,6 +53,12 @@ struct session_io {
 		void *context, struct message *accept, struct message *ready, int64_t deadline);
 	int64_t (*now)(void *context);
 	void (*sleep)(void *context, int64_t milliseconds);
+	/*
+	 * The client is logged in as `login` (empty: as nobody any more), by what authd knew at that order. From then on the user may be
+	 * dismissed: a read fails with ECANCELED.
+	 */
+	void (*tell_login)(
+		void *context, const char *login, const char *client_address, uint32_t order);
 };
 
 /* Places where restrictions are asked, each with a list of its own. */
@@ -232,7 +238,7 @@ struct session_client {
 	char entry[64];
 };
 
-enum session_loss { LOSS_NONE, LOSS_GONE, LOSS_TIMEOUT };
+enum session_loss { LOSS_NONE, LOSS_GONE, LOSS_TIMEOUT, LOSS_DISMISSED };
 
 struct session {
 	const struct session_settings *settings;

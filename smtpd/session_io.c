@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include "ipc/channel.h"
 #include "os/os.h"
 #include "sandbox/cell.h"
+#include "service/log.h"
 
 enum {
 	LINGER_TIME =
@@ -21,8 +23,31 @@ enum {
 	RENEW_FIRST =
 		50, /* ms before a connection to authd is asked for again, doubled each time */
 	RENEW_LAST = 800,
+	TELL_TIMEOUT = 10000, /* ms for the spawner to take a word */
 	WAIT_STEP = 10 /* seconds that one read of the client's socket waits, at most */
 };
+
+/* The client's socket while somebody is logged in, else -1; and whether he has to go. */
+static volatile sig_atomic_t dismissable = -1, dismissed;
+
+/* A read that waits ends at once, and one that is about to begin does not wait. */
+static void on_dismissal(int signal_number)
+{
+	int saved = errno;
+
+	if (dismissable >= 0) {
+		dismissed = 1;
+		shutdown(dismissable, SHUT_RD);
+	}
+	errno = saved;
+}
+
+void session_sockets_catch_dismissal(void)
+{
+	struct sigaction action = { .sa_handler = on_dismissal };
+
+	sigaction(SIGHUP, &action, NULL);
+}
 
 static bool wait_until(int fd, short events, int64_t deadline)
 {
@@ -65,9 +90,13 @@ static ssize_t socket_read(void *context, void *data, size_t size, int64_t deadl
 		bool wait = sockets->waits && deadline - loop_monotonic() > WAIT_STEP * 1000;
 		ssize_t n;
 
-		if (!wait && !wait_until(sockets->client, POLLIN, deadline))
+		if (!wait && !dismissed && !wait_until(sockets->client, POLLIN, deadline))
 			return -1;
-		n = recv(sockets->client, data, size, wait ? 0 : MSG_DONTWAIT);
+		n = dismissed ? -1 : recv(sockets->client, data, size, wait ? 0 : MSG_DONTWAIT);
+		if (dismissed) {
+			errno = ECANCELED;
+			return -1;
+		}
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			return n;
 	}
@@ -267,6 +296,23 @@ static bool start_tls(
 	return false;
 }
 
+static void tell_login(void *context, const char *login, const char *client_address, uint32_t order)
+{
+	const struct session_sockets *sockets = context;
+	struct message message = { .type = MESSAGE_POOL_LOGIN };
+
+	dismissable = -1;
+	dismissed = 0;
+	if (login[0])
+		dismissable = sockets->client;
+	message.pool_login.login = slice_from(login);
+	message.pool_login.client_address = slice_from(client_address);
+	message.pool_login.order = order;
+	/* A spawner that has gone ends this process anyway. */
+	if (!channel_sync_send(sockets->spawner, &message, loop_monotonic() + TELL_TIMEOUT))
+		log_warning("the spawner does not hear who is logged in: %s", strerror(errno));
+}
+
 static int64_t socket_now(void *context)
 {
 	return loop_monotonic();
@@ -282,7 +328,7 @@ static void socket_sleep(void *context, int64_t milliseconds)
 }
 
 const struct session_io SESSION_SOCKETS = { socket_read, socket_write, peer_send, peer_receive,
-	peer_renew, reach_tls, start_tls, socket_now, socket_sleep };
+	peer_renew, reach_tls, start_tls, socket_now, socket_sleep, tell_login };
 
 void session_sockets_close_client(struct session_sockets *sockets, bool in_error)
 {

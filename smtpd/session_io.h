@@ -25,6 +25,8 @@ struct session_sockets {
 /* Context: a struct session_sockets. Time is loop_monotonic. */
 extern const struct session_io SESSION_SOCKETS;
 
+/* From now on SIGHUP means that who is logged in has to go; called once in a session process. */
+void session_sockets_catch_dismissal(void);
 /* `fd` becomes the client's socket; released with session_sockets_close_client. */
 void session_sockets_take_client(struct session_sockets *sockets, int fd);
 /* Close the client's socket so that what was written last still reaches it, though it may have sent what nobody read. */

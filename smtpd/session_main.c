@@ -15,6 +15,7 @@
 
 #include "mail/date.h"
 #include "os/os.h"
+#include "service/dismissed.h"
 #include "service/figures.h"
 #include "service/log.h"
 #include "service/spawner.h"
@@ -63,6 +64,7 @@ struct pool {
 	unsigned front_count;
 	struct timer retry;
 	struct deferred work;
+	struct dismissed dismissed;
 };
 
 /* What the spawner keeps of a session: the connections it waits for. */
@@ -70,6 +72,8 @@ struct served {
 	struct pool *pool;
 	unsigned needs; /* bits NEED_... */
 	unsigned renewals;
+	char login[MAX_LOGIN + 1], client_address[65]; /* who is logged in; empty: nobody */
+	int64_t since; /* microseconds since 1970 */
 };
 enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2, NEED_TLS = 4, NEED_AUTH = 8 };
 
@@ -326,19 +330,13 @@ static void session_ended(void *context, struct session_child *child, int status
 }
 
 /* A peer of the session was replaced: it goes on with the new one. */
-static void session_said(struct channel *channel, struct message *message)
+static void session_needs(struct session_child *child, enum service_id service)
 {
-	struct session_child *child = channel->context;
 	struct served *served = child->context;
-	unsigned need =
-		message->type == MESSAGE_POOL_PEER ? need_of(message->pool_peer.service) : 0;
 	struct pool *pool = served->pool;
-	struct stock *stock;
+	struct stock *stock = stock_of(pool, service);
+	unsigned need = need_of(service);
 
-	if (!need) {
-		log_warning("a session sent %s", message_name(message->type));
-		return;
-	}
 	if (served->needs & need)
 		return;
 	/* No peer is started again so often: this one gathers connections. Without an answer it ends. */
@@ -346,13 +344,86 @@ static void session_said(struct channel *channel, struct message *message)
 		log_warning("session %d asks for too many connections", (int)child->pid);
 		return;
 	}
-	stock = stock_of(pool, message->pool_peer.service);
 	served->needs |= need;
 	stock->needs++;
 	/* From the first client on that wants it there are some for those who come. */
 	if (stock->on_demand)
 		stock->spare = STOCK_SPARE;
 	loop_defer(service_loop(pool->service), &pool->work);
+}
+
+static void session_login(struct session_child *child, const struct message_pool_login *login)
+{
+	struct served *served = child->context;
+	struct pool *pool = served->pool;
+
+	if (!slice_to_string(login->login, served->login, sizeof(served->login)) ||
+		!slice_to_string(login->client_address, served->client_address,
+			sizeof(served->client_address)))
+		served->login[0] = '\0';
+	served->since = os_now();
+	if (!served->login[0])
+		spawner_spare(pool->spawner, child);
+	else if (dismissed_since(&pool->dismissed, served->login, login->order))
+		spawner_dismiss(pool->spawner, child, pool->dismissed.order);
+}
+
+static void session_said(struct channel *channel, struct message *message)
+{
+	struct session_child *child = channel->context;
+
+	if (message->type == MESSAGE_POOL_PEER && need_of(message->pool_peer.service))
+		session_needs(child, message->pool_peer.service);
+	else if (message->type == MESSAGE_POOL_LOGIN)
+		session_login(child, &message->pool_login);
+	else
+		log_warning("a session sent %s", message_name(message->type));
+}
+
+/* ---- Users ------------------------------------------------------------------------------------------------------------ */
+
+static bool concerns(const struct message_sessions_order *order, struct session_child *child)
+{
+	const struct served *served = child->context;
+
+	return served->login[0] && dismissed_names(order->logins, served->login);
+}
+
+struct listing {
+	const struct message_sessions_order *order;
+	unsigned count;
+};
+
+static void list_session(void *context, struct session_child *child)
+{
+	struct listing *listing = context;
+	const struct served *served = child->context;
+	const struct message_sessions_row row = { .order = listing->order->order,
+		.service = SLICE("smtp"),
+		.login = slice_from(served->login),
+		.client_address = slice_from(served->client_address),
+		.since = served->since,
+		.pid = (uint32_t)child->pid };
+
+	if (!concerns(listing->order, child))
+		return;
+	service_tell_session(served->pool->service, &row);
+	listing->count++;
+}
+
+static void pool_sessions(
+	struct service *service, void *context, const struct message_sessions_order *order)
+{
+	struct pool *pool = context;
+	struct listing listing = { .order = order };
+
+	if (order->action == SESSIONS_END) {
+		dismissed_note(&pool->dismissed, order->order, order->logins);
+		spawner_dismiss_some(pool->spawner, order, concerns, 0);
+		return;
+	}
+	spawner_each(pool->spawner, list_session, &listing);
+	service_sessions_done(service, order->order, listing.count);
 }
 
 /* ---- Fronts ----------------------------------------------------------------------------------------------------------- */
@@ -434,7 +505,9 @@ static void pool_drain(struct service *service, void *context, bool fast)
 
 int main(int argc, char **argv)
 {
-	static const struct service_hooks HOOKS = { .peer = pool_peer, .drain = pool_drain };
+	static const struct service_hooks HOOKS = {
+		.peer = pool_peer, .sessions = pool_sessions, .drain = pool_drain
+	};
 	struct service *service = service_start("smtpd-session", argc, argv);
 	struct pool pool = { .service = service, .host = "localhost" };
 

@@ -102,6 +102,7 @@ int session_run(struct service *service, int channel_fd, void *argument)
 		log_error("the front's configuration is not one of this build");
 		return EX_CONFIG;
 	}
+	session_sockets_catch_dismissal();
 	take_log_name(config);
 	max_use = (unsigned)config_int(config, PARAM_max_use);
 	if (!session_settings_load(&settings, config, seed->host) ||

@@ -280,6 +280,15 @@ static void channel_read(struct channel *channel)
 		channel_fail(channel, why);
 }
 
+void channel_hear_out(struct channel *channel)
+{
+	char byte;
+
+	while (channel_is_open(channel) &&
+		recv(channel->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+		channel_read(channel);
+}
+
 static void channel_ready(struct watch *watch, uint32_t events)
 {
 	struct channel *channel = watch->context;

@@ -45,6 +45,9 @@ MUST_CHECK bool channel_open(struct channel *channel, struct loop *loop, int fd,
 bool channel_send(struct channel *channel, const struct message *message);
 /* Send what can be sent now, instead of at the end of the turn: for handlers that take long. */
 void channel_push(struct channel *channel);
+/* The peer has ended: receive what it said before, up to its end, which comes to `closed`. Handlers must not
+ * free the channel. */
+void channel_hear_out(struct channel *channel);
 /* Stop and go on reading (back-pressure). */
 void channel_pause(struct channel *channel, bool paused);
 /* Send what can be sent now, and close; safe when closed already and inside handlers. `closed` is not called. */

@@ -32,6 +32,7 @@ enum {
 	MAX_SIGNATURE = 1024,
 	MAX_CERTIFICATE_NAME = 512, /* subject, issuer */
 	MAX_PREPEND = 16 * 1024, /* header lines that go before all others */
+	MAX_LOGINS = 32 * 1024, /* names of users in one order about sessions */
 	MESSAGE_FDS = 16, /* descriptors with one message, at most */
 	MESSAGE_MAX = MAX_CHUNK + 8 * 1024 /* bytes of one packet, at most */
 };
@@ -55,7 +56,8 @@ enum {
 	F(U32, build, 0) /* must equal MESSAGE_BUILD */ \
 	F(BYTES, seal_key, 32) /* to tlsd and authd only: what seals facts and session tickets */ \
 	F(BYTES, listeners, \
-		4096) /* NUL-ended names, "inet:10025" or "unix:public/pickup", in the order of the descriptors */
+		4096) /* NUL-ended names, "inet:10025" or "unix:public/pickup", in the order of the descriptors */ \
+	F(U32, order, 0) /* the last SESSIONS_ORDER that there was */
 /* process -> master: cell entered, serving. */
 #define FIELDS_MASTER_READY(F) F(U32, pid, 0)
 /* process -> master: please introduce me to one process of `service`. */
@@ -72,6 +74,24 @@ enum {
 #define FIELDS_MASTER_DRAINING(F) F(U8, fast, 0)
 /* master -> process: master.cf's wakeup time has come, or "flush" was asked for. */
 #define FIELDS_MASTER_WAKEUP(F) F(U8, reason, 0)
+
+/* --- sessions of users: commands -> master -> authd and the spawners --- */
+
+/*
+ * List or end the sessions of users. Orders that master gives are numbered; what comes from a command has no number. `logins`: NUL-ended names
+ * as authd knows them; empty: all, which only a list may be of.
+ */
+#define FIELDS_SESSIONS_ORDER(F) F(U32, order, 0) F(U8, action, 0) /* enum sessions_action */ F(BYTES, logins, MAX_LOGINS)
+/* The answer, and what master passes on to the command: each session of a list... */
+#define FIELDS_SESSIONS_ROW(F) \
+	F(U32, order, 0) \
+	F(TEXT, service, 16) /* "imap", "pop3", "smtp" */ \
+	F(TEXT, login, MAX_LOGIN) \
+	F(TEXT, client_address, 64) \
+	F(I64, since, 0) /* when the user logged in, microseconds since 1970 */ \
+	F(U32, pid, 0) /* 0: it sleeps */
+/* ...and the end: how many they are, or were. `silent`, to the command only: processes that did not answer in time. */
+#define FIELDS_SESSIONS_DONE(F) F(U32, order, 0) F(U32, count, 0) F(U32, silent, 0)
 
 /* --- TLS: servers -> tlsd -> keyd --- */
 
@@ -296,7 +316,8 @@ enum {
 	F(U32, serial, 0) \
 	F(U8, status, 0) \
 	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) /* after a failure: who it claimed to be */ F(BYTES, ticket, MAX_TICKET) \
-		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */
+		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */ \
+			F(U32, order, 0) /* the last SESSIONS_ORDER that authd knew when it said so */
 /* SMTP session -> authd: what mechanisms are there for `service`? The answer is a list, separated by spaces. */
 #define FIELDS_AUTH_OFFER(F)   F(U32, serial, 0) F(TEXT, service, 16)
 #define FIELDS_AUTH_OFFERED(F) F(U32, serial, 0) F(TEXT, mechanisms, 180)
@@ -310,7 +331,7 @@ enum {
 /* session spawner -> authd: whose ticket is this, which came from the front with that pid? It is spent by the question. */
 #define FIELDS_AUTH_REDEEM(F) \
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
-#define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN)
+#define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN) F(U32, order, 0) /* as AUTH_RESULT's */
 
 /* --- authd -> introspect: is that token good? The answer is the command's, as it is (RFC 7662 section 2.2). --- */
 #define FIELDS_INTROSPECT_ASK(F) F(U32, serial, 0) F(BYTES, token, MAX_SASL)
@@ -325,6 +346,8 @@ enum {
 /* session -> its spawner: the connection to that service broke, please another. The answer brings it, one descriptor. */
 #define FIELDS_POOL_PEER(F)        F(U8, service, 0)
 #define FIELDS_POOL_PEER_ANSWER(F) F(U8, service, 0)
+/* session -> its spawner: its client is now logged in as that user (empty: as nobody). `order` as authd told it. */
+#define FIELDS_POOL_LOGIN(F) F(TEXT, login, MAX_LOGIN) F(TEXT, client_address, 64) F(U32, order, 0)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */
@@ -365,6 +388,8 @@ enum {
 	F(BYTES, state, 4096) F(TEXT, tag, 256) F(TEXT, client_address, 64)
 /* spawner -> front: something changed in that sleeper's mailbox. */
 #define FIELDS_WAKE(F) F(U32, serial, 0)
+/* spawner -> front: that sleeper's user has to go; its ticket is not good any more. */
+#define FIELDS_SLEEPER_END(F) F(U32, serial, 0)
 /* Something changed in a mailbox (empty: the index of all was made anew): virtual, sessions -> imap spawner -> sessions. `account` is
  * the mailbox path of RESOLVE. */
 #define FIELDS_NOTICE(F) F(TEXT, account, MAX_PATH_TEXT) F(TEXT, mailbox, MAX_MAILBOX)
@@ -384,6 +409,9 @@ enum {
 	M(MASTER_DRAIN, master_drain, 0) \
 	M(MASTER_DRAINING, master_draining, 0) \
 	M(MASTER_WAKEUP, master_wakeup, 0) \
+	M(SESSIONS_ORDER, sessions_order, 0) \
+	M(SESSIONS_ROW, sessions_row, 0) \
+	M(SESSIONS_DONE, sessions_done, 0) \
 	M(TLS_ACCEPT, tls_accept, 1) \
 	M(TLS_READY, tls_ready, 1) \
 	M(TLS_CANCEL, tls_cancel, 0) \
@@ -449,6 +477,7 @@ enum {
 	M(POOL_CONFIG, pool_config, 1) \
 	M(POOL_PEER, pool_peer, 0) \
 	M(POOL_PEER_ANSWER, pool_peer_answer, 1) \
+	M(POOL_LOGIN, pool_login, 0) \
 	M(POOL_SESSION, pool_session, 1) \
 	M(SESSION_CLIENT, session_client, 1) \
 	M(SESSION_DONE, session_done, 0) \
@@ -460,6 +489,7 @@ enum {
 	M(HIBERNATE, hibernate, 1) \
 	M(RESUME, resume, 1) \
 	M(WAKE, wake, 0) \
+	M(SLEEPER_END, sleeper_end, 0) \
 	M(NOTICE, notice, 0) \
 	M(NOTICE_WATCH, notice_watch, 0) \
 	M(NOTICE_ALL, notice_all, 0)
@@ -488,6 +518,7 @@ enum domain_class {
 	DOMAIN_RELAY = 4,
 	DOMAIN_OTHER = 5
 };
+enum sessions_action { SESSIONS_LIST = 1, SESSIONS_END = 2 };
 enum tls_status { TLS_FAILED = 0, TLS_OK = 1 };
 enum tls_client_certificate { TLS_CERTIFICATE_NONE = 0, TLS_CERTIFICATE_ASK = 1, TLS_CERTIFICATE_REQUIRE = 2 };
 enum deliver_status { DELIVER_DEFERRED = 0, DELIVER_SENT = 1, DELIVER_BOUNCED = 2 };

@@ -33,8 +33,7 @@ struct acceptor {
 /* False with errno when the loop cannot watch it. */
 MUST_CHECK bool acceptor_start(struct acceptor *acceptor, struct loop *loop, int fd,
 	const char *name,
-	void (*accepted)(
-		struct acceptor *acceptor, int fd, const struct sockaddr_storage *from),
+	void (*accepted)(struct acceptor *acceptor, int fd, const struct sockaddr_storage *from),
 	void *context);
 /* Take nobody in any more; does not close the socket. Safe when it was never started. */
 void acceptor_stop(struct acceptor *acceptor);

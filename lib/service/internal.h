@@ -36,6 +36,7 @@ struct service {
 	bool best_effort, draining, ended, control_open;
 	int status;
 	unsigned max_sessions;
+	uint32_t first_order;
 	struct cell_bases bases;
 	const struct cell *cell;
 	struct cell_session *session_cell; /* of spawners */

@@ -12,6 +12,7 @@
 
 #include "base/map.h"
 #include "os/os.h"
+#include "service/dismissed.h"
 #include "service/log.h"
 
 enum { REQUESTS_MAX = 10000 /* handovers that wait for authd or directoryd */ };
@@ -28,6 +29,7 @@ struct record {
 	struct mailbox_session session;
 	struct mailbox_spawner *spawner;
 	uint32_t question; /* serial of the question in flight */
+	uint32_t order; /* the last one that authd knew when it vouched for the user */
 	int client_fd;
 };
 
@@ -40,6 +42,7 @@ struct mailbox_spawner {
 	struct map requests; /* by question serial, of struct record */
 	uint32_t next_question;
 	struct peer_channel *peers;
+	struct dismissed dismissed;
 	bool draining, fast;
 };
 
@@ -238,6 +241,7 @@ static void auth_receive(struct channel *channel, struct message *message)
 		refuse(record, "login is not valid any more");
 		return;
 	}
+	record->order = redeemed->order;
 	ask_mailbox(record);
 }
 
@@ -257,6 +261,12 @@ static void directory_receive(struct channel *channel, struct message *message)
 		!account_is_sane(record->session.account)) {
 		log_warning("no mailbox for login %s", record->session.login);
 		refuse(record, "no mailbox");
+		return;
+	}
+	if (dismissed_since(&spawner->dismissed, record->session.login, record->order)) {
+		log_info("%s logged in before all sessions of that user were ended",
+			record->session.login);
+		refuse(record, "login is not valid any more");
 		return;
 	}
 	record->session.quota = answer->quota;
@@ -298,6 +308,7 @@ static void take_handover(
 	session->serial = handover->serial;
 	session->front = front;
 	session->client_port = handover->client_port;
+	session->since = os_now();
 	buffer_add(&session->input, handover->input);
 	if (record->client_fd < 0 ||
 		!slice_to_string(handover->tag, session->tag, sizeof(session->tag)) ||
@@ -447,4 +458,60 @@ void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast)
 	if (fast)
 		spawner_end_all(spawner->children, 1000);
 	maybe_end(spawner);
+}
+
+void mailbox_spawner_row(struct mailbox_spawner *spawner, uint32_t order, const char *login,
+	const char *client_address, int64_t since, pid_t pid)
+{
+	const struct message_sessions_row row = { .order = order,
+		.service = slice_from(spawner->config->protocol),
+		.login = slice_from(login),
+		.client_address = slice_from(client_address),
+		.since = since,
+		.pid = (uint32_t)pid };
+
+	service_tell_session(spawner->service, &row);
+}
+
+static bool concerns(const struct message_sessions_order *order, struct session_child *child)
+{
+	const struct record *record = child->context;
+
+	return dismissed_names(order->logins, record->session.login);
+}
+
+struct listing {
+	const struct message_sessions_order *order;
+	unsigned count;
+};
+
+static void list_child(void *context, struct session_child *child)
+{
+	struct listing *listing = context;
+	const struct record *record = child->context;
+	const struct mailbox_session *session = &record->session;
+
+	if (!concerns(listing->order, child))
+		return;
+	mailbox_spawner_row(record->spawner, listing->order->order, session->login,
+		session->client_address, session->since, child->pid);
+	listing->count++;
+}
+
+void mailbox_spawner_sessions(
+	struct mailbox_spawner *spawner, const struct message_sessions_order *order)
+{
+	struct listing listing = { .order = order };
+	unsigned asleep = 0;
+
+	if (order->action == SESSIONS_END)
+		dismissed_note(&spawner->dismissed, order->order, order->logins);
+	if (spawner->config->sleepers)
+		asleep = spawner->config->sleepers(spawner->context, order);
+	if (order->action == SESSIONS_END) {
+		spawner_dismiss_some(spawner->children, order, concerns, asleep);
+		return;
+	}
+	spawner_each(spawner->children, list_child, &listing);
+	service_sessions_done(spawner->service, order->order, listing.count + asleep);
 }

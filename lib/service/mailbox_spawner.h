@@ -18,6 +18,7 @@ struct mailbox_session {
 		     1]; /* mailbox path below the mail directory: the name of the account in NOTICE */
 	char folder[2 * MAX_PATH_TEXT]; /* absolute */
 	int64_t quota;
+	int64_t since; /* when the user logged in, microseconds since 1970 */
 	char tag[257];
 	char client_address[65], local_address[65];
 	uint16_t client_port;
@@ -44,6 +45,9 @@ struct mailbox_spawner_config {
 	 * to session->front, which the daemon may have set to NULL). */
 	void (*started)(void *context, struct mailbox_session *session);
 	void (*ended)(void *context, struct mailbox_session *session);
+	/* Clients of these users that wait for the daemon without a session: list them by mailbox_spawner_row, or end them. How many.
+	 * May be NULL. */
+	unsigned (*sleepers)(void *context, const struct message_sessions_order *order);
 };
 
 struct mailbox_spawner;
@@ -53,6 +57,11 @@ struct mailbox_spawner *mailbox_spawner_open(
 /* service_hooks.peer with the mailbox_spawner as context; likewise drain: it goes on serving its fronts until they have gone. */
 void mailbox_spawner_peer(struct mailbox_spawner *spawner, int fd, const struct peer *peer);
 void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast);
+/* service_hooks.sessions, likewise; and a row of its answer (pid 0: asleep). */
+void mailbox_spawner_sessions(
+	struct mailbox_spawner *spawner, const struct message_sessions_order *order);
+void mailbox_spawner_row(struct mailbox_spawner *spawner, uint32_t order, const char *login,
+	const char *client_address, int64_t since, pid_t pid);
 /*
  * Fork a session for an account that is already known to be the client's (a sleeper with its ticket). `template` is copied, its
  * input and state buffers taken over. Answers the front with HANDOVER_ANSWER. NULL when it could not be.

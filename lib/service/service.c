@@ -104,6 +104,7 @@ static void take_start(struct service *service, struct message *message)
 	service->gid = start->gid;
 	service->best_effort = start->best_effort;
 	service->max_sessions = start->max_sessions;
+	service->first_order = start->order;
 	service->has_seal_key = start->seal_key.length == sizeof(service->seal_key);
 	if (service->has_seal_key)
 		memcpy(service->seal_key, start->seal_key.data, sizeof(service->seal_key));
@@ -241,6 +242,14 @@ static void take_file(struct service *service, struct message *message)
 		os_close(&fd);
 }
 
+static void take_order(struct service *service, const struct message_sessions_order *order)
+{
+	if (service->hooks && service->hooks->sessions)
+		service->hooks->sessions(service, service->context, order);
+	else
+		service_sessions_done(service, order->order, 0);
+}
+
 static void control_receive(struct channel *channel, struct message *message)
 {
 	struct service *service = channel->context;
@@ -254,6 +263,9 @@ static void control_receive(struct channel *channel, struct message *message)
 		break;
 	case MESSAGE_KEY_FILE:
 		take_file(service, message);
+		break;
+	case MESSAGE_SESSIONS_ORDER:
+		take_order(service, &message->sessions_order);
 		break;
 	case MESSAGE_MASTER_DRAIN:
 		begin_drain(service, message->master_drain.fast);
@@ -349,6 +361,27 @@ void service_end(struct service *service, int status)
 	service->ended = true;
 	service->status = status;
 	loop_stop(service->loop);
+}
+
+void service_tell_session(struct service *service, const struct message_sessions_row *row)
+{
+	struct message message = { .type = MESSAGE_SESSIONS_ROW, .sessions_row = *row };
+
+	channel_send(&service->control, &message);
+}
+
+void service_sessions_done(struct service *service, uint32_t order, unsigned count)
+{
+	struct message message = { .type = MESSAGE_SESSIONS_DONE };
+
+	message.sessions_done.order = order;
+	message.sessions_done.count = count;
+	channel_send(&service->control, &message);
+}
+
+uint32_t service_first_order(const struct service *service)
+{
+	return service->first_order;
 }
 
 struct loop *service_loop(struct service *service)

@@ -34,6 +34,10 @@ struct service_hooks {
 	void (*wakeup)(struct service *service, void *context, unsigned reason);
 	/* A file named by service_watch_file has changed; the descriptor is the hook's. */
 	void (*file)(struct service *service, void *context, unsigned number, int fd);
+	/* Master wants sessions of users listed or ended: answer with service_tell_session and service_sessions_done. NULL: there are
+	 * none here. */
+	void (*sessions)(
+		struct service *service, void *context, const struct message_sessions_order *order);
 	/* Take nothing new, finish what is in hand, then call service_end. NULL: service_end at once. `fast`: give up what is slow. */
 	void (*drain)(struct service *service, void *context, bool fast);
 };
@@ -47,6 +51,12 @@ void service_end(struct service *service, int status);
 
 /* keyd only, before service_run: master looks now and then whether the file at `path` has changed, and brings it to hooks.file. */
 void service_watch_file(struct service *service, unsigned number, const char *path);
+
+/* Answers of hooks.sessions: a row of a list, and the end of any order, at once or later. */
+void service_tell_session(struct service *service, const struct message_sessions_row *row);
+void service_sessions_done(struct service *service, uint32_t order, unsigned count);
+/* The last such order before this process was started. */
+uint32_t service_first_order(const struct service *service);
 
 struct loop *service_loop(struct service *service);
 /* The sealed snapshot, mapped read-only; for config_open. */

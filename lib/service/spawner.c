@@ -16,6 +16,17 @@
 #include "service/internal.h"
 #include "service/log.h"
 
+enum {
+	DISMISS_GRACE = 5000, /* ms that a session may take to leave */
+	ORDERS_MAX = 256 /* under way */
+};
+
+/* An order that is not answered yet: it waits for sessions dismissed by it, or by one before. */
+struct order {
+	uint32_t order;
+	unsigned count;
+};
+
 struct spawner {
 	struct service *service;
 	struct cell_session *cell;
@@ -26,12 +37,38 @@ struct spawner {
 	struct vector children; /* of struct session_child * */
 	struct watch signals;
 	struct timer grace;
+	struct vector orders; /* of struct order */
+	struct timer overdue; /* for those who do not leave */
 };
 
 static void child_closed(struct channel *channel, const char *why)
 {
 	/* The end of the process itself is what counts: SIGCHLD tells of it. */
 	log_debug("session %d: %s", (int)((struct session_child *)channel->context)->pid, why);
+}
+
+static bool awaits(const struct spawner *spawner, const struct order *order)
+{
+	for (size_t i = 0; i < spawner->children.count; i++) {
+		const struct session_child *child =
+			*(struct session_child **)vector_at(&spawner->children, i);
+
+		if (child->dismissed && child->dismissed <= order->order)
+			return true;
+	}
+	return false;
+}
+
+static void answer_orders(struct spawner *spawner)
+{
+	for (size_t i = spawner->orders.count; i-- > 0;) {
+		struct order order = *(struct order *)vector_at(&spawner->orders, i);
+
+		if (awaits(spawner, &order))
+			continue;
+		vector_swap_out(&spawner->orders, i);
+		service_sessions_done(spawner->service, order.order, order.count);
+	}
 }
 
 static void child_gone(struct spawner *spawner, pid_t pid, int status)
@@ -49,6 +86,8 @@ static void child_gone(struct spawner *spawner, pid_t pid, int status)
 				"session %d was ended by signal %d", (int)pid, WTERMSIG(status));
 		channel_close(&child->channel);
 		spawner->ended(spawner->context, child, status);
+		if (child->dismissed)
+			answer_orders(spawner);
 		free(child);
 		return;
 	}
@@ -81,7 +120,8 @@ struct spawner *spawner_open(struct service *service, unsigned limit, channel_re
 		.receive = receive,
 		.ended = ended,
 		.context = context,
-		.children = vector_of(sizeof(struct session_child *), limit) };
+		.children = vector_of(sizeof(struct session_child *), limit),
+		.orders = vector_of(sizeof(struct order), ORDERS_MAX) };
 	spawner->cell = service->session_cell;
 	if (!spawner->cell) {
 		log_error("sessions cannot be confined: service_enter comes first, with "
@@ -213,6 +253,73 @@ void spawner_each(struct spawner *spawner, void (*each)(void *context, struct se
 {
 	for (size_t i = 0; i < spawner->children.count; i++)
 		each(context, *(struct session_child **)vector_at(&spawner->children, i));
+}
+
+/* A session that was taken over need not listen. */
+static void end_overdue(struct timer *timer)
+{
+	struct spawner *spawner = timer->context;
+	int64_t now = loop_now(spawner->service->loop), next = 0;
+
+	for (size_t i = 0; i < spawner->children.count; i++) {
+		const struct session_child *child =
+			*(struct session_child **)vector_at(&spawner->children, i);
+		int64_t due = child->dismissed_at + DISMISS_GRACE;
+
+		if (!child->dismissed)
+			continue;
+		if (due <= now)
+			kill(child->pid, SIGKILL);
+		else if (!next || due < next)
+			next = due;
+	}
+	if (next)
+		loop_timer_start(spawner->service->loop, timer, next - now);
+}
+
+void spawner_dismiss(struct spawner *spawner, struct session_child *child, uint32_t order)
+{
+	if (child->dismissed)
+		return;
+	child->dismissed = order;
+	child->dismissed_at = loop_now(spawner->service->loop);
+	kill(child->pid, SIGHUP);
+	spawner->overdue.fire = end_overdue;
+	spawner->overdue.context = spawner;
+	if (!spawner->overdue.place)
+		loop_timer_start(spawner->service->loop, &spawner->overdue, DISMISS_GRACE);
+}
+
+void spawner_spare(struct spawner *spawner, struct session_child *child)
+{
+	if (!child->dismissed)
+		return;
+	child->dismissed = 0;
+	answer_orders(spawner);
+}
+
+void spawner_dismiss_some(struct spawner *spawner, const struct message_sessions_order *order,
+	bool (*concerns)(const struct message_sessions_order *order, struct session_child *child),
+	unsigned more)
+{
+	struct order *open = vector_add(&spawner->orders);
+	struct order mine = { order->order, more };
+
+	for (size_t i = 0; i < spawner->children.count; i++) {
+		struct session_child *child =
+			*(struct session_child **)vector_at(&spawner->children, i);
+
+		if (!concerns(order, child))
+			continue;
+		spawner_dismiss(spawner, child, order->order);
+		mine.count++;
+	}
+	if (!open) {
+		service_sessions_done(spawner->service, mine.order, mine.count);
+		return;
+	}
+	*open = mine;
+	answer_orders(spawner);
 }
 
 static void signal_all(struct spawner *spawner, int signal_number)

@@ -14,6 +14,8 @@ struct session_child {
 	struct channel channel; /* to the child; its `context` is this struct */
 	void *context; /* the daemon's */
 	int64_t started; /* loop time, ms */
+	uint32_t dismissed; /* the order by which it has to end; 0: none */
+	int64_t dismissed_at; /* loop time, ms */
 };
 /* Everything the child needs, given through the fork. */
 struct session_start {
@@ -36,6 +38,16 @@ struct session_child *spawner_start(
 unsigned spawner_count(const struct spawner *spawner);
 void spawner_each(struct spawner *spawner, void (*each)(void *context, struct session_child *child),
 	void *context);
+/* A session whose user has to go: SIGHUP, upon which it takes leave of its client; SIGKILL when it has not ended after a while. */
+void spawner_dismiss(struct spawner *spawner, struct session_child *child, uint32_t order);
+/* The user has gone, though the session goes on with others. */
+void spawner_spare(struct spawner *spawner, struct session_child *child);
+/*
+ * By an order of master: dismiss those whom `concerns` tells. When they have gone, master is answered with their number and `more`.
+ */
+void spawner_dismiss_some(struct spawner *spawner, const struct message_sessions_order *order,
+	bool (*concerns)(const struct message_sessions_order *order, struct session_child *child),
+	unsigned more);
 /* SIGTERM to all; those alive after `grace` ms get SIGKILL. */
 void spawner_end_all(struct spawner *spawner, int64_t grace);
 

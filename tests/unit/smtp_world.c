@@ -24,6 +24,10 @@ static ssize_t world_read(void *context, void *data, size_t size, int64_t deadli
 	must(w->session.output_length == 0, "waiting for input with replies unsent");
 	if (w->step && n > w->step)
 		n = w->step;
+	if (n == 0 && w->dismissed) {
+		errno = ECANCELED;
+		return -1;
+	}
 	if (n == 0 && w->stalls) {
 		w->now = deadline;
 		errno = ETIMEDOUT;
@@ -436,8 +440,16 @@ static void world_sleep(void *context, int64_t milliseconds)
 	w->slept += milliseconds;
 }
 
+static void world_tell_login(
+	void *context, const char *login, const char *client_address, uint32_t order)
+{
+	struct world *w = context;
+
+	snprintf(w->told_login, sizeof(w->told_login), "%s", login);
+}
+
 static const struct session_io WORLD_IO = { world_read, world_write, world_send_peer, world_receive,
-	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep };
+	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep, world_tell_login };
 
 static const char *no_class(void *context, const char *name)
 {

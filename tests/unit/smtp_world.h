@@ -24,6 +24,8 @@ struct world {
 	struct buffer out;
 	unsigned writes;
 	int64_t now, slept;
+	char told_login[MAX_LOGIN + 1]; /* to the spawner */
+	bool dismissed; /* reads fail once the input is over */
 
 	/* cleanup */
 	uint32_t serial;

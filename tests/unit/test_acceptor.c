@@ -64,8 +64,7 @@ static int set_up(void **state)
 	world.loop = loop_new(clock_now);
 	world.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* Without a name: the kernel chooses an abstract one. */
-	assert_int_equal(
-		bind(world.listener, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	assert_int_equal(bind(world.listener, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
 	assert_int_equal(listen(world.listener, 8), 0);
 	world.log = memfd_create("log", MFD_CLOEXEC);
 	log_open(world.log, "test", "host", false, false);

@@ -80,6 +80,19 @@ static void ticket_ends_with_its_time_and_its_connection(void **state)
 	tickets_free(&by.tickets);
 }
 
+static void tickets_of_users_who_have_to_go_are_worth_nothing(void **state)
+{
+	struct redeemed by = { tickets_new(1000), "" };
+	unsigned char one[TICKET_BYTES], two[TICKET_BYTES];
+
+	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", one));
+	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "two@example.org", two));
+	tickets_dismiss(by.tickets, slice_of("none@example.org\0one@example.org\0", 33));
+	assert_false(redeem(&by, 1, 71, "imap", one));
+	assert_true(redeem(&by, 1, 71, "imap", two));
+	tickets_free(&by.tickets);
+}
+
 /* --- the real authd --- */
 
 static char folder[PATH_MAX - 200];
@@ -407,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ticket_is_good_once_for_its_service_from_its_front),
 		cmocka_unit_test(ticket_ends_with_its_time_and_its_connection),
+		cmocka_unit_test(tickets_of_users_who_have_to_go_are_worth_nothing),
 		WITH_AUTHD(front_gets_what_its_clients_proved_and_nothing_else),
 		WITH_AUTHD(ticket_of_one_service_opens_no_other),
 		WITH_AUTHD(nobody_asks_in_anothers_name),

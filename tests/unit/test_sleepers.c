@@ -91,11 +91,42 @@ static void descriptor_that_is_no_socket_is_closed(void **state)
 	close(ends[0]);
 }
 
+static void who_has_to_go_is_told_and_not_woken(void **state)
+{
+	static const char BYE[] = "* BYE Disconnected by the administrator.\r\n";
+	struct imap_front front = { .loop = loop_new(NULL), .keepalive_interval = 10000 };
+	struct conn conn = { .front = &front, .state = CONN_SESSION };
+	struct message message = { .type = MESSAGE_HIBERNATE, .fd_count = 1 };
+	struct message end = { .type = MESSAGE_SLEEPER_END };
+	char heard[100];
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	message.fds[0] = ends[0];
+	closed = NULL;
+	resumed = 0;
+	conn.watch.fd = -1;
+	conn.client.context = &conn;
+	client = &conn.client;
+	/* Not before it sleeps: then it is not the front's to end. */
+	sleeper_spawner_says(&front, &end);
+	assert_null(closed);
+	sleeper_spawner_says(&front, &message);
+	sleeper_spawner_says(&front, &end);
+	assert_ptr_equal(closed, &conn);
+	assert_int_equal(resumed, 0);
+	assert_int_equal(read(ends[1], heard, sizeof(heard)), sizeof(BYE) - 1);
+	assert_memory_equal(heard, BYE, sizeof(BYE) - 1);
+	close(ends[1]);
+	loop_free(&front.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keepalive_does_not_wait_for_a_client_that_does_not_read),
 		cmocka_unit_test(descriptor_that_is_no_socket_is_closed),
+		cmocka_unit_test(who_has_to_go_is_told_and_not_woken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -510,6 +510,34 @@ static void a_table_knows_the_limits_of_some(void **state)
 	assert_int_equal(w->usages, 0);
 }
 
+/* ---- Who has to go ---------------------------------------------------------------------------------------------------- */
+
+static void the_spawner_knows_who_is_logged_in(void **state)
+{
+	struct world *w = offering(state);
+
+	assert_string_equal(w->told_login, "");
+	login(w);
+	assert_string_equal(w->told_login, "one@example.test");
+	session_finish(&w->session);
+	assert_string_equal(w->told_login, "");
+}
+
+static void who_has_to_go_hears_so_and_loses_what_was_not_finished(void **state)
+{
+	struct world *w = offering(state);
+
+	login(w);
+	world_say(w, "MAIL FROM:<one@example.test>\r\nRCPT TO:<one@example.test>\r\n");
+	w->dismissed = true;
+	assert_non_null(strstr(world_say(w, "DATA\r\nSubject: half\r\n"),
+		"421 4.7.0 mail.example.test Disconnected by the administrator\r\n"));
+	assert_true(w->session.closing);
+	session_finish(&w->session);
+	assert_false(w->session.transaction.active);
+	assert_string_equal(w->told_login, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +565,8 @@ int main(void)
 		T(a_count_that_cannot_be_had_lets_nothing_through),
 		T(a_table_knows_the_limits_of_some),
 		T(the_submitter_is_logged_and_not_believed),
+		T(the_spawner_knows_who_is_logged_in),
+		T(who_has_to_go_hears_so_and_loses_what_was_not_finished),
 	};
 
 	open_log();
