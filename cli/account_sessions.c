@@ -8,7 +8,7 @@
 int account_note_login(struct account_command *command, const char *login)
 {
 	return sessions_add_login(&command->logins, login) ? EX_OK
-							    : account_fail(command, "no memory");
+							   : account_fail(command, "no memory");
 }
 
 bool account_sessions(struct account_command *command, bool end)

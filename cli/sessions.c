@@ -163,11 +163,11 @@ static void print_json(const struct line *line)
 {
 	struct buffer out = { 0 };
 
-	json_member(&out, "{", "user", line->login);
-	json_member(&out, ", ", "service", line->service);
-	json_member(&out, ", ", "address", line->client_address);
-	json_member(&out, ", ", "since", line->since);
-	json_member(&out, ", ", "state", line->pid ? "awake" : "asleep");
+	json_add_member(&out, "{", "user", line->login);
+	json_add_member(&out, ", ", "service", line->service);
+	json_add_member(&out, ", ", "address", line->client_address);
+	json_add_member(&out, ", ", "since", line->since);
+	json_add_member(&out, ", ", "state", line->pid ? "awake" : "asleep");
 	if (line->pid)
 		buffer_printf(&out, ", \"pid\": %u}", (unsigned)line->pid);
 	else
@@ -289,7 +289,8 @@ int kick_main(int argc, char **argv)
 	} else {
 		status = usage(argc, argv,
 			"usage: postern [-c FOLDER] kick USER ... [--json]\n"
-			"End all IMAP, POP3 and SMTP sessions of these users. They may log in again: "
+			"End all IMAP, POP3 and SMTP sessions of these users. They may log in "
+			"again: "
 			"see \"postern user disable --kick\".\n");
 	}
 	buffer_free(&words.logins);

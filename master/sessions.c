@@ -78,8 +78,8 @@ static void ask_entry(struct sessions_client *client, const struct entry *entry)
 	message.sessions_order.logins = buffer_slice(&client->logins);
 	for (size_t i = 0; i < entry->processes.count; i++) {
 		struct process *process = entry_process(entry, i);
-		pid_t *place = process->state == PROCESS_STARTING ? NULL
-								  : vector_add(&client->awaited);
+		pid_t *place =
+			process->state == PROCESS_STARTING ? NULL : vector_add(&client->awaited);
 
 		if (place) {
 			*place = process->pid;
@@ -247,8 +247,7 @@ bool sessions_open(struct master *master, char *path, size_t size)
 	/* master's umask lets nobody else in from the first moment. */
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&where, sizeof(where)) == 0 &&
 		chmod(path, 0600) == 0 && listen(fd, BACKLOG) == 0 &&
-		acceptor_start(
-			&master->control, master->loop, fd, "run/control", accepted, master))
+		acceptor_start(&master->control, master->loop, fd, "run/control", accepted, master))
 		return true;
 	if (fd >= 0)
 		close(fd);
