@@ -7,8 +7,8 @@
 
 /* How a refusal calls what it is about. */
 static const char *const SUBJECT_NAMES[SUBJECTS] = { "Client host", "Helo command",
-	"Sender address", "Recipient address", "Data command", "End-of-data",
-	"Client certificate" };
+	"Sender address", "Recipient address", "Data command", "End-of-data", "Client certificate",
+	"SASL login name" };
 
 static const enum subject STAGE_SUBJECTS[STAGES] = { ABOUT_CLIENT, ABOUT_HELO, ABOUT_SENDER,
 	ABOUT_RECIPIENT, ABOUT_RECIPIENT, ABOUT_DATA, ABOUT_END_OF_DATA };
@@ -39,6 +39,8 @@ struct slice check_subject(const struct check *check, enum subject subject)
 		return slice_from(s->transaction.sender);
 	case ABOUT_RECIPIENT:
 		return check->recipient ? check->recipient->address : slice_from("");
+	case ABOUT_LOGIN:
+		return slice_from(s->auth.login);
 	case ABOUT_DATA:
 		return SLICE("DATA");
 	default:
@@ -59,6 +61,7 @@ bool check_subject_known(const struct check *check, enum subject subject)
 {
 	return subject == ABOUT_HELO        ? check->session->helo[0] != '\0'
 	       : subject == ABOUT_RECIPIENT ? check->recipient != NULL
+	       : subject == ABOUT_LOGIN     ? check->session->auth.login[0] != '\0'
 	       : subject == ABOUT_SENDER
 		       ? check->session->transaction.active || check->stage == STAGE_SENDER
 		       : true;

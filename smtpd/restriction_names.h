@@ -42,6 +42,7 @@ enum { RESTRICTION_SLEEP_MOST = 60 /* seconds */ };
 	R(permit_tls_all_clientcerts, ARGUMENT_NONE, permit_tls_all_clientcerts, \
 		ABOUT_CERTIFICATE) \
 	R(check_ccert_access, ARGUMENT_TABLE, access, ABOUT_CERTIFICATE) \
+	R(check_sasl_access, ARGUMENT_TABLE, access, ABOUT_LOGIN) \
 	R(reject_sender_login_mismatch, ARGUMENT_NONE, sender_login, ABOUT_SENDER) \
 	R(reject_known_sender_login_mismatch, ARGUMENT_NONE, known_sender_login, ABOUT_SENDER) \
 	R(reject_authenticated_sender_login_mismatch, ARGUMENT_NONE, authenticated_sender_login, \

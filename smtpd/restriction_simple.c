@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: ISC
 /* Restrictions that need nobody else: what is known of the session and its words. See restrictions.h. */
+#include <stdio.h>
+
 #include "service/front.h"
 #include "smtpd/restrictions.h"
 
@@ -10,8 +12,16 @@ RESTRICTION(permit)
 	return CHECK_OK;
 }
 
+enum { CODE_REJECT_DEFAULT = 554 };
+
+/* Who could have logged in is told so (RFC 4954 6), unless the administrator wants a code of his own. */
 RESTRICTION(reject)
 {
+	if (check->login_would_do &&
+		check->session->settings->codes[CODE_REJECT] == CODE_REJECT_DEFAULT) {
+		snprintf(check->text, sizeof(check->text), "530 5.7.0 Authentication required");
+		return CHECK_REJECT;
+	}
 	return check_refuse_coded(
 		check, CODE_REJECT, "7.1", check_stage_subject(check), SLICE("Access denied"));
 }
@@ -39,7 +49,10 @@ RESTRICTION(permit_inet_interfaces)
 
 RESTRICTION(permit_sasl_authenticated)
 {
-	return check->session->auth.login[0] ? CHECK_OK : CHECK_DUNNO;
+	if (check->session->auth.login[0])
+		return CHECK_OK;
+	check->login_would_do = check->session->settings->auth.enabled;
+	return CHECK_DUNNO;
 }
 
 RESTRICTION(permit_tls_all_clientcerts)

@@ -115,7 +115,7 @@ static bool allow_list(struct check *check, enum stage stage)
 	enum check_result result;
 
 	check->stage = stage;
-	check->warn_only = false;
+	check->warn_only = check->login_would_do = false;
 	result = check_list(check, slice_from(check->session->settings->restrictions[stage]));
 	/* Whatever the list says, as Postfix has it. VRFY has no sender. */
 	if (stage == STAGE_SENDER && check->session->settings->reject_unlisted_sender &&

@@ -39,6 +39,7 @@ enum subject {
 	ABOUT_DATA,
 	ABOUT_END_OF_DATA,
 	ABOUT_CERTIFICATE,
+	ABOUT_LOGIN,
 	SUBJECTS
 };
 
@@ -51,6 +52,7 @@ struct check {
 	enum stage stage;
 	unsigned depth;
 	bool warn_only; /* warn_if_reject stands in front */
+	bool login_would_do; /* the list lets pass who logged in, and this client could do so */
 	char text[SESSION_TEXT]; /* the refusal, when the result is one */
 	char if_permit
 		[SESSION_TEXT]; /* defer_if_permit: the refusal should all else say yes; empty: none */

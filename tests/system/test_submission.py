@@ -83,11 +83,11 @@ def test_a_user_logs_in_with_each_mechanism_and_sends(submitting):
 def test_nobody_sends_without_a_login(submitting):
     instance = submitting(settings={"smtpd_sasl_auth_enable": "no"})
     client = connect(instance, user=None)
-    assert first_refusal(client, OUTSIDE, [f"two@{DOMAIN}"], "x")[0] == 554
+    assert first_refusal(client, OUTSIDE, [f"two@{DOMAIN}"], "x") == (530, "5.7.0 Authentication required")
     code, text = refusal(client.login, LOGIN, "wrong")
     assert (code, text) == (535, "5.7.8 Error: authentication failed: authentication failure")
     instance.wait_log(rf"warning: localhost\[127.0.0.1\]: SASL \w+ authentication failed: authentication failure, sasl_username={LOGIN}$")
-    assert first_refusal(client, OUTSIDE, [f"two@{DOMAIN}"], "x")[0] == 554
+    assert first_refusal(client, OUTSIDE, [f"two@{DOMAIN}"], "x") == (530, "5.7.0 Authentication required")
     client.login(LOGIN, PASSWORDS["one"])
     assert client.docmd("AUTH PLAIN") == (503, b"5.5.1 Error: already authenticated")
     assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], "x") == {}
@@ -96,6 +96,14 @@ def test_nobody_sends_without_a_login(submitting):
     other.ehlo()
     assert not other.has_extn("auth")
     assert other.docmd("AUTH PLAIN")[0] == 503
+
+
+def test_an_access_table_knows_who_logged_in(submitting):
+    instance = submitting(smtpd_recipient_restrictions=f"check_sasl_access inline:{{ {{ two@{DOMAIN} = REJECT first pay }} }}, "
+                                                       "permit_sasl_authenticated, reject")
+    assert first_refusal(connect(instance, "two"), f"two@{DOMAIN}", [OUTSIDE], "x") == (
+        554, f"5.7.1 <two@{DOMAIN}>: SASL login name rejected: first pay")
+    assert connect(instance).sendmail(LOGIN, [f"two@{DOMAIN}"], "x") == {}
 
 
 def test_a_login_does_not_outlive_its_connection(submitting):
@@ -107,7 +115,7 @@ def test_a_login_does_not_outlive_its_connection(submitting):
         client.quit()
         other = connect(instance, user=None)
         other.ehlo()
-        assert first_refusal(other, LOGIN, [OUTSIDE], "x")[0] == 554
+        assert first_refusal(other, LOGIN, [OUTSIDE], "x")[0] == 530
         other.quit()
 
 

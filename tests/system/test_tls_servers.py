@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """TLS as clients of SMTP, IMAP and POP3 see it: STARTTLS and TLS from the first byte, injections, ends in the middle of things."""
+import base64
 import contextlib
 import imaplib
 import os
@@ -117,7 +118,8 @@ def test_mail_goes_and_comes_by_starttls_and_stls(instance):
 @pytest.mark.core
 def test_mail_goes_and_comes_by_the_ports_of_tls(instance):
     with smtplib.SMTP_SSL(HOST, instance.base + 465, timeout=TIMEOUT, context=trusting(instance, check_hostname=False)) as smtp:
-        smtp.sendmail("a@elsewhere.test", [ONE], compose("byports", [ONE]))
+        smtp.login(ONE, SECRET)
+        smtp.sendmail(ONE, [ONE], compose("byports", [ONE]))
         assert not smtp.has_extn("starttls")
     wait_for(instance.delivered_files, "delivery")
     imap = imaplib.IMAP4_SSL(HOST, instance.base + 993, ssl_context=trusting(instance, check_hostname=False), timeout=TIMEOUT)
@@ -259,17 +261,37 @@ def test_where_tls_must_be_smtp_does_nothing_before(shared_instance):
     assert smtp.docmd("RSET")[0] == 530 and smtp.docmd("NOOP")[0] == 250
     smtp._host = f"mail.{DOMAIN}"
     smtp.starttls(context=trusting(shared_instance))
-    smtp.sendmail("a@elsewhere.test", [ONE], compose("submitted", [ONE]))
+    smtp.login(ONE, SECRET)
+    smtp.sendmail(ONE, [ONE], compose("submitted", [ONE]))
+    smtp.quit()
+
+
+@pytest.mark.parametrize("port", [465, 587])
+def test_the_ports_of_submission_want_a_login_of_everybody(shared_instance, port):
+    """As they are when an instance is made; the client is in mynetworks."""
+    context = trusting(shared_instance, check_hostname=False)
+    if port == 465:
+        smtp = smtplib.SMTP_SSL(HOST, shared_instance.base + port, timeout=TIMEOUT, context=context)
+    else:
+        smtp = smtplib.SMTP(HOST, shared_instance.base + port, timeout=TIMEOUT)
+        smtp.starttls(context=context)
+    for recipient in (ONE, "somebody@elsewhere.test"):
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
+            smtp.sendmail("a@elsewhere.test", [recipient], compose("nobody", [recipient]))
+        assert caught.value.recipients[recipient] == (530, b"5.7.0 Authentication required")
+    smtp.login(ONE, SECRET)
+    assert smtp.sendmail(ONE, [ONE], compose("somebody", [ONE])) == {}
     smtp.quit()
 
 
 # --- ends in the middle ---
 
 
+LOGIN = b"AUTH PLAIN %b\r\n" % base64.b64encode(f"\0{ONE}\0{SECRET}".encode())
 CUT = {
-    "data": (465, [b"EHLO x\r\n", b"MAIL FROM:<a@elsewhere.test>\r\n", b"RCPT TO:<%b>\r\n" % ONE.encode(), b"DATA\r\n",
+    "data": (465, [b"EHLO x\r\n", LOGIN, b"MAIL FROM:<%b>\r\n" % ONE.encode(), b"RCPT TO:<%b>\r\n" % ONE.encode(), b"DATA\r\n",
                    b"Subject: cut\r\n\r\nhalf of it\r\n"], r"lost connection after DATA \(\d+ bytes\) from localhost\[127.0.0.1\]"),
-    "bdat": (465, [b"EHLO x\r\n", b"MAIL FROM:<a@elsewhere.test>\r\n", b"RCPT TO:<%b>\r\n" % ONE.encode(),
+    "bdat": (465, [b"EHLO x\r\n", LOGIN, b"MAIL FROM:<%b>\r\n" % ONE.encode(), b"RCPT TO:<%b>\r\n" % ONE.encode(),
                    b"BDAT 1000 LAST\r\nSubject: cut\r\n\r\nhalf"], r"lost connection after (BDAT \(\d+ bytes\)|RCPT) from localhost\[127.0.0.1\]"),
     "literal": (993, [b"a LOGIN %b %b\r\n" % (ONE.encode(), SECRET.encode()), b"b APPEND INBOX {1000+}\r\nSubject: cut\r\n\r\nhalf"],
                 r"imap\(one@example.test\).*: .*[Dd]isconnected"),
@@ -293,7 +315,7 @@ def test_tls_that_ends_in_the_middle_is_the_end_and_nothing_half_done(shared_ins
     for word in words:
         talk.send(word)
         if not word.startswith((b"BDAT", b"Subject", b"b APPEND", b"RETR")):
-            talk.until(b"+" if port == 995 or b"IDLE" in word else word[:1] + b" OK" if port == 993 else b"250 " if word != b"DATA\r\n" else b"354 ")
+            talk.until(b"+" if port == 995 or b"IDLE" in word else word[:1] + b" OK" if port == 993 else {b"DATA\r\n": b"354 ", LOGIN: b"235 "}.get(word, b"250 "))
     connection = talk.socket
     if how == "close_notify":
         # And then words in clear, as if they belonged to it.
@@ -508,8 +530,8 @@ def test_curl_speaks_tls_in_both_ways(instance, tmp_path):
         return run("curl", "-sS", "--cacert", certificate, "--resolve", f"{host}:{instance.base + port}:{HOST}", *arguments,
                    f"{scheme}://{host}:{instance.base + port}{path}")
 
-    for scheme, port, arguments in (("smtp", 25, ["--ssl-reqd"]), ("smtps", 465, [])):
-        curl(scheme, port, "/client.example", "--mail-from", "a@elsewhere.test", "--mail-rcpt", ONE, "--upload-file", tmp_path / "message",
+    for scheme, port, arguments in (("smtp", 25, ["--ssl-reqd"]), ("smtps", 465, ["-u", f"{ONE}:{SECRET}"])):
+        curl(scheme, port, "/client.example", "--mail-from", ONE, "--mail-rcpt", ONE, "--upload-file", tmp_path / "message",
              *arguments)
     wait_for(lambda: len(instance.delivered_files()) == 2, "delivery")
     for scheme, port, path, arguments in (("imap", 143, "/INBOX;UID=1", ["--ssl-reqd"]), ("imaps", 993, "/INBOX;UID=2", []),

@@ -433,6 +433,62 @@ static void access_of_clients_helo_and_recipients(void **state)
 	assert_string_equal(w->tables, "inline:{ a = b, c = d }");
 }
 
+static void access_of_who_logged_in(void **state)
+{
+	struct world *w = *state;
+	static const struct world_entry LOGINS[] = { { "one@example.test", "REJECT lost laptop" },
+		{ "example.org", "450 4.7.1 later" }, { "two@", "OK" }, { NULL, NULL } };
+	static const struct {
+		const char *login, *reply;
+	} CASES[] = {
+		{ "", "554 5.7.1 <one@example.test>: Recipient address rejected: Access "
+		      "denied\r\n" },
+		{ "one@example.test",
+			"554 5.7.1 <one@example.test>: SASL login name rejected: lost laptop\r\n" },
+		{ "one@mail.example.org",
+			"450 4.7.1 <one@mail.example.org>: SASL login name rejected: later\r\n" },
+		{ "two@elsewhere.test", OK },
+		{ "three", "554 5.7.1 <one@example.test>: Recipient address rejected: Access "
+			   "denied\r\n" },
+	};
+
+	w->entries = LOGINS;
+	w->settings.parents_match = true;
+	world_connect(w, "192.0.2.1");
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		snprintf(
+			w->session.auth.login, sizeof(w->session.auth.login), "%s", CASES[i].login);
+		assert_string_equal(rcpt(w, "check_sasl_access hash:/etc/x, reject", "a@a.example",
+					    "one@example.test"),
+			CASES[i].reply);
+		world_say(w, "RSET\r\n");
+	}
+}
+
+/* RFC 4954 6: a client that could log in learns that it has to. */
+static void who_could_log_in_is_told_to(void **state)
+{
+	struct world *w = *state;
+	static const char LIST[] = "permit_sasl_authenticated, reject";
+
+	assert_string_equal(rcpt(w, LIST, "a@a.example", "one@example.test"),
+		"554 5.7.1 <one@example.test>: Recipient address rejected: Access denied\r\n");
+	w->settings.auth.enabled = true;
+	assert_string_equal(rcpt(w, LIST, "a@a.example", "one@example.test"),
+		"530 5.7.0 Authentication required\r\n");
+	assert_true(logged("NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 530 5.7.0 "));
+	assert_string_equal(rcpt(w, "reject", "a@a.example", "one@example.test"),
+		"554 5.7.1 <one@example.test>: Recipient address rejected: Access denied\r\n");
+	/* What was asked of another list is another matter. */
+	w->settings.restrictions[STAGE_CLIENT] = "permit_sasl_authenticated";
+	assert_string_equal(rcpt(w, "reject", "a@a.example", "one@example.test"),
+		"554 5.7.1 <one@example.test>: Recipient address rejected: Access denied\r\n");
+	w->settings.restrictions[STAGE_CLIENT] = "";
+	w->settings.codes[CODE_REJECT] = 550;
+	assert_string_equal(rcpt(w, LIST, "a@a.example", "one@example.test"),
+		"550 5.7.1 <one@example.test>: Recipient address rejected: Access denied\r\n");
+}
+
 static void discarded_message_is_accepted_and_kept_nowhere(void **state)
 {
 	struct world *w = *state;
@@ -694,6 +750,8 @@ int main(void)
 		T(access_of_senders),
 		T(access_of_parents_by_parameter),
 		T(access_of_clients_helo_and_recipients),
+		T(access_of_who_logged_in),
+		T(who_could_log_in_is_told_to),
 		T(discarded_message_is_accepted_and_kept_nowhere),
 		T(actions_hold_for_one_message),
 		T(several_headers_are_prepended_in_their_order_each_once),
