@@ -9,10 +9,13 @@
 
 #include "service/log.h"
 
+/*
+ * Sessions that are kept ready beyond those that are busy: as many as had clients at the same time of late, at least one (so a port
+ * that nobody comes to keeps one), and half as many again as are busy, so that a burst finds some.
+ */
 enum {
-	POOL_SPARE =
-		4, /* sessions beyond those that are busy, and half as many again as are busy, so that a burst */
-	POOL_SPARE_MOST = 20, /* finds some; at most so many */
+	POOL_SPARE = 4, /* of the first, at most */
+	POOL_SPARE_MOST = 20, /* of both */
 	POOL_HOUSEKEEPING = 1000 /* ms */
 };
 
@@ -45,6 +48,9 @@ struct pool {
 	unsigned idle, busy;
 	struct waiting *waiting_head, *waiting_tail;
 	unsigned waiting;
+	unsigned peak,
+		peak_before; /* clients at the same time, in this max_idle and the one before */
+	int64_t peak_since; /* when this one began */
 	uint32_t received,
 		told; /* sessions that came from this spawner, and that it was asked for, in all */
 	uint32_t serial;
@@ -130,9 +136,28 @@ static void waiting_refuse(struct pool *pool, const char *why)
 
 static unsigned spare(const struct pool *pool)
 {
-	unsigned count = POOL_SPARE + pool->busy / 2;
+	unsigned recent = pool->peak > pool->peak_before ? pool->peak : pool->peak_before,
+		 ready = recent < 1            ? 1
+			 : recent < POOL_SPARE ? recent
+					       : POOL_SPARE,
+		 count = ready + pool->busy / 2;
 
 	return count < POOL_SPARE_MOST ? count : POOL_SPARE_MOST;
+}
+
+static void note_peak(struct pool *pool)
+{
+	if (pool->busy + pool->waiting > pool->peak)
+		pool->peak = pool->busy + pool->waiting;
+}
+
+static void forget_peak(struct pool *pool, int64_t now)
+{
+	if (now - pool->peak_since < pool->settings.idle)
+		return;
+	pool->peak_before = pool->peak;
+	pool->peak = pool->busy + pool->waiting;
+	pool->peak_since = now;
 }
 
 /* Many are busy: sessions shorten their timeouts (the front's part of what Postfix calls stress). */
@@ -170,6 +195,7 @@ static void maybe_done(struct pool *pool)
 
 static void changed(struct pool *pool)
 {
+	note_peak(pool);
 	loop_defer(pool->loop, &pool->want);
 	maybe_done(pool);
 }
@@ -369,6 +395,7 @@ static void pool_housekeeping(struct timer *timer)
 
 	while (pool->waiting && pool->waiting_head->deadline <= now)
 		waiting_refuse(pool, "All server ports are busy");
+	forget_peak(pool, now);
 	while (pool->idle > spare(pool) && now - pool->idle_bottom->since >= pool->settings.idle) {
 		struct pooled *session = pool->idle_bottom;
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Two smtpd entries in master.cf: what one's -o options say holds for its clients only. And names in the log."""
 import contextlib
+import re
 
 import pytest
 
-from postern import DOMAIN
+from postern import DOMAIN, wait_for
 
 SECOND = 30  # above the port base
 # Loopback is in mynetworks, whose clients are exempt from limits as delivered.
@@ -99,3 +100,22 @@ def test_pop3_and_imap_log_by_syslog_name(make_instance):
     instance.wait_log(r" mx1/pop3\S*\[\d+\]: .*(Disconnected|Logged out)")
     instance.wait_log(r" mx1/imap\S*\[\d+\]: ")
     assert " postern/" not in instance.log()
+
+
+def test_a_quiet_port_keeps_one_session_and_a_busy_one_more(make_instance):
+    instance = make_instance(settings={"max_idle": "1s"})
+    instance.start()
+
+    def sessions():
+        return len(instance.processes("smtpd-session")) - 1
+
+    entries = len(re.findall(r"^\S.*\bsmtpd\b(?!-)", (instance.etc / "master.cf").read_text(), re.M))
+    wait_for(lambda: sessions() == entries, "a session for each entry")
+    crowd = [instance.smtp() for _ in range(6)]
+    assert all(client.noop()[0] == 250 for client in crowd)
+    # Those that are busy, and spare ones for more of the same.
+    wait_for(lambda: sessions() >= entries - 1 + 6 + 4, "spare sessions")
+    for client in crowd:
+        client.quit()
+    wait_for(lambda: sessions() == entries, "the port to be quiet again")
+    assert instance.smtp().noop()[0] == 250
