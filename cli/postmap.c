@@ -169,7 +169,10 @@ static int query_key(const struct postmap *map, void *context, struct slice key,
 		printf("%.*s\n", SLICE_ARG(buffer_slice(&value)));
 	buffer_free(&value);
 	if (found == TABLE_ERROR) {
-		cli_complain(map->name, "%s: the lookup failed", table_spec(context));
+		const char *why = table_error(context);
+
+		cli_complain(map->name, "%s: the lookup failed%s%s", table_spec(context),
+			*why ? ": " : "", why);
 		return EX_TEMPFAIL;
 	}
 	return found == TABLE_FOUND ? EX_OK : NOT_FOUND;

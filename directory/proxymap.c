@@ -16,7 +16,8 @@
 
 #include "base/vector.h"
 #include "config/config.h"
-#include "directory/proxymap_cell.h"
+#include "directory/proxymap_names.h"
+#include "directory/proxymap_reach.h"
 #include "service/log.h"
 #include "service/service.h"
 #include "table/table_sql.h"
@@ -80,8 +81,8 @@ struct proxymap {
 	struct sql_source sources[TABLES_MOST];
 	unsigned source_count, connections;
 	int64_t patience; /* ms */
-	uint16_t ports[SQL_PORTS_MOST];
-	unsigned port_count, jobs, askers;
+	struct reach reach;
+	unsigned jobs, askers;
 	pthread_mutex_t lock; /* of the lists of jobs */
 	struct job_list done;
 	struct watch ready;
@@ -118,7 +119,7 @@ static void do_job(struct job *job, struct table *table)
 	}
 	job->status = table_lookup(table, buffer_slice(&job->key), &job->value);
 	if (job->status == TABLE_ERROR)
-		snprintf(job->error, sizeof(job->error), "%s", sql_table_error(table));
+		snprintf(job->error, sizeof(job->error), "%s", table_error(table));
 }
 
 static void *work(void *argument)
@@ -332,7 +333,8 @@ static void add_source(struct proxymap *daemon, struct slice spec)
 			log_warning("%s", error);
 			daemon->unresolved = true;
 		}
-		daemon->port_count = sql_table_ports(table, daemon->ports, daemon->port_count);
+		if (source->count == 0)
+			reach_add(&daemon->reach, table);
 		source->tables[source->count++] = table;
 	}
 	/* It may stand in a parameter that nobody reads; directoryd's questions for it are answered with an error. */
@@ -401,13 +403,14 @@ static bool start_threads(struct proxymap *daemon)
 	return true;
 }
 
-static void enter_cell(struct proxymap *daemon)
+static const char *address_of(void *context, const char *name)
 {
-	struct cell cell = CELL_PROXYMAP;
+	const struct proxymap *daemon = context;
+	const char *address = NULL;
 
-	for (unsigned i = 0; i < CELL_MAX_PORTS; i++)
-		cell.ports[i] = i < daemon->port_count ? daemon->ports[i] : 0;
-	service_enter(daemon->service, &cell);
+	for (unsigned i = 0; i < daemon->source_count && !address; i++)
+		address = sql_table_address(daemon->sources[i].tables[0], name);
+	return address;
 }
 
 int main(int argc, char **argv)
@@ -424,15 +427,17 @@ int main(int argc, char **argv)
 	daemon.connections = (unsigned)config_int(daemon.config, PARAM_sql_connections);
 	daemon.patience = config_time(daemon.config, PARAM_sql_timeout);
 	sql_tables_timeout((unsigned)(daemon.patience / 1000));
+	reach_begin(&daemon.reach);
 	find_sources(&daemon, "mysql:");
 	find_sources(&daemon, "pgsql:");
+	names_known(address_of, &daemon);
 	pthread_mutex_init(&daemon.lock, NULL);
 	daemon.done.end = &daemon.done.first;
 	daemon.ready = (struct watch){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.events = EPOLLIN,
 		.ready = collect,
 		.context = &daemon };
-	enter_cell(&daemon);
+	service_enter(daemon.service, &daemon.reach.cell);
 	if (daemon.ready.fd < 0 || !loop_watch(service_loop(daemon.service), &daemon.ready) ||
 		!start_threads(&daemon))
 		return EX_OSERR;

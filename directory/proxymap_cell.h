@@ -5,12 +5,15 @@
 
 #include "sandbox/cell.h"
 
-/* The ports are those of the servers in the tables; here the standard ones, for `postern explain`. */
+/*
+ * The most it may have, for `postern explain`. A running one has the ports of the servers in its tables, UNIX sockets only when a table
+ * names one, and may read the certificates, keys and option files that its tables name (proxymap_reach.c).
+ */
 static const struct cell CELL_PROXYMAP = {
 	.service = SERVICE_PROXYMAP,
 	.uid = UID_NET,
 	.serve = PEER(DIRECTORY),
-	.calls = CELL_CALLS_THREAD | CELL_CALLS_STREAM,
+	.calls = CELL_CALLS_THREAD | CELL_CALLS_STREAM | CELL_CALLS_UNIX,
 	.ports = { 3306, 5432 },
 	.memory = MIB(2048),
 	.descriptors = 1024,

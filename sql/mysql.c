@@ -28,26 +28,59 @@ static void prepare(void)
 		mysql_close(mysql);
 }
 
-static void *open_connection(const struct sql_server *server, char *error, size_t error_size)
+/* Read anew for each connection, so that files which were renewed count. */
+static void set_tls(MYSQL *mysql, const struct sql_tls *tls)
 {
-	MYSQL *mysql = mysql_init(NULL);
-	const char *host = server->socket ? "localhost" : server->host;
+	const my_bool yes = 1;
+
+	if (tls->wanted)
+		mysql_ssl_set(mysql, tls->key_file, tls->cert_file, tls->ca_file, tls->ca_path,
+			tls->ciphers);
+	if (tls->verify_name)
+		mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes);
+	/* Without authorities or ciphers of its own, too. */
+	if (tls->wanted)
+		mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes);
+}
+
+static void set_options(MYSQL *mysql, const struct sql_server *server)
+{
 	unsigned timeout = server->timeout, protocol = MYSQL_PROTOCOL_TCP;
 
-	if (!mysql) {
-		snprintf(error, error_size, "no memory");
-		return NULL;
-	}
-	if (server->socket || !host)
+	if (server->socket || !server->host)
 		protocol = MYSQL_PROTOCOL_SOCKET;
 	mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
 	mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
 	mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &timeout);
 	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
 	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	if (server->option_file) {
+		mysql_options(mysql, MYSQL_READ_DEFAULT_FILE, server->option_file);
+		mysql_options(mysql, MYSQL_READ_DEFAULT_GROUP,
+			server->option_group ? server->option_group : "client");
+	}
+	set_tls(mysql, &server->tls);
+}
+
+static void *open_connection(const struct sql_server *server, char *error, size_t error_size)
+{
+	MYSQL *mysql = mysql_init(NULL);
+	const char *host = server->socket ? "localhost" : server->host;
+
+	if (!mysql) {
+		snprintf(error, error_size, "no memory");
+		return NULL;
+	}
+	set_options(mysql, server);
 	if (mysql_real_connect(mysql, host, server->user, server->password, server->dbname,
-		    server->port, server->socket, 0))
-		return mysql;
+		    server->port, server->socket, 0)) {
+		/* The library goes on without when the server offers none. */
+		if (!server->tls.wanted || mysql_get_ssl_cipher(mysql))
+			return mysql;
+		snprintf(error, error_size, "the server offers no TLS");
+		mysql_close(mysql);
+		return NULL;
+	}
 	snprintf(error, error_size, "%s", mysql_error(mysql));
 	mysql_close(mysql);
 	return NULL;

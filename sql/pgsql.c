@@ -66,11 +66,16 @@ static void close_connection(void *connection)
 static void *open_connection(const struct sql_server *server, char *error, size_t error_size)
 {
 	char port[16] = "";
-	const char *const names[] = { "host", "port", "user", "password", "dbname", "gssencmode",
-		"client_encoding", "fallback_application_name", NULL };
-	const char *const values[] = { server->socket ? server->socket : server->host, port,
-		server->user, server->password, server->dbname, "disable", "UTF8", "postern",
-		NULL };
+	/* What follows a URI has precedence over it. */
+	const char *const uri_names[] = { "dbname", "hostaddr", "gssencmode", "client_encoding",
+		"fallback_application_name", NULL };
+	const char *const uri_values[] = { server->uri, server->address, "disable", "UTF8",
+		"postern", NULL };
+	const char *const names[] = { "host", "hostaddr", "port", "user", "password", "dbname",
+		"gssencmode", "client_encoding", "fallback_application_name", NULL };
+	const char *const values[] = { server->socket ? server->socket : server->host,
+		server->address, port, server->user, server->password, server->dbname, "disable",
+		"UTF8", "postern", NULL };
 	struct pgsql *pgsql = calloc(1, sizeof(*pgsql));
 
 	if (server->port)
@@ -80,7 +85,8 @@ static void *open_connection(const struct sql_server *server, char *error, size_
 		return NULL;
 	}
 	pgsql->timeout = server->timeout;
-	pgsql->connection = PQconnectStartParams(names, values, 1);
+	pgsql->connection = server->uri ? PQconnectStartParams(uri_names, uri_values, 1)
+					: PQconnectStartParams(names, values, 1);
 	if (pgsql->connection && PQstatus(pgsql->connection) != CONNECTION_BAD &&
 		connected(pgsql->connection, now_ms() + 1000ll * server->timeout) &&
 		PQsetnonblocking(pgsql->connection, 1) == 0)
@@ -91,6 +97,18 @@ static void *open_connection(const struct sql_server *server, char *error, size_
 			: "no connection in time");
 	close_connection(pgsql);
 	return NULL;
+}
+
+static bool read_uri(const char *uri,
+	void (*each)(void *context, const char *name, const char *value), void *context)
+{
+	PQconninfoOption *options = PQconninfoParse(uri, NULL);
+
+	for (PQconninfoOption *option = options; option && option->keyword; option++)
+		if (option->val)
+			each(context, option->keyword, option->val);
+	PQconninfoFree(options);
+	return options != NULL;
 }
 
 static bool escape(void *connection, const char *text, size_t length, char *out)
@@ -177,4 +195,5 @@ __attribute__((visibility("default"))) const struct sql_driver postern_sql_drive
 	.close = close_connection,
 	.escape = escape,
 	.query = query,
+	.read_uri = read_uri,
 };

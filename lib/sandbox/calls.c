@@ -100,7 +100,7 @@ static const struct {
 	GROUP(CELL_CALLS_SOCKET, SOCKETS), GROUP(CELL_CALLS_CONNECT, CONNECT),
 	GROUP(CELL_CALLS_WATCH, WATCH), GROUP(CELL_CALLS_PAIR, PAIR),
 	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER), GROUP(CELL_CALLS_STREAM, STREAM),
-	GROUP(CELL_CALLS_COMMAND, COMMAND)
+	GROUP(CELL_CALLS_UNIX, STREAM), GROUP(CELL_CALLS_COMMAND, COMMAND)
 #undef GROUP
 };
 
@@ -125,17 +125,22 @@ static int add_groups(scmp_filter_ctx filter, unsigned calls)
 	return 0;
 }
 
-/* Sockets of TCP and of UNIX streams, no datagrams, nothing raw. */
-static int add_stream_sockets(scmp_filter_ctx filter)
+/* Sockets of TCP, of UNIX streams, or both; no datagrams, nothing raw. */
+static int add_stream_sockets(scmp_filter_ctx filter, unsigned calls)
 {
-	static const int FAMILIES[] = { AF_UNIX, AF_INET, AF_INET6 };
+	static const struct {
+		unsigned call;
+		int family;
+	} FAMILIES[] = { { CELL_CALLS_UNIX, AF_UNIX }, { CELL_CALLS_STREAM, AF_INET },
+		{ CELL_CALLS_STREAM, AF_INET6 } };
 	enum { KIND = 0xf }; /* the rest of the type are flags */
 	int error = 0;
 
 	for (size_t i = 0; !error && i < sizeof(FAMILIES) / sizeof(FAMILIES[0]); i++)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i]),
-			SCMP_A1(SCMP_CMP_MASKED_EQ, KIND, SOCK_STREAM));
+		if (calls & FAMILIES[i].call)
+			error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)FAMILIES[i].family),
+				SCMP_A1(SCMP_CMP_MASKED_EQ, KIND, SOCK_STREAM));
 	return error;
 }
 
@@ -223,8 +228,7 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(utimensat), 1,
 					SCMP_A1(SCMP_CMP_EQ, 0));
 	}
-	if (calls & CELL_CALLS_STREAM)
-		error = error ? error : add_stream_sockets(filter);
+	error = error ? error : add_stream_sockets(filter, calls);
 	if (calls & CELL_CALLS_COMMAND)
 		error = error ? error : add_command(filter);
 	if (calls & CELL_CALLS_FORK)

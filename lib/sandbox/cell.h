@@ -91,14 +91,15 @@ enum cell_calls {
 	CELL_CALLS_PAIR = 256, /* make pairs of sockets, to hand one end on */
 	CELL_CALLS_WATCH = 128, /* watch folders by a descriptor that was opened before */
 	CELL_CALLS_COMMAND = 1 << 17, /* run programs, and what programs of all kinds need to run */
-	CELL_CALLS_STREAM =
-		1 << 16 /* connect by TCP to the cell's ports, and to UNIX sockets by path */
+	CELL_CALLS_STREAM = 1 << 16, /* connect by TCP to the cell's ports */
+	CELL_CALLS_UNIX =
+		1 << 18 /* connect to UNIX stream sockets by path, which Landlock does not govern */
 };
 
 /* Sockets of other programs that master connects a process to, by its word: it has no right to connect itself. */
 enum cell_outside { CELL_OUTSIDE_SASLAUTHD = 1 /* auth_saslauthd_path */ };
 
-enum { CELL_MAX_FILES = 8, CELL_MAX_PORTS = 16 };
+enum { CELL_MAX_FILES = 24, CELL_MAX_PORTS = 16 };
 struct cell {
 	enum service_id service;
 	enum cell_uid uid;

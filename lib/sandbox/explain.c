@@ -30,7 +30,9 @@ static const struct {
 	{ CELL_CALLS_ROOT_FOLDER, "make one folder the root folder of each of those copies", NULL },
 	{ CELL_CALLS_PAIR, "make pairs of connected sockets", NULL },
 	{ CELL_CALLS_STREAM,
-		"connect to UNIX sockets, and by TCP to the ports of the servers in its tables",
+		"connect by TCP to the ports of the servers in its tables, when there are such",
+		NULL },
+	{ CELL_CALLS_UNIX, "connect to UNIX sockets that its user may open, when a table names one",
 		NULL },
 	{ CELL_CALLS_WATCH, "be told when a file in the folders above comes or goes", NULL },
 };

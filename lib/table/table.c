@@ -110,6 +110,11 @@ bool table_changed(const struct table *table)
 				    : table_stamp_changed(&table->stamp);
 }
 
+const char *table_error(const struct table *table)
+{
+	return table->type->error ? table->type->error(table) : "";
+}
+
 const char *table_spec(const struct table *table)
 {
 	return table->spec;

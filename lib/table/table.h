@@ -32,6 +32,8 @@ MUST_CHECK enum table_status table_lookup(
 	struct table *table, struct slice key, struct buffer *value);
 /* True when the file behind it was replaced or changed since it was opened (by descriptor, no path needed). */
 bool table_changed(const struct table *table);
+/* Why the last lookup was TABLE_ERROR, in words of a server; "" when nobody said. */
+const char *table_error(const struct table *table);
 const char *table_spec(const struct table *table);
 
 /* Several tables, the first answer counts; TABLE_ERROR ends the search. "hash:/a, pcre:/b inline:{...}". */

@@ -6,9 +6,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const OPTIONS[CF_OPTION_COUNT] = { "dbpath", "hosts", "user", "password",
-	"dbname", "query", "result_format", "domain", "expansion_limit", "select_field", "table",
-	"where_field", "additional_conditions" };
+static const struct {
+	const char *name;
+	const char *
+		only; /* the one type of tables that has it; others refuse it. NULL: all, or passed over */
+} OPTIONS[CF_OPTION_COUNT] = {
+	[CF_DBPATH] = { "dbpath", NULL },
+	[CF_HOSTS] = { "hosts", NULL },
+	[CF_USER] = { "user", NULL },
+	[CF_PASSWORD] = { "password", NULL },
+	[CF_DBNAME] = { "dbname", NULL },
+	[CF_QUERY] = { "query", NULL },
+	[CF_RESULT_FORMAT] = { "result_format", NULL },
+	[CF_DOMAIN] = { "domain", NULL },
+	[CF_LIMIT] = { "expansion_limit", NULL },
+	[CF_SELECT_FIELD] = { "select_field", NULL },
+	[CF_TABLE] = { "table", NULL },
+	[CF_WHERE_FIELD] = { "where_field", NULL },
+	[CF_CONDITIONS] = { "additional_conditions", NULL },
+	[CF_TLS_CERT_FILE] = { "tls_cert_file", "mysql" },
+	[CF_TLS_KEY_FILE] = { "tls_key_file", "mysql" },
+	[CF_TLS_CA_FILE] = { "tls_CAfile", "mysql" },
+	[CF_TLS_CA_PATH] = { "tls_CApath", "mysql" },
+	[CF_TLS_CIPHERS] = { "tls_ciphers", "mysql" },
+	[CF_TLS_VERIFY_CERT] = { "tls_verify_cert", "mysql" },
+	[CF_OPTION_FILE] = { "option_file", "mysql" },
+	[CF_OPTION_GROUP] = { "option_group", "mysql" },
+};
 
 void cf_free(struct cf_options *options)
 {
@@ -28,32 +52,51 @@ char *cf_take(struct cf_options *options, enum cf_option option)
 	return value;
 }
 
+/* CF_OPTION_COUNT when there is none of this name. */
+static int option_of(struct slice name)
+{
+	int i = 0;
+
+	while (i < CF_OPTION_COUNT && !slice_equal(name, slice_from(OPTIONS[i].name)))
+		i++;
+	return i;
+}
+
+static bool read_option(struct cf_options *options, const struct table_opening *opening,
+	const char *path, unsigned line, struct slice name, struct slice value)
+{
+	int i = option_of(name);
+
+	if (i == CF_OPTION_COUNT)
+		return (!slice_starts(name, SLICE("tls_")) &&
+			       !slice_starts(name, SLICE("option_"))) ||
+		       table_fail(opening, "%s:%u: %.*s: there is no such parameter", path, line,
+			       SLICE_ARG(name));
+	if (OPTIONS[i].only && strcmp(OPTIONS[i].only, opening->type->name) != 0)
+		return table_fail(opening, "%s:%u: %s is for %s tables only", path, line,
+			       OPTIONS[i].name, OPTIONS[i].only) != NULL;
+	free(options->value[i]);
+	options->value[i] = slice_dup(value);
+	options->line[i] = line;
+	return options->value[i] || table_fail(opening, "%s:%u: bad value", path, line);
+}
+
 bool cf_read(struct cf_options *options, const struct table_opening *opening, const char *path,
 	struct slice source)
 {
 	struct table_lines lines;
-	struct slice line, name;
+	struct slice line;
 	bool done = true;
 
 	table_lines_begin(&lines, source);
 	while (done && table_lines_next(&lines, &line)) {
 		ptrdiff_t equals = slice_find(line, '=');
-		int i = 0;
 
-		name = slice_trim(slice_head(line, equals < 0 ? 0 : (size_t)equals));
-		while (i < CF_OPTION_COUNT && !slice_equal(name, slice_from(OPTIONS[i])))
-			i++;
-		if (equals < 0)
-			done = table_fail(
-				opening, "%s:%u: expected \"name = value\"", path, lines.number);
-		/* An unknown name is passed over, as Postfix does: the file may serve other programs, too. */
-		if (done && i < CF_OPTION_COUNT) {
-			free(options->value[i]);
-			options->value[i] =
-				slice_dup(slice_trim(slice_tail(line, (size_t)equals + 1)));
-			done = options->value[i] ||
-			       table_fail(opening, "%s:%u: bad value", path, lines.number);
-		}
+		done = equals < 0 ? table_fail(opening, "%s:%u: expected \"name = value\"", path,
+					    lines.number) != NULL
+				  : read_option(options, opening, path, lines.number,
+					    slice_trim(slice_head(line, (size_t)equals)),
+					    slice_trim(slice_tail(line, (size_t)equals + 1)));
 	}
 	if (done && lines.failed)
 		done = table_fail(opening, "%s:%u: line too long", path, lines.next_number);

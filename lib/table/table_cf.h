@@ -27,14 +27,26 @@ enum cf_option {
 	CF_TABLE,
 	CF_WHERE_FIELD,
 	CF_CONDITIONS,
+	CF_TLS_CERT_FILE,
+	CF_TLS_KEY_FILE,
+	CF_TLS_CA_FILE,
+	CF_TLS_CA_PATH,
+	CF_TLS_CIPHERS,
+	CF_TLS_VERIFY_CERT,
+	CF_OPTION_FILE,
+	CF_OPTION_GROUP,
 	CF_OPTION_COUNT
 };
 
 struct cf_options {
 	char *value[CF_OPTION_COUNT]; /* NULL: not there */
+	unsigned line[CF_OPTION_COUNT]; /* where it stands */
 };
 
-/* "name = value" lines; an unknown name is passed over, as Postfix does. False with the opening's error. */
+/*
+ * "name = value" lines. An unknown name is passed over, as Postfix does it: such files serve other programs, too; but not one that
+ * begins as those of TLS and option files do, since a misspelling would make a connection less safe. False with the opening's error.
+ */
 MUST_CHECK bool cf_read(struct cf_options *options, const struct table_opening *opening,
 	const char *path, struct slice source);
 void cf_free(struct cf_options *options);

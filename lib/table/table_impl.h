@@ -32,6 +32,7 @@ struct table_type {
 	enum table_status (*lookup)(struct table *table, struct slice key, struct buffer *value);
 	void (*close)(struct table *table);
 	bool (*changed)(const struct table *table); /* NULL: by the stamp */
+	const char *(*error)(const struct table *table); /* NULL: it has nothing to say */
 	bool (*each)(struct table *table,
 		bool (*each)(void *context, struct slice key, struct slice value), void *context);
 };

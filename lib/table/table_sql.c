@@ -50,7 +50,8 @@ static bool set_up(struct table *base, const struct table_opening *opening, cons
 	}
 	if (!cf_read(&options, opening, path, source) ||
 		!cf_result_take(&table->result, &options, opening, path) ||
-		!sql_hosts_read(table, opening, path, options.value[CF_HOSTS]))
+		!sql_tls_check(opening, path, &options) ||
+		!sql_hosts_read(table, opening, path, &options))
 		; /* told */
 	else if (!cf_query(&options, &query) || !buffer_text(&query))
 		table_fail(opening, "%s: no query", path);
@@ -63,10 +64,10 @@ static bool set_up(struct table *base, const struct table_opening *opening, cons
 		done = table->query != NULL;
 	}
 	if (done && table->driver) {
-		table->user = cf_take(&options, CF_USER);
-		table->password = cf_take(&options, CF_PASSWORD);
-		table->dbname = cf_take(&options, CF_DBNAME);
+		table->options = options;
+		options = (struct cf_options){ 0 };
 		sql_query_needs(table);
+		done = sql_files_add(table, opening, path);
 	}
 	settings.far += done && settings.ask;
 	cf_free(&options);
@@ -90,17 +91,12 @@ static void sql_close(struct table *base)
 
 	for (unsigned i = 0; i < table->host_count; i++) {
 		sql_disconnect(table, &table->hosts[i]);
-		free(table->hosts[i].name);
-		free(table->hosts[i].address);
-		free(table->hosts[i].socket);
+		sql_host_free(&table->hosts[i]);
 	}
-	if (table->password)
-		explicit_bzero(table->password, strlen(table->password));
 	cf_result_free(&table->result);
+	cf_free(&table->options);
+	sql_files_free(table);
 	free(table->query);
-	free(table->user);
-	free(table->password);
-	free(table->dbname);
 }
 
 /* --- lookups --- */
@@ -167,9 +163,15 @@ static enum table_status sql_lookup(struct table *base, struct slice key, struct
 	return answer.rows ? TABLE_FOUND : TABLE_NOT_FOUND;
 }
 
-const struct table_type TABLE_MYSQL = {
-	.name = "mysql", .open = sql_open, .lookup = sql_lookup, .close = sql_close
-};
-const struct table_type TABLE_PGSQL = {
-	.name = "pgsql", .open = sql_open, .lookup = sql_lookup, .close = sql_close
-};
+const struct table_type TABLE_MYSQL = { .name = "mysql",
+	.open = sql_open,
+	.lookup = sql_lookup,
+	.close = sql_close,
+	.changed = sql_files_changed,
+	.error = sql_error };
+const struct table_type TABLE_PGSQL = { .name = "pgsql",
+	.open = sql_open,
+	.lookup = sql_lookup,
+	.close = sql_close,
+	.changed = sql_files_changed,
+	.error = sql_error };

@@ -28,8 +28,13 @@ void sql_tables_timeout(unsigned seconds);
 unsigned sql_table_ports(const struct table *table, uint16_t ports[SQL_PORTS_MOST], unsigned count);
 /* Names of hosts as addresses, while they can be asked for. False with the name in `error` when one of them is not known. */
 MUST_CHECK bool sql_table_resolve(struct table *table, char *error, size_t error_size);
-/* Why the last lookup was TABLE_ERROR; "" when it was not. */
-const char *sql_table_error(const struct table *table);
+/* The address of one of its hosts, once resolved; NULL when it has none of that name. */
+const char *sql_table_address(const struct table *table, const char *name);
+/* Has it a server that is reached by a UNIX socket? */
+bool sql_table_uses_sockets(const struct table *table);
+/* The files and folders that its client library reads when it connects, certificates for instance; false when `each` returned false. */
+bool sql_table_files(
+	const struct table *table, bool (*each)(void *context, const char *path), void *context);
 /* Rows of any statement (postern import): false with `error`. */
 MUST_CHECK bool sql_table_rows(struct table *table, const char *sql, sql_row row, void *context,
 	char *error, size_t error_size);

@@ -20,13 +20,19 @@ void sql_disconnect(struct sql_lookup_table *table, struct sql_host *host)
 
 static bool connect_to(struct sql_lookup_table *table, struct sql_host *host)
 {
-	const struct sql_server server = { .host = host->address ? host->address : host->name,
+	char *const *value = table->options.value;
+	const struct sql_server server = { .host = host->name,
+		.address = host->address,
 		.socket = host->socket,
+		.uri = host->uri,
 		.port = host->port ? host->port : table->driver->port,
-		.user = table->user,
-		.password = table->password,
-		.dbname = table->dbname,
-		.timeout = table->timeout };
+		.user = value[CF_USER],
+		.password = value[CF_PASSWORD],
+		.dbname = value[CF_DBNAME],
+		.timeout = table->timeout,
+		.tls = sql_tls_of(table),
+		.option_file = value[CF_OPTION_FILE],
+		.option_group = value[CF_OPTION_GROUP] };
 	char error[sizeof(table->error) - 100];
 	int64_t began = os_now();
 
@@ -92,7 +98,7 @@ bool sql_run(struct sql_lookup_table *table, struct sql_statement *statement)
 	return false;
 }
 
-const char *sql_table_error(const struct table *table)
+const char *sql_error(const struct table *table)
 {
 	return ((const struct sql_lookup_table *)table)->error;
 }

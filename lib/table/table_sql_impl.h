@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: ISC
 /*
- * Inside of mysql: and pgsql: tables: what table_sql.c (the table), table_sql_hosts.c (its servers), table_sql_query.c (its query) and
- * table_sql_ask.c (connections and questions) share.
+ * Inside of mysql: and pgsql: tables: what table_sql.c (the table), table_sql_hosts.c (its servers), table_sql_query.c (its query),
+ * table_sql_tls.c (what its connections are secured by) and table_sql_ask.c (connections and questions) share.
  */
 #ifndef TABLE_TABLE_SQL_IMPL_H
 #define TABLE_TABLE_SQL_IMPL_H
 
+#include "base/vector.h"
 #include "table/table_cf.h"
 #include "table/table_sql.h"
 
@@ -13,16 +14,25 @@ struct sql_host {
 	char *name; /* as it is written, without the port; NULL: a socket, or the library's default */
 	char *address; /* once resolved */
 	char *socket;
+	char *uri; /* pgsql: the other members are read out of it, and the library gets it whole */
 	unsigned port; /* 0: the standard one */
 	void *connection;
 	int64_t rest_until; /* us */
+};
+
+/* A file that the client library reads when it connects. */
+struct sql_file {
+	char *path;
+	struct table_stamp stamp;
 };
 
 struct sql_lookup_table {
 	struct table table;
 	const struct sql_driver *driver; /* NULL: asked through somebody else */
 	struct cf_result result;
-	char *query, *user, *password, *dbname;
+	char *query;
+	struct cf_options options; /* kept for connecting; empty when another process asks */
+	struct vector files; /* of struct sql_file */
 	struct sql_host hosts[SQL_HOSTS_MOST];
 	unsigned host_count, first; /* the one to begin with: they share the load */
 	unsigned timeout;
@@ -30,9 +40,26 @@ struct sql_lookup_table {
 };
 
 /* --- table_sql_hosts.c --- */
-/* The value of `hosts`; NULL is the library's default. False with the opening's error. */
+/* CF_HOSTS; without it the library's default. False with the opening's error. */
 MUST_CHECK bool sql_hosts_read(struct sql_lookup_table *table, const struct table_opening *opening,
-	const char *path, const char *hosts);
+	const char *path, const struct cf_options *options);
+void sql_host_free(struct sql_host *host);
+
+/* --- table_sql_tls.c --- */
+/* Are the options of TLS what they should be? False with the opening's error. */
+MUST_CHECK bool sql_tls_check(
+	const struct table_opening *opening, const char *path, const struct cf_options *options);
+/* Those of the table, kept in table->options. */
+struct sql_tls sql_tls_of(const struct sql_lookup_table *table);
+/* The library will read this file. False with the opening's error: it is not there. */
+MUST_CHECK bool sql_file_add(struct sql_lookup_table *table, const struct table_opening *opening,
+	const char *path, unsigned line, const char *file);
+/* All files that the options name. */
+MUST_CHECK bool sql_files_add(
+	struct sql_lookup_table *table, const struct table_opening *opening, const char *path);
+void sql_files_free(struct sql_lookup_table *table);
+/* Is the table's own file, or one of these, another one now? */
+bool sql_files_changed(const struct table *table);
 
 /* --- table_sql_query.c --- */
 /* Is every expansion within a text? Elsewhere it gets quotes of its own, but within an identifier nothing protects it. */
@@ -54,6 +81,8 @@ struct sql_statement {
 };
 /* Ask one server after the other until one has answered. False with the table's error. */
 MUST_CHECK bool sql_run(struct sql_lookup_table *table, struct sql_statement *statement);
+/* Why the last lookup was TABLE_ERROR. */
+const char *sql_error(const struct table *table);
 void sql_disconnect(struct sql_lookup_table *table, struct sql_host *host);
 
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""A MariaDB or PostgreSQL of the test's own: in a folder that is thrown away, on a UNIX socket and a loopback port, stopped by its pid."""
+"""A MariaDB or PostgreSQL of the test's own: in a folder that is thrown away, on a UNIX socket and a loopback port, with TLS, stopped by its pid."""
 import os
 import pathlib
 import pwd
@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import urllib.parse
 
 import pytest
 
 from postern import wait_for
+from test_tls_daemons import make_certificate
 
 SCHEMA = """
 CREATE TABLE domain (domain VARCHAR(255) PRIMARY KEY, transport VARCHAR(64), enabled INT NOT NULL DEFAULT 1);
@@ -18,6 +20,8 @@ CREATE TABLE users (email VARCHAR(255) PRIMARY KEY, password VARCHAR(255), name 
 CREATE TABLE alias (source VARCHAR(255) NOT NULL, destination VARCHAR(1000) NOT NULL, enabled INT NOT NULL DEFAULT 1);
 """
 USER, PASSWORD, DATABASE = "mailreader", "it's \\ secret", "mail"
+# Comes by TLS only, and with a certificate.
+TLS_USER = "tlsreader"
 
 
 def newest(pattern):
@@ -35,12 +39,32 @@ class Server:
         self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        self.make_keys()
         try:
             self.make(SCHEMA + rows)
             self.start()
         except BaseException:
             self.close()
             raise
+
+    def make_keys(self):
+        """Of the server, whose name is localhost; of a client; and an authority that knows neither."""
+        self.keys = self.folder / "keys"
+        self.keys.mkdir()
+        for name in ("authority", "stranger"):
+            make_certificate(self.keys, name, ca=True)
+        for name in ("localhost", "client"):
+            make_certificate(self.keys, name, issuer="authority")
+        if self.user:
+            os.chown(self.keys / "localhost.key", self.user.pw_uid, self.user.pw_gid)
+
+    def key_for(self, reader, folder):
+        """The client's certificate and key where `reader` may read them, and nobody else."""
+        for name in ("client.crt", "client.key"):
+            shutil.copy(self.keys / name, folder / name)
+            (folder / name).chmod(0o600)
+            os.chown(folder / name, reader.pw_uid, reader.pw_gid)
+        return folder / "client.crt", folder / "client.key"
 
     def as_user(self):
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if self.user else {}
@@ -112,13 +136,17 @@ class MariaDB(Server):
             f"CREATE DATABASE {DATABASE};\nUSE {DATABASE};\n" + "".join(line + ";\n" for line in one_line(sql)) +
             f"CREATE USER {USER}@localhost IDENTIFIED BY '{password}';\n"
             f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';\n"
-            f"GRANT SELECT ON {DATABASE}.* TO {USER}@localhost;\nGRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n")
+            f"GRANT SELECT ON {DATABASE}.* TO {USER}@localhost;\nGRANT SELECT ON {DATABASE}.* TO {USER}@'127.0.0.1';\n"
+            f"CREATE USER {TLS_USER}@'127.0.0.1' IDENTIFIED BY '{password}' REQUIRE X509;\n"
+            f"GRANT SELECT ON {DATABASE}.* TO {TLS_USER}@'127.0.0.1';\n")
 
-    def start(self):
+    def start(self, tls=True):
         init = self.folder / "init.sql"
         once = [f"--init-file={init}"] if init.exists() else []
         self.spawn([*self.base(), f"--socket={self.folder}/socket", f"--port={self.port}", "--bind-address=127.0.0.1",
-                    "--skip-name-resolve", f"--pid-file={self.folder}/pid", *once])
+                    "--skip-name-resolve", f"--pid-file={self.folder}/pid", *once,
+                    *([f"--ssl-cert={self.keys}/localhost.crt", f"--ssl-key={self.keys}/localhost.key", f"--ssl-ca={self.keys}/authority.crt"]
+                      if tls else ["--skip-ssl"])])
         wait_for(lambda: "ready for connections" in (self.folder / "log").read_text().rpartition("Shutdown complete")[2][-3000:]
                  and (self.folder / "socket").exists() and self.process.poll() is None, "MariaDB", 60)
         if once:
@@ -131,6 +159,13 @@ class MariaDB(Server):
 
     def hosts(self):
         return f"unix:{self.folder}/socket"
+
+    def secure_cf(self, path, body, certificate, key, host="localhost", authority=None, user=TLS_USER):
+        """Over TLS, by name."""
+        path.write_text(f"hosts = inet:{host}:{self.port}\nuser = {user}\npassword = {PASSWORD}\ndbname = {DATABASE}\n"
+                        f"tls_CAfile = {authority or self.keys / 'authority.crt'}\ntls_cert_file = {certificate}\ntls_key_file = {key}\n"
+                        f"tls_verify_cert = yes\n{body}\n")
+        return f"{self.type}:{path}"
 
 
 class PostgreSQL(Server):
@@ -148,18 +183,23 @@ class PostgreSQL(Server):
     def make(self, sql):
         self.run([self.programs / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"])
         with open(self.folder / "data" / "pg_hba.conf", "w") as hba:
-            hba.write("local all postgres trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n")
+            hba.write("local all postgres trust\nlocal all all scram-sha-256\n"
+                      f"hostssl all {TLS_USER} 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\nhost all {TLS_USER} all reject\n"
+                      "host all all 127.0.0.1/32 scram-sha-256\n")
         self.sql = sql
 
-    def start(self):
+    def start(self, tls=True):
+        secure = ["ssl=on", f"ssl_cert_file={self.keys}/localhost.crt", f"ssl_key_file={self.keys}/localhost.key", f"ssl_ca_file={self.keys}/authority.crt"]
         self.spawn([self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
-                    "-c", "shared_buffers=8MB", "-c", "fsync=off", "-c", "max_connections=20"])
+                    "-c", "shared_buffers=8MB", "-c", "fsync=off", "-c", "max_connections=20",
+                    *(word for setting in (secure if tls else ["ssl=off"]) for word in ("-c", setting))])
         wait_for(lambda: self.ready(), "PostgreSQL", 60)
         if self.sql:
             password = PASSWORD.replace("'", "''")
             self.psql("postgres", f"CREATE DATABASE {DATABASE}")
             self.psql(DATABASE, *one_line(self.sql), f"CREATE USER {USER} PASSWORD '{password}'",
-                      f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}")
+                      f"CREATE USER {TLS_USER} PASSWORD '{password}'",
+                      f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}, {TLS_USER}")
             self.sql = None
 
     def ready(self):
@@ -172,6 +212,12 @@ class PostgreSQL(Server):
 
     def hosts(self):
         return f"unix:{self.folder}/.s.PGSQL.{self.port}"
+
+    def secure_cf(self, path, body, certificate, key, host="localhost", authority=None, user=TLS_USER):
+        """Over TLS, by name."""
+        words = urllib.parse.urlencode({"sslmode": "verify-full", "sslrootcert": authority or self.keys / "authority.crt", "sslcert": certificate, "sslkey": key})
+        path.write_text(f"hosts = postgresql://{user}:{urllib.parse.quote(PASSWORD)}@{host}:{self.port}/{DATABASE}?{words}\n{body}\n")
+        return f"{self.type}:{path}"
 
     def kill(self):
         """At once: a killed postmaster would leave its children behind."""

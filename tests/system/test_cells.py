@@ -25,7 +25,8 @@ ALLOWED = {
     "tlsd": set(),
     "keyd": set(),
     "directoryd": {"read-accounts"},
-    "proxymap": {"socket-tcp", "socket-tcp6", "socket-unix", "connect-public"},
+    # No table of a SQL server, nobody to connect to.
+    "proxymap": set(),
     "authd": {"read-credentials"},
     # There is no command.
     "introspect": set(),

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: ISC
 """mysql: and pgsql: tables, and the import from them, against real servers. A server that is slow or away puts off what needs it, and nothing else."""
 import json
+import os
+import pwd
+import re
+import shutil
 import sqlite3
+import subprocess
 import time
 
 import pytest
 
 from postern import DOMAIN, wait_for
-from sql_servers import SCHEMA, one_line, server_kind  # noqa: F401
+from sql_servers import SCHEMA, TLS_USER, USER, one_line, server_kind  # noqa: F401
 from test_accounts import rcpt
+from test_cells import attempts
 
 ROWS = f"""
 INSERT INTO domain VALUES ('sql.example', NULL, 1);
@@ -129,6 +135,87 @@ def test_what_cannot_be_asked_safely_is_refused(site):
     assert instance.run("postmap", "-q", "x' OR '1'='1", spec, check=False).returncode == 1
     spec = server.cf(instance.etc / "limit.cf", "query = SELECT destination FROM alias WHERE source = '%s'\nexpansion_limit = 1")
     assert instance.run("postmap", "-q", "info@sql.example", spec, check=False).returncode not in (0, 1)
+
+
+ALIASES = "query = SELECT destination FROM alias WHERE source='%s' AND enabled = 1 ORDER BY 1"
+
+
+@pytest.fixture
+def reader(site):
+    """Who proxymap is."""
+    return pwd.getpwnam("postern-net") if os.geteuid() == 0 and not site.instance.user else site.instance.user or pwd.getpwuid(os.getuid())
+
+
+def ask(instance, spec, key="info@sql.example"):
+    return instance.run("postmap", "-q", key, spec, check=False)
+
+
+def test_servers_are_known_by_their_certificates(site, reader):
+    """By name, with a certificate of one's own; the process that asks reads what it must, and reaches nobody by a socket file."""
+    instance, server = site.instance, site.server
+    keys = server.key_for(reader, instance.etc)
+    authority = instance.etc / "sql-authority.crt"
+    shutil.copy(server.keys / "stranger.crt", authority)
+    instance.configure(virtual_mailbox_domains="sql.example", sql_timeout="1s",
+                       virtual_alias_maps=server.secure_cf(instance.etc / "tls.cf", ALIASES, *keys, authority=authority),
+                       virtual_mailbox_maps=server.secure_cf(instance.etc / "mailboxes.cf", "query = SELECT email FROM users WHERE email='%s'", *keys, authority=authority))
+    instance.start()
+    assert rcpt(instance, "info@sql.example")[0] == 451
+    instance.wait_log(r"proxymap\[\d+\]: warning: .*tls\.cf: .*(certificate|verif)")
+    # The right authority, in place of the other: the file is read anew.
+    fresh = authority.with_name("fresh")
+    shutil.copy(server.keys / "authority.crt", fresh)
+    fresh.rename(authority)
+    wait_for(lambda: rcpt(instance, "info@sql.example")[0] == 250, "the answer of the server that is known now")
+    assert rcpt(instance, "nobody@sql.example")[0] == 550
+    allowed, count = attempts(instance, next(iter(instance.processes("proxymap"))))
+    # A socket can be made, but connected to the server alone, which is none of the attempts.
+    assert count and allowed <= {"socket-tcp", "socket-tcp6"}, allowed
+
+
+def test_servers_that_are_not_known_are_not_asked(site, reader):
+    instance, server = site.instance, site.server
+    etc, keys = instance.etc, server.key_for(reader, instance.etc)
+    # A server of another name, one that nobody vouches for, and a user who must come by TLS and does not.
+    assert ask(instance, server.secure_cf(etc / "good.cf", ALIASES, *keys)).returncode == 0
+    for bad in (server.secure_cf(etc / "name.cf", ALIASES, *keys, host="127.0.0.1"),
+                server.secure_cf(etc / "stranger.cf", ALIASES, *keys, authority=server.keys / "stranger.crt"),
+                server.cf(etc / "clear.cf", f"{ALIASES}\nuser = {TLS_USER}", f"127.0.0.1:{server.port}")):
+        asked = ask(instance, bad)
+        assert asked.returncode not in (0, 1), (bad, asked)
+    # A folder of authorities, as OpenSSL has them.
+    folder = etc / "authorities"
+    folder.mkdir()
+    hashed = subprocess.run(["openssl", "x509", "-in", server.keys / "authority.crt", "-noout", "-hash"], capture_output=True, text=True, check=True).stdout.strip()
+    (folder / f"{hashed}.0").symlink_to(server.keys / "authority.crt")
+    if server.type == "mysql":
+        spec = server.secure_cf(etc / "folder.cf", ALIASES, *keys)
+        (etc / "folder.cf").write_text((etc / "folder.cf").read_text().replace(f"tls_CAfile = {server.keys}/authority.crt", f"tls_CApath = {folder}"))
+        assert ask(instance, spec).returncode == 0
+        (etc / "my.cnf").write_text(f"[tables]\nssl-ca={server.keys}/authority.crt\nssl-cert={keys[0]}\nssl-key={keys[1]}\n")
+        options = f"{ALIASES}\nuser = {TLS_USER}\noption_file = {etc}/my.cnf"
+        assert ask(instance, server.cf(etc / "options.cf", options, f"127.0.0.1:{server.port}")).returncode not in (0, 1)
+        assert ask(instance, server.cf(etc / "options.cf", f"{options}\noption_group = tables", f"127.0.0.1:{server.port}")).returncode == 0
+    # A server without TLS gets no question, though it knows the user.
+    server.kill()
+    server.start(tls=False)
+    asked = ask(instance, server.secure_cf(etc / "none.cf", ALIASES, *keys, user=USER))
+    assert asked.returncode not in (0, 1) and re.search("TLS|SSL", asked.err), asked.err
+
+
+def test_faults_of_a_file_are_told_with_their_line(site):
+    instance, server = site.instance, site.server
+    line = {"mysql": "tls_CAfile = /nowhere", "pgsql": "hosts = postgresql://localhost/mail?sslrootcert=/nowhere"}[server.type]
+    faults = {"tls_CAflie = /x": "there is no such parameter", line: "/nowhere: No such file",
+              {"mysql": "tls_verify_cert = perhaps", "pgsql": "tls_verify_cert = yes"}[server.type]: "tls_verify_cert is",
+              {"mysql": "tls_cert_file = x.pem", "pgsql": "hosts = postgresql://one:secret@local%xx/"}[server.type]:
+                  {"mysql": "not an absolute path", "pgsql": "not a URI that can be read"}[server.type]}
+    for text, told in faults.items():
+        path = instance.etc / "bad.cf"
+        path.write_text(f"query = SELECT 1\n\n{text}\n")
+        asked = ask(instance, f"{server.type}:{path}")
+        assert asked.returncode != 0 and f"{path}:3: " in asked.err and told in asked.err, asked.err
+        assert "secret" not in asked.err
 
 
 def imported(instance, spec):
