@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+from postfix import master_cf
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOMAIN = "example.test"
 PASSWORD = "one-secret"
@@ -166,26 +168,6 @@ virtual_transport = {transport}
 {extra}
 """
 
-POSTFIX_MASTER = """
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-virtual unix - n n - - virtual
-lmtp unix - - n - - lmtp
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
-
 
 class Postfix(System):
     name = "postfix-virtual"
@@ -200,7 +182,7 @@ class Postfix(System):
         os.chown(self.folder / "mail", user.pw_uid, user.pw_gid)
         (etc / "main.cf").write_text(POSTFIX_MAIN.format(folder=self.folder, domain=DOMAIN, uid=user.pw_uid, gid=user.pw_gid,
                                                          transport=self.transport, extra=self.extra.format(folder=self.folder)))
-        (etc / "master.cf").write_text(POSTFIX_MASTER.format(port=self.smtp_port))
+        (etc / "master.cf").write_text(master_cf(f"127.0.0.1:{self.smtp_port}", "n"))
         for name in ("dynamicmaps.cf", "postfix-files"):
             if os.path.exists(f"/etc/postfix/{name}"):
                 (etc / name).write_bytes(pathlib.Path(f"/etc/postfix/{name}").read_bytes())

@@ -15,6 +15,7 @@
 #include "os/os.h"
 #include "queue/queue.h"
 #include "service/log.h"
+#include "service/refuse.h"
 #include "service/service.h"
 
 enum {
@@ -365,11 +366,8 @@ static void receive(struct channel *channel, struct message *message)
 		understood = add_recipient(client, &message->bounce_recipient);
 	else if (message->type == MESSAGE_BOUNCE_END)
 		understood = end(client, message->bounce_end.serial);
-	if (understood)
-		return;
-	log_warning("qmgr said what is out of place; its connection is ended");
-	channel_close(channel);
-	client_free(client);
+	if (!understood)
+		service_refuse(channel, "qmgr", message);
 }
 
 static void peer(struct service *service, void *context, int fd, const struct peer *from)

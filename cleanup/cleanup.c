@@ -18,6 +18,7 @@
 #include "mail/date.h"
 #include "os/os.h"
 #include "service/log.h"
+#include "service/refuse.h"
 
 static void peer_reap(struct deferred *deferred)
 {
@@ -67,12 +68,8 @@ static void peer_receive(struct channel *channel, struct message *message)
 {
 	struct peer_channel *peer = channel->context;
 
-	if (dispatch(peer, message))
-		return;
-	log_warning("%s sent %s out of order", service_id_name(peer->from),
-		message_name(message->type));
-	channel_close(channel);
-	peer_gone(peer);
+	if (!dispatch(peer, message))
+		service_refuse(channel, service_id_name(peer->from), message);
 }
 
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)

@@ -19,6 +19,7 @@
 #include "directory/waiting.h"
 #include "service/figures.h"
 #include "service/log.h"
+#include "service/refuse.h"
 #include "service/service.h"
 #include "table/table_sql.h"
 
@@ -219,11 +220,8 @@ static void receive(struct channel *channel, struct message *question)
 
 	begin_turn(peer->daemon);
 	figures_add(FIGURE_lookups, 1);
-	if (answer(peer->daemon, peer, question))
-		return;
-	log_warning("a peer sent %s, which is no question", message_name(question->type));
-	channel_close(channel);
-	forget_peer(peer);
+	if (!answer(peer->daemon, peer, question))
+		service_refuse(channel, "a peer", question);
 }
 
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)

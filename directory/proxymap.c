@@ -19,6 +19,7 @@
 #include "directory/proxymap_names.h"
 #include "directory/proxymap_reach.h"
 #include "service/log.h"
+#include "service/refuse.h"
 #include "service/service.h"
 #include "table/table_sql.h"
 
@@ -285,13 +286,10 @@ static void receive(struct channel *channel, struct message *message)
 {
 	struct asker *asker = channel->context;
 
-	if (message->type != MESSAGE_PROXYMAP_ASK) {
-		log_warning("a peer sent %s, which is no question", message_name(message->type));
-		channel_close(channel);
-		forget_asker(asker);
-	} else if (!add_job(asker, &message->proxymap_ask)) {
+	if (message->type != MESSAGE_PROXYMAP_ASK)
+		service_refuse(channel, "directoryd", message);
+	else if (!add_job(asker, &message->proxymap_ask))
 		answer(asker, message->proxymap_ask.serial, TABLE_ERROR, SLICE(""));
-	}
 }
 
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)

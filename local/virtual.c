@@ -15,6 +15,7 @@
 #include "queue/report.h"
 #include "service/figures.h"
 #include "service/log.h"
+#include "service/refuse.h"
 #include "service/service.h"
 #include "store/store.h"
 
@@ -387,11 +388,8 @@ static void receive(struct channel *channel, struct message *message)
 		understood = begin(client, message);
 	else if (message->type == MESSAGE_DELIVER_RECIPIENT)
 		understood = add_recipient(client, &message->deliver_recipient);
-	if (understood)
-		return;
-	log_warning("qmgr said what is out of place; its connection is ended");
-	channel_close(channel);
-	client_free(client);
+	if (!understood)
+		service_refuse(channel, "qmgr", message);
 }
 
 static void peer(struct service *service, void *context, int fd, const struct peer *from)

@@ -20,6 +20,7 @@
 #include "os/os.h"
 #include "service/figures.h"
 #include "service/log.h"
+#include "service/refuse.h"
 #include "service/service.h"
 #include "tls/keyd_cell.h"
 #include "tls/keyset.h"
@@ -205,11 +206,8 @@ static void receive(struct channel *channel, struct message *message)
 
 	if (message->type == MESSAGE_KEY_SET && take_set(peer, message))
 		return;
-	if (message->type == MESSAGE_KEY_SIGN && take_sign(peer, message))
-		return;
-	log_warning("tlsd sent %s out of place; connection closed", message_name(message->type));
-	channel_close(channel);
-	forget_peer(peer);
+	if (message->type != MESSAGE_KEY_SIGN || !take_sign(peer, message))
+		service_refuse(channel, "tlsd", message);
 }
 
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "service/figures.h"
 #include "service/log.h"
+#include "service/refuse.h"
 #include "service/service.h"
 #include "tls/connection.h"
 #include "tls/facts.h"
@@ -202,12 +203,8 @@ static void receive(struct channel *channel, struct message *message)
 
 	if (message->type == MESSAGE_TLS_ACCEPT && take_accept(server, message))
 		return;
-	if (message->type == MESSAGE_TLS_CANCEL && take_cancel(server, message))
-		return;
-	log_warning("%s sent %s out of place; connection closed", service_id_name(server->from),
-		message_name(message->type));
-	channel_close(channel);
-	forget_server(server);
+	if (message->type != MESSAGE_TLS_CANCEL || !take_cancel(server, message))
+		service_refuse(channel, service_id_name(server->from), message);
 }
 
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)

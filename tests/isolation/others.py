@@ -14,35 +14,18 @@ import signal
 import smtplib
 import socket
 import subprocess
+import sys
 import time
 
 import table
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "bench"))
+from postfix import master_cf  # noqa: E402
 
 HOST, DOMAIN, TIMEOUT = "127.0.0.1", "example.test", 20
 PASSWORDS = {"one": "one-secret", "two": "two-secret"}
 VMAIL = "isolation-vmail"
 
-# The services as in Debian's /etc/postfix/master.cf: unprivileged and in a chroot but for proxymap, virtual and postlogd.
-MASTER = """
-{host}:{port} inet n - y - - smtpd
-pickup unix n - y 60 1 pickup
-cleanup unix n - y - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - y 1000? 1 tlsmgr
-rewrite unix - - y - - trivial-rewrite
-bounce unix - - y - 0 bounce
-defer unix - - y - 0 bounce
-trace unix - - y - 0 bounce
-proxymap unix - - n - - proxymap
-showq unix n - y - - showq
-error unix - - y - - error
-retry unix - - y - - error
-virtual unix - n n - - virtual
-lmtp unix - - y - - lmtp
-anvil unix - - y - 1 anvil
-scache unix - - y - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
 MAIN = """
 compatibility_level = 3.6
 queue_directory = {folder}/queue
@@ -174,7 +157,7 @@ class Others:
         os.chown(self.folder / "mail", self.user.pw_uid, self.user.pw_gid)
         etc = self.folder / "etc"
         (etc / "main.cf").write_text(MAIN.format(**names))
-        (etc / "master.cf").write_text(MASTER.format(**names))
+        (etc / "master.cf").write_text(master_cf(f"{HOST}:{names['port']}", "y") + "tlsmgr unix - - y 1000? 1 tlsmgr\n")
         (etc / "dovecot.conf").write_text(DOVECOT.format(**names))
         for name in ("dynamicmaps.cf", "postfix-files"):
             if os.path.exists(f"/etc/postfix/{name}"):

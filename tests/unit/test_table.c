@@ -300,6 +300,19 @@ static void sqlite_refuses_what_it_should(void **state)
 	refuse("sqlite:s.cf", "no dbpath");
 }
 
+static void what_secures_connections_is_never_passed_over(void **state)
+{
+	make_database();
+	write_cf("query = SELECT v FROM a WHERE k = '%s'\nport = 3306\nrequire_result_set = no");
+	expect("sqlite:s.cf", "u", "local");
+	write_cf("query = SELECT 1\ntls_CAflie = /x");
+	refuse("sqlite:s.cf", "s.cf:3: tls_CAflie: there is no such parameter");
+	write_cf("query = SELECT 1\ntls_CAfile = /x");
+	refuse("sqlite:s.cf", "s.cf:3: tls_CAfile is for mysql tables only");
+	write_cf("\noption_files = /x\nquery = SELECT 1");
+	refuse("sqlite:s.cf", "s.cf:3: option_files: there is no such parameter");
+}
+
 static void built_tables_are_read_back(void **state)
 {
 	const char *const types[] = { "hash", "btree" };
@@ -711,6 +724,7 @@ int main(void)
 		TEST(posix_errors_are_told),
 		TEST(sqlite_expands_its_query),
 		TEST(sqlite_refuses_what_it_should),
+		TEST(what_secures_connections_is_never_passed_over),
 		TEST(built_tables_are_read_back),
 		TEST(big_tables_with_long_keys_and_values_are_read),
 		TEST(small_tables_know_what_they_do_not_have),
