@@ -2,9 +2,11 @@
 # What is stored of passwords; the commands need it, too.
 SCHEMES := $(wildcard auth/scheme*.c)
 CREDENTIALS := auth/credentials.c auth/credentials_batch.c auth/app_passwords.c auth/credentials_visits.c auth/cache.c $(SCHEMES)
-CREDENTIALS_LIBS := -lcrypto -largon2
+CREDENTIALS_LIBS := -lcrypto -largon2 -lidn
 test_scheme_SOURCES := $(SCHEMES)
 test_scheme_LIBS := $(CREDENTIALS_LIBS)
+test_saslprep_SOURCES := $(SCHEMES)
+test_saslprep_LIBS := $(CREDENTIALS_LIBS)
 EXCHANGE_LIBS := -lsasl2 -ljansson $(CREDENTIALS_LIBS)
 EXCHANGE := auth/exchange.c auth/credentials_file.c $(wildcard auth/mech_*.c auth/backend*.c) $(CREDENTIALS)
 AUTH := auth/tickets.c auth/workers.c auth/penalty.c auth/turns.c auth/visits.c auth/usage.c $(EXCHANGE)

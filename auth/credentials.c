@@ -239,11 +239,17 @@ bool credentials_set(struct credentials *credentials, const char *login, struct 
 	int cost, char *error, size_t error_size)
 {
 	char hash[CREDENTIALS_MAX_HASH];
+	const char *fault;
 
 	if (password.length == 0 || password.length >= CREDENTIALS_MAX_PASSWORD ||
 		slice_find(password, '\0') >= 0) {
 		snprintf(error, error_size, "a password has 1 to %d bytes, none of them NUL",
 			CREDENTIALS_MAX_PASSWORD - 1);
+		return false;
+	}
+	fault = schemes_fault(password);
+	if (fault) {
+		snprintf(error, error_size, "the password cannot be used: %s", fault);
 		return false;
 	}
 	if (cost != credentials->settings.cost) {
@@ -419,12 +425,15 @@ static bool upgrade(struct credentials *credentials, struct slice login, struct 
 	char hash[CREDENTIALS_MAX_HASH], made[CREDENTIALS_MAX_HASH],
 		name[CREDENTIALS_MAX_LOGIN + 1];
 	sqlite3_stmt *statement = credentials->query[QUERY_UPGRADE];
-	bool done;
+	bool current, done;
 
-	if (credentials_read(credentials, login, hash) != CREDENTIALS_GOOD ||
-		schemes_current(slice_from(hash)) || !credentials_fold(login, name) ||
+	if (credentials_read(credentials, login, hash) != CREDENTIALS_GOOD)
+		return false;
+	current = schemes_current(slice_from(hash));
+	if ((current && !schemes_two_forms(password)) || !credentials_fold(login, name) ||
 		/* What fitted may have been an application password. */
 		schemes_verify(credentials->schemes, slice_from(hash), password) != SCHEME_FITS ||
+		(current && !schemes_fitted_raw(credentials->schemes)) ||
 		!schemes_make(credentials->schemes, password, made))
 		return false;
 	database_bind(statement, 1, slice_from(name));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/mech.h"
+#include "auth/scheme_saslprep.h"
 #include "base/arena.h"
 #include "mail/address.h"
 #include "mail/utf8.h"
@@ -62,7 +63,11 @@ static bool ascii_domain(char *login, size_t size)
 	return fits;
 }
 
-bool exchange_canonical(struct slice name, char *login, size_t size)
+/*
+ * The claimed name in lower case, U-labels as A-labels, with the realm: what accounts are kept under. False when it cannot be
+ * anybody's: empty, too long, or with bytes that are not in a name (and would end up in the log).
+ */
+static bool canonical(struct slice name, char *login, size_t size)
 {
 	const char *realm = exchange_library.realm;
 	bool whole = slice_find(name, '@') >= 0 || !realm[0];
@@ -82,12 +87,31 @@ bool exchange_canonical(struct slice name, char *login, size_t size)
 	return ascii_domain(login, size);
 }
 
+bool exchange_find_login(
+	const struct exchange *exchange, struct slice name, char login[CREDENTIALS_MAX_LOGIN + 1])
+{
+	char form[CREDENTIALS_MAX_LOGIN + 1], prepared[CREDENTIALS_MAX_LOGIN + 1],
+		stored[SCHEME_MAX_STORED];
+	const char *fault;
+
+	if (!canonical(name, login, CREDENTIALS_MAX_LOGIN + 1))
+		return false;
+	if (utf8_ascii_prefix(name) == name.length || !saslprep(name, form, sizeof(form), &fault) ||
+		!canonical(slice_from(form), prepared, sizeof(prepared)) ||
+		strcmp(prepared, login) == 0)
+		return true;
+	if (backends_read(exchange->backends, slice_from(login), stored) == CREDENTIALS_UNKNOWN)
+		memcpy(login, prepared, sizeof(prepared));
+	explicit_bzero(stored, sizeof(stored));
+	return true;
+}
+
 bool exchange_may_act_for(const struct exchange *exchange, struct slice wanted)
 {
 	char name[CREDENTIALS_MAX_LOGIN + 1];
 
-	return wanted.length == 0 || (exchange_canonical(wanted, name, sizeof(name)) &&
-					     strcmp(name, exchange->login) == 0);
+	return wanted.length == 0 ||
+	       (exchange_find_login(exchange, wanted, name) && strcmp(name, exchange->login) == 0);
 }
 
 /* --- exchanges --- */

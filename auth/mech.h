@@ -40,10 +40,12 @@ struct exchange {
 extern struct exchange_settings exchange_library;
 
 /*
- * The claimed name in lower case, U-labels as A-labels, with the realm: what accounts are kept under. False when it cannot be
- * anybody's: empty, too long, or with bytes that are not in a name (and would end up in the log).
+ * The login that a claimed name means, as accounts are kept: in lower case, U-labels as A-labels, with the realm. A name beyond ASCII
+ * that nobody has as it was typed is meant in its prepared form (RFC 4013). False when it cannot be anybody's: empty, too long, or
+ * with bytes that are not in a name (and would end up in the log).
  */
-MUST_CHECK bool exchange_canonical(struct slice name, char *login, size_t size);
+MUST_CHECK bool exchange_find_login(
+	const struct exchange *exchange, struct slice name, char login[CREDENTIALS_MAX_LOGIN + 1]);
 /* Is the wish to act for `wanted` allowed to exchange->login? Empty or the same name only. */
 bool exchange_may_act_for(const struct exchange *exchange, struct slice wanted);
 /* Ends the step: done with that status. */

@@ -9,8 +9,6 @@
 #include "auth/mech.h"
 #include "table/table.h"
 
-enum { LOGIN_SPACE = CREDENTIALS_MAX_LOGIN + 1 };
-
 /* The common name in "C=..., CN=name", or the whole when there are no attributes in it. */
 static struct slice common_name(struct slice subject)
 {
@@ -49,7 +47,7 @@ static enum auth_status who_is(struct exchange *exchange)
 		name = common_name(exchange->tls.subject);
 	if (found == TABLE_ERROR)
 		status = AUTH_TEMPORARY;
-	else if (name.length && exchange_canonical(name, exchange->login, LOGIN_SPACE))
+	else if (name.length && exchange_find_login(exchange, name, exchange->login))
 		status = AUTH_OK;
 	else
 		exchange->note = "the certificate says no login name, or is not trusted";

@@ -90,7 +90,7 @@ static const char *take_name(struct exchange *exchange, const char *name, const 
 {
 	char claimed[CREDENTIALS_MAX_LOGIN + 1];
 
-	if (!exchange_canonical(slice_from(name), claimed, sizeof(claimed)))
+	if (!exchange_find_login(exchange, slice_from(name), claimed))
 		return nameless;
 	if (exchange->named && strcmp(claimed, exchange->login) != 0)
 		return "the token is of another login";
@@ -106,7 +106,7 @@ static bool check(struct exchange *exchange, const struct request *request)
 	const char *reason = NULL;
 
 	exchange->named = request->user.length > 0;
-	if (exchange->named && exchange_canonical(request->user, claimed, sizeof(claimed)))
+	if (exchange->named && exchange_find_login(exchange, request->user, claimed))
 		memcpy(exchange->login, claimed, sizeof(claimed));
 	if (library->oauth && (!library->introspection || oauth_is_jwt(request->token))) {
 		if (oauth_check(library->oauth, request->token, os_now() / 1000000, name, &reason))

@@ -77,8 +77,8 @@ static int make_canonical(sasl_conn_t *connection, void *context, const char *in
 	struct library *library = exchange->state;
 	size_t length;
 
-	library->nobody = library->nobody || !exchange_canonical(slice_of(in, in_length),
-						     exchange->login, sizeof(exchange->login));
+	library->nobody = library->nobody ||
+			  !exchange_find_login(exchange, slice_of(in, in_length), exchange->login);
 	if (library->nobody)
 		snprintf(exchange->login, sizeof(exchange->login), "-");
 	length = strlen(exchange->login);
@@ -136,11 +136,14 @@ static bool give(sasl_server_params_t *parameters, const char *name, struct exch
 {
 	struct slice value;
 	unsigned char key[CRAM_KEY];
+	char prepared[SCHEME_MAX_PASSWORD];
 	const char *data = (const char *)key;
 	int length = -1;
+	bool given;
 
 	if (strcmp(name, SASL_AUX_PASSWORD) == 0 &&
 		schemes_plain(backends_schemes(exchange->backends), stored, &value)) {
+		value = schemes_prepared(value, prepared);
 		data = value.data;
 		length = (int)value.length;
 	} else if (strcmp(name, "*cmusaslsecretCRAM-MD5") == 0 &&
@@ -150,8 +153,10 @@ static bool give(sasl_server_params_t *parameters, const char *name, struct exch
 		   schemes_value(stored, "DIGEST-MD5", &value) && hex(value, key, MD5_BYTES) > 0) {
 		length = MD5_BYTES;
 	}
-	return length > 0 &&
-	       parameters->utils->prop_set(parameters->propctx, name, data, length) == SASL_OK;
+	given = length > 0 &&
+		parameters->utils->prop_set(parameters->propctx, name, data, length) == SASL_OK;
+	explicit_bzero(prepared, sizeof(prepared));
+	return given;
 }
 
 static void give_all(

@@ -186,7 +186,7 @@ static void find_keys(struct exchange *exchange, struct scram *scram, struct sli
 	char stored[SCHEME_MAX_STORED];
 	enum credentials_status status = CREDENTIALS_UNKNOWN;
 
-	if (exchange_canonical(user, exchange->login, sizeof(exchange->login)))
+	if (exchange_find_login(exchange, user, exchange->login))
 		status = backends_read(exchange->backends, slice_from(exchange->login), stored);
 	else
 		snprintf(exchange->login, sizeof(exchange->login), "-");

@@ -6,19 +6,24 @@
 #include <stdlib.h>
 
 #include "auth/scheme_impl.h"
+#include "auth/scheme_saslprep.h"
 #include "base/base64.h"
+#include "mail/utf8.h"
 
 enum { SCHEME_NAME_MOST = 32 };
 
 static enum scheme_result verify_plain(
 	struct schemes *schemes, const struct verifier *verifier, struct slice password)
 {
-	struct slice stored = verifier->value;
+	char prepared[SCHEME_MAX_PASSWORD];
+	struct slice forms[] = { verifier->value, schemes_prepared(verifier->value, prepared) };
+	bool fits = false;
 
-	return stored.length == password.length &&
-			       scheme_equal(stored.data, password.data, stored.length)
-		       ? SCHEME_FITS
-		       : SCHEME_WRONG;
+	for (int i = 0; i < 2; i++)
+		fits |= forms[i].length == password.length &&
+			scheme_equal(forms[i].data, password.data, password.length);
+	explicit_bzero(prepared, sizeof(prepared));
+	return fits ? SCHEME_FITS : SCHEME_WRONG;
 }
 
 static const struct scheme SCHEMES[] = {
@@ -220,7 +225,46 @@ uint64_t schemes_hashes(const struct schemes *schemes)
 	return schemes->hashes;
 }
 
-enum scheme_result schemes_verify(
+struct slice schemes_prepared(struct slice password, char prepared[SCHEME_MAX_PASSWORD])
+{
+	const char *fault;
+
+	/* Nothing of ASCII changes. */
+	prepared[0] = '\0';
+	if (utf8_ascii_prefix(password) == password.length ||
+		!saslprep(password, prepared, SCHEME_MAX_PASSWORD, &fault))
+		return password;
+	return slice_from(prepared);
+}
+
+bool schemes_two_forms(struct slice password)
+{
+	char prepared[SCHEME_MAX_PASSWORD];
+	bool two = !slice_equal(schemes_prepared(password, prepared), password);
+
+	explicit_bzero(prepared, sizeof(prepared));
+	return two;
+}
+
+const char *schemes_fault(struct slice password)
+{
+	char prepared[SCHEME_MAX_PASSWORD];
+	const char *fault;
+
+	if (password.length == 0 || password.length >= SCHEME_MAX_PASSWORD)
+		return "it has no bytes, or too many";
+	if (!saslprep(password, prepared, sizeof(prepared), &fault))
+		return fault;
+	explicit_bzero(prepared, sizeof(prepared));
+	return NULL;
+}
+
+bool schemes_fitted_raw(const struct schemes *schemes)
+{
+	return schemes->fitted_raw;
+}
+
+static enum scheme_result verify_form(
 	struct schemes *schemes, struct slice stored, struct slice password)
 {
 	enum scheme_result result = SCHEME_SILENT;
@@ -237,7 +281,23 @@ enum scheme_result schemes_verify(
 	return result == SCHEME_FITS && password.length == 0 ? SCHEME_WRONG : result;
 }
 
-bool schemes_waste(struct schemes *schemes, struct slice password)
+enum scheme_result schemes_verify(
+	struct schemes *schemes, struct slice stored, struct slice password)
+{
+	char prepared[SCHEME_MAX_PASSWORD];
+	struct slice form = schemes_prepared(password, prepared);
+	enum scheme_result result = verify_form(schemes, stored, form);
+
+	schemes->fitted_raw = false;
+	if (result == SCHEME_WRONG && !slice_equal(form, password)) {
+		result = verify_form(schemes, stored, password);
+		schemes->fitted_raw = result == SCHEME_FITS;
+	}
+	explicit_bzero(prepared, sizeof(prepared));
+	return result;
+}
+
+static bool waste_once(struct schemes *schemes, struct slice password)
 {
 	char hash[CRYPT_OUTPUT_SIZE];
 
@@ -250,17 +310,27 @@ bool schemes_waste(struct schemes *schemes, struct slice password)
 	return scheme_crypt_hash(schemes, password, schemes->dummy, hash);
 }
 
+bool schemes_waste(struct schemes *schemes, struct slice password)
+{
+	return waste_once(schemes, password) &&
+	       (!schemes_two_forms(password) || waste_once(schemes, password));
+}
+
 bool schemes_make(struct schemes *schemes, struct slice password, char stored[SCHEME_MAX_STORED])
 {
-	char hash[CRYPT_OUTPUT_SIZE];
+	char hash[CRYPT_OUTPUT_SIZE], prepared[SCHEME_MAX_PASSWORD];
+	struct slice form;
+	bool made;
 
-	if (password.length == 0 || password.length >= SCHEME_MAX_PASSWORD ||
-		slice_find(password, '\0') >= 0 ||
-		!scheme_crypt_new(schemes, password, schemes->settings.cost, hash))
+	if (schemes_fault(password))
 		return false;
-	return slice_to_string(slice_from(hash), stored, SCHEME_MAX_STORED) &&
-	       scheme_scram_new(schemes, password, "SHA-256", stored) &&
-	       scheme_scram_new(schemes, password, "SHA-1", stored);
+	form = schemes_prepared(password, prepared);
+	made = scheme_crypt_new(schemes, form, schemes->settings.cost, hash) &&
+	       slice_to_string(slice_from(hash), stored, SCHEME_MAX_STORED) &&
+	       scheme_scram_new(schemes, form, "SHA-256", stored) &&
+	       scheme_scram_new(schemes, form, "SHA-1", stored);
+	explicit_bzero(prepared, sizeof(prepared));
+	return made;
 }
 
 bool schemes_hash(

@@ -49,12 +49,23 @@ struct schemes *schemes_new(const struct scheme_settings *settings);
 void schemes_free(struct schemes **schemes);
 void schemes_set(struct schemes *schemes, const struct scheme_settings *settings);
 
-/* Does the password fit? */
+/*
+ * Does the password fit? Its prepared form (RFC 4013), or else the bytes as they were typed: what is stored may be older than the
+ * preparation, or come from elsewhere. A password with two forms costs twice, whether it is wrong or whether there is nobody.
+ */
 MUST_CHECK enum scheme_result schemes_verify(
 	struct schemes *schemes, struct slice stored, struct slice password);
 /* Compute what verifying costs, for a login that is nobody. False when that cannot be done with these settings. */
 bool schemes_waste(struct schemes *schemes, struct slice password);
-/* A new password: yescrypt, and SCRAM keys. False when it has no or too many bytes or a NUL, or the cost cannot be. */
+/* Did the last one that fitted do so as typed, though it has a prepared form? SCRAM then fails for it. */
+bool schemes_fitted_raw(const struct schemes *schemes);
+/* Is the prepared form another than the bytes? */
+bool schemes_two_forms(struct slice password);
+/* The prepared form, in `prepared`; the password itself when it has none. */
+struct slice schemes_prepared(struct slice password, char prepared[SCHEME_MAX_PASSWORD]);
+/* Why it cannot be a new password; NULL: it can. */
+const char *schemes_fault(struct slice password);
+/* A new password, prepared: yescrypt, and SCRAM keys. False when there is a schemes_fault, or the cost cannot be. */
 MUST_CHECK bool schemes_make(
 	struct schemes *schemes, struct slice password, char stored[SCHEME_MAX_STORED]);
 /* yescrypt alone, of that cost: for a password that no mechanism proves without showing it. */

@@ -21,6 +21,7 @@ struct schemes {
 	struct crypt_data *crypt; /* 32 KB: not for a thread's stack */
 	char dummy[CRYPT_OUTPUT_SIZE];
 	uint64_t hashes;
+	bool fitted_raw;
 	bool form_only; /* verifiers tell only whether a value has their form: SCHEME_WRONG, and nothing is computed */
 };
 

@@ -92,8 +92,9 @@ enum scheme_result scheme_scram(
 bool schemes_scram(
 	struct schemes *schemes, struct slice stored, const char *digest, struct scram_keys *keys)
 {
-	char name[32];
+	char name[32], prepared[SCHEME_MAX_PASSWORD];
 	struct slice value;
+	bool done;
 
 	snprintf(name, sizeof(name), "SCRAM-%s", digest);
 	if (schemes_value(stored, name, &value))
@@ -102,7 +103,9 @@ bool schemes_scram(
 		return false;
 	keys->iterations = schemes->settings.iterations;
 	schemes->hashes++;
-	return scram_derive(digest, value, keys);
+	done = scram_derive(digest, schemes_prepared(value, prepared), keys);
+	explicit_bzero(prepared, sizeof(prepared));
+	return done;
 }
 
 bool scheme_scram_new(struct schemes *schemes, struct slice password, const char *digest,

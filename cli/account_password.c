@@ -115,11 +115,12 @@ static void refuse_bad(struct account_command *command, const struct hashing *ha
 {
 	char error[200];
 
-	snprintf(error, sizeof(error),
-		"a password has 1 to %d bytes, none of them NUL; or memory is out",
-		CREDENTIALS_MAX_PASSWORD - 1);
 	for (size_t i = 0; i < hashing->count; i++)
 		if (hashing->todo[i]->bad) {
+			const char *fault = schemes_fault(slice_from(hashing->todo[i]->password));
+
+			snprintf(error, sizeof(error), "the password cannot be used: %s",
+				fault ? fault : "it cannot be hashed, or memory is out");
 			command->record = hashing->todo[i];
 			account_refuse(command, error);
 		}

@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import threading
 import time
+import unicodedata
 
 import pytest
 
@@ -227,6 +228,46 @@ def test_a_reload_with_a_mechanism_that_is_none_is_refused(instance):
     refused = instance.reload(check=False)
     assert refused.returncode != 0 and "auth_mechanisms: no such mechanism: gssapi" in refused.out + refused.err
     assert login(instance, f"one@{DOMAIN}", "one-secret") is True
+
+
+def plain(instance, user, password):
+    """AUTHENTICATE PLAIN with bytes as they are."""
+    client = imap(instance)
+    try:
+        return client.authenticate("PLAIN", lambda _: b"\0" + user.encode() + b"\0" + password.encode())[0] == "OK"
+    except imaplib.IMAP4.error as no:
+        return str(no)
+    finally:
+        client.shutdown()
+
+
+@pytest.mark.core
+def test_names_and_passwords_are_the_same_however_they_were_typed(instance):
+    """RFC 4013: "é" as one character, as imaplib's user types it on one system, and as two, on another."""
+    user, password = f"ren\u00e9@{DOMAIN}", "caf\u00e9 \u2168"
+    forms = [unicodedata.normalize(form, password) for form in ("NFC", "NFD", "NFKC")]
+    assert len(set(forms)) == 3
+    for typed in forms:
+        instance.postern("user", "passwd", user, input=typed + "\n") if typed != forms[0] else \
+            instance.postern("user", "add", user, input=typed + "\n")
+        for form in forms:
+            assert plain(instance, user, form) is True
+        assert plain(instance, unicodedata.normalize("NFD", user), forms[1]) is True
+        assert "AUTHENTICATIONFAILED" in plain(instance, user, "cafe IX")
+        client = imap(instance)
+        # A client of RFC 5802 prepares what was typed.
+        scram = Scram(user, forms[2], "sha256")
+        client.authenticate("SCRAM-SHA-256", scram)
+        assert scram.step == 3
+        client.shutdown()
+    # What was made of the bytes as they were typed, by another system, is good for who types them.
+    old = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=forms[1].encode(), capture_output=True, check=True).stdout.decode().strip()
+    instance.postern("user", "passwd", user, "--hash", old)
+    assert "AUTHENTICATIONFAILED" in plain(instance, user, forms[0])
+    assert plain(instance, user, forms[1]) is True
+    wait_for(lambda: plain(instance, user, forms[0]) is True, "its form is the prepared one from now on")
+    done = instance.postern("user", "passwd", user, input="bell\x07\n", check=False)
+    assert done.returncode != 0 and "control character" in done.err
 
 
 class Saslauthd:

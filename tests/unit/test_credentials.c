@@ -116,6 +116,42 @@ static void old_hash_is_made_anew_once_its_password_was_typed(void **state)
 	assert_false(credentials_upgrade(credentials, SLICE("one@example.org"), SLICE("password")));
 }
 
+/* Its SCRAM keys are those of the bytes: clients that prepare what was typed (RFC 4013) fail with them. */
+static void what_was_made_of_bytes_is_made_anew_of_the_prepared_form(void **state)
+{
+	static const char NFD[] = "cafe\xcc\x81", NFC[] = "caf\xc3\xa9";
+	const struct scheme_settings settings = { .cost = 1, .iterations = 4096 };
+	struct schemes *schemes = schemes_new(&settings);
+	char raw[SCHEME_MAX_STORED], hash[CREDENTIALS_MAX_HASH];
+
+	assert_non_null(schemes);
+	assert_true(schemes_hash(schemes, slice_from(NFD), 1, raw));
+	schemes_free(&schemes);
+	snprintf(hash, sizeof(hash),
+		"%.200s {SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
+		"WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+		"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU= {SCRAM-SHA-1}4096,"
+		"QSXCR+Q6sek8bf92,6dlGYMOdZcOPutkcNY8U2g7vK9Y=,D+CSWLOshSulAsxiupA+qs2/fTE=",
+		raw);
+	credentials_settings(credentials, &settings);
+	assert_true(
+		credentials_set_hash(credentials, "one@example.org", hash, error, sizeof(error)));
+	assert_int_equal(verify(SLICE("one@example.org"), slice_from(NFC)), CREDENTIALS_BAD);
+	assert_int_equal(verify(SLICE("one@example.org"), slice_from(NFD)), CREDENTIALS_GOOD);
+	assert_true(credentials_upgrade(credentials, SLICE("one@example.org"), slice_from(NFD)));
+	assert_int_equal(verify(SLICE("one@example.org"), slice_from(NFC)), CREDENTIALS_GOOD);
+	assert_int_equal(verify(SLICE("one@example.org"), slice_from(NFD)), CREDENTIALS_GOOD);
+	assert_false(credentials_upgrade(credentials, SLICE("one@example.org"), slice_from(NFD)));
+}
+
+static void a_password_that_cannot_be_is_told(void **state)
+{
+	assert_false(credentials_set(
+		credentials, "one@example.org", SLICE("a\x07"), 1, error, sizeof(error)));
+	assert_string_equal(error, "the password cannot be used: a control character, or another "
+				   "that is not allowed (RFC 4013 section 2.3)");
+}
+
 static void cache_does_not_mix_up_two_users_or_outlive_a_change(void **state)
 {
 	struct cache *cache = cache_new(60000);
@@ -328,6 +364,8 @@ int main(void)
 		TEST(new_hashes_are_yescrypt_with_their_own_salt),
 		TEST(hash_of_another_system_is_taken),
 		TEST(old_hash_is_made_anew_once_its_password_was_typed),
+		TEST(what_was_made_of_bytes_is_made_anew_of_the_prepared_form),
+		TEST(a_password_that_cannot_be_is_told),
 		TEST(cache_does_not_mix_up_two_users_or_outlive_a_change),
 		cmocka_unit_test(cache_answers_for_nothing_but_what_was_asked),
 		cmocka_unit_test(cache_is_bounded_and_forgets_the_oldest),

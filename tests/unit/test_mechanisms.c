@@ -72,6 +72,8 @@ static int setup(void **state)
 			     "a9e0f7f1fbc00c8a81bbaac395731b56\n"
 			     "digest:{DIGEST-MD5}1e67554a4725a5a5d6237d3630a59ccf\n"
 			     "off:" PENCIL_1 "::::::nologin\n"
+			     /* "é" as one character in the name, as two in the password */
+			     "ren\xc3\xa9:{PLAIN}cafe\xcc\x81\n"
 			     "hashed:$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5\n");
 	settings.nonce = NULL;
 	settings.oauth = NULL;
@@ -484,6 +486,15 @@ static enum auth_status digest(const char *name, const char *password)
 	return status;
 }
 
+/* RFC 4013: however names and passwords were typed. */
+static void names_and_passwords_have_one_form(void **state)
+{
+	assert_int_equal(cram("ren\xc3\xa9", "caf\xc3\xa9"), AUTH_OK);
+	assert_int_equal(cram("rene\xcc\x81", "caf\xc3\xa9"), AUTH_OK);
+	assert_int_equal(cram("ren\xc3\xa9", "cafe"), AUTH_FAILED);
+	assert_int_equal(cram("rene", "caf\xc3\xa9"), AUTH_FAILED);
+}
+
 static void digest_md5_needs_plain_text_that_counts(void **state)
 {
 	assert_int_equal(digest("plain", "secret"), AUTH_OK);
@@ -870,6 +881,7 @@ int main(void)
 		TEST(scram_refuses_what_is_malformed),
 		TEST(scram_asks_for_the_first_message_when_there_is_none),
 		TEST(cram_md5_needs_plain_text_that_counts),
+		TEST(names_and_passwords_have_one_form),
 		TEST(digest_md5_needs_plain_text_that_counts),
 		TEST(external_goes_by_the_certificate),
 		TEST(tokens_of_rfc_7515_are_good_in_their_time),
