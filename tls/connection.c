@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* Connections of tlsd: from TLS_ACCEPT to the end of the handshake. See connection.h. */
+/* Connections of tlsd: from TLS_ACCEPT or TLS_CONNECT to the end of the handshake. See connection.h. */
 #include "tls/connection.h"
 
 #include <errno.h>
@@ -13,15 +13,6 @@
 #include "service/figures.h"
 #include "tls/connection_impl.h"
 #include "tls/facts.h"
-
-struct handshake {
-	uint32_t serial;
-	struct signing signing;
-	struct certificate_set *set;
-	char service[17], client_address[65];
-	uint16_t client_port;
-	bool waits_for_set;
-};
 
 uint32_t connection_serial(const struct tls_connection *connection)
 {
@@ -46,7 +37,7 @@ bool connection_wait(struct tls_connection *connection, struct watch *watch, uin
 	return false;
 }
 
-static void close_watch(struct watch *watch)
+void connection_close_watch(struct watch *watch)
 {
 	if (watch->loop)
 		loop_unwatch(watch);
@@ -67,12 +58,19 @@ static void finish_job(struct tls_connection *connection)
 	ERR_clear_error();
 }
 
+void handshake_free(struct handshake *handshake)
+{
+	if (handshake)
+		free(handshake->fingerprints);
+	free(handshake);
+}
+
 void connection_end(struct tls_connection *connection)
 {
 	finish_job(connection);
 	loop_timer_stop(&connection->timer);
-	close_watch(&connection->tcp);
-	close_watch(&connection->plain);
+	connection_close_watch(&connection->tcp);
+	connection_close_watch(&connection->plain);
 	*connection->at = connection->next;
 	if (connection->next)
 		connection->next->at = connection->at;
@@ -80,7 +78,8 @@ void connection_end(struct tls_connection *connection)
 	SSL_free(connection->ssl);
 	free(connection->in.data);
 	free(connection->out.data);
-	free(connection->handshake);
+	handshake_free(connection->handshake);
+	buffer_free(&connection->session_key);
 	free(connection);
 }
 
@@ -103,16 +102,67 @@ static void answer_failure(struct tls_connection *connection, const char *reason
 	connection_end(connection);
 }
 
+static bool has_fingerprint(const char *fingerprints, const struct message_tls_ready *ready)
+{
+	struct slice rest = slice_from(fingerprints), word;
+
+	while (slice_word(&rest, ", \t", &word))
+		if (slice_equal_nocase(word, ready->fingerprint) ||
+			slice_equal_nocase(word, ready->key_fingerprint))
+			return true;
+	return false;
+}
+
+/* What a client of the suite wants of the server's certificate. False: `reason` says why it is not good enough. */
+static bool check_server(const struct tls_connection *connection, struct message_tls_ready *ready,
+	char *reason, size_t size)
+{
+	const struct handshake *handshake = connection->handshake;
+	long result = SSL_get_verify_result(connection->ssl);
+
+	if (handshake->check == TLS_CHECK_FINGERPRINT) {
+		ready->trusted = ready->fingerprint.length != 0 &&
+				 has_fingerprint(handshake->fingerprints, ready);
+		snprintf(reason, size, "%s", "no fingerprint of the server's certificate matches");
+	} else {
+		snprintf(reason, size, "%s", X509_verify_cert_error_string(result));
+	}
+	if (ready->trusted)
+		return true;
+	ready->reason = slice_from(reason);
+	return handshake->check == TLS_CHECK_NONE;
+}
+
+/* A session of TLS 1.2 is there with the handshake, those of TLS 1.3 come later by themselves. */
+static void keep_session(struct tls_connection *connection)
+{
+	if (SSL_version(connection->ssl) < TLS1_3_VERSION)
+		sessions_keep(&connection->world->sessions, buffer_slice(&connection->session_key),
+			SSL_get0_session(connection->ssl));
+}
+
+int connection_new_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_connection *connection = SSL_get_app_data(ssl);
+
+	/* Not before the server's certificate was looked at. */
+	if (connection && !connection->handshake && connection->session_key.length)
+		sessions_keep(&connection->world->sessions, buffer_slice(&connection->session_key),
+			session);
+	return 0;
+}
+
 static void set_up(struct tls_connection *connection)
 {
 	struct handshake *handshake = connection->handshake;
 	struct message answer = { .type = MESSAGE_TLS_READY, .fd_count = 1 };
 	struct facts_space space;
 	struct facts_of of = { .service = slice_from(handshake->service),
-		.client_address = slice_from(handshake->client_address),
-		.client_port = handshake->client_port,
-		.digest = handshake->set->digest,
-		.seal_key = connection->world->seal_key };
+		.client_address = slice_from(handshake->address),
+		.client_port = handshake->port,
+		.digest = handshake->set ? handshake->set->digest : EVP_sha256(),
+		.seal_key = handshake->opens ? NULL : connection->world->seal_key };
+	char reason[200] = "";
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
@@ -125,6 +175,13 @@ static void set_up(struct tls_connection *connection)
 		answer_failure(connection, "the connection's facts cannot be sealed");
 		return;
 	}
+	if (handshake->opens &&
+		!check_server(connection, &answer.tls_ready, reason, sizeof(reason))) {
+		close(ends[1]);
+		(void)SSL_shutdown(connection->ssl);
+		answer_failure(connection, reason);
+		return;
+	}
 	answer.tls_ready.serial = handshake->serial;
 	answer.tls_ready.status = TLS_OK;
 	answer.fds[0] = ends[1];
@@ -135,9 +192,12 @@ static void set_up(struct tls_connection *connection)
 	connection->world->answer(connection, &answer);
 	close(ends[1]);
 	buffer_free(&space.seal);
-	free(handshake);
+	if (handshake->opens)
+		keep_session(connection);
+	else
+		SSL_set_app_data(connection->ssl, NULL);
+	handshake_free(handshake);
 	connection->handshake = NULL;
-	SSL_set_app_data(connection->ssl, NULL);
 	loop_timer_stop(&connection->timer);
 	connection_pump(connection);
 }
@@ -193,7 +253,7 @@ static void step(struct tls_connection *connection)
 	}
 }
 
-static void tcp_ready(struct watch *watch, uint32_t events)
+void connection_tcp_ready(struct watch *watch, uint32_t events)
 {
 	struct tls_connection *connection = watch->context;
 
@@ -203,17 +263,17 @@ static void tcp_ready(struct watch *watch, uint32_t events)
 		connection_pump(connection);
 }
 
-static void plain_ready(struct watch *watch, uint32_t events)
+void connection_plain_ready(struct watch *watch, uint32_t events)
 {
 	connection_pump(watch->context);
 }
 
-static void signed_now(struct signing *signing)
+void connection_signed(struct signing *signing)
 {
 	step(signing->context);
 }
 
-static void time_is_over(struct timer *timer)
+void connection_time_over(struct timer *timer)
 {
 	struct tls_connection *connection = timer->context;
 
@@ -225,19 +285,31 @@ static void time_is_over(struct timer *timer)
 
 /* --- certificates --- */
 
+/*
+ * A client's certificate is shown in TLS 1.3 only: in TLS 1.2 it would sign all that was said before, which keyd cannot tell from other
+ * things.
+ */
+static bool shows_none(SSL *ssl, const struct handshake *handshake)
+{
+	return handshake->opens && (!handshake->set || SSL_version(ssl) < TLS1_3_VERSION);
+}
+
 int connection_choose(SSL *ssl, void *unused)
 {
 	struct tls_connection *connection = SSL_get_app_data(ssl);
+	struct handshake *handshake = connection ? connection->handshake : NULL;
 	const struct server_name *name;
 
-	if (!connection || !connection->handshake)
+	if (!handshake)
 		return 0;
-	if (!connection->handshake->set->known)
+	if (shows_none(ssl, handshake))
+		return 1;
+	if (!handshake->set->known)
 		return -1;
-	name = certificates_choose(
-		connection->handshake->set, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+	name = certificates_choose(handshake->set,
+		handshake->opens ? NULL : SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
 	if (!name)
-		return 0;
+		return handshake->opens;
 	SSL_certs_clear(ssl);
 	for (unsigned i = 0; i < name->count; i++)
 		if (SSL_use_cert_and_key(ssl, name->chains[i].leaf, name->chains[i].key,
@@ -255,82 +327,4 @@ void connections_wake(struct tls_connection *list)
 		if (connection->handshake && connection->handshake->waits_for_set)
 			step(connection);
 	}
-}
-
-/* --- the beginning --- */
-
-static struct handshake *handshake_new(struct tls_connection *connection,
-	const struct message_tls_accept *accept, struct certificate_set *set)
-{
-	struct handshake *handshake = calloc(1, sizeof(*handshake));
-
-	if (!handshake)
-		return NULL;
-	handshake->serial = accept->serial;
-	handshake->set = set;
-	handshake->signing = (struct signing){
-		.signer = connection->world->signer, .resume = signed_now, .context = connection
-	};
-	handshake->client_port = accept->client_port;
-	if (slice_to_string(accept->service, handshake->service, sizeof(handshake->service)) &&
-		slice_to_string(accept->client_address, handshake->client_address,
-			sizeof(handshake->client_address)))
-		return handshake;
-	free(handshake);
-	return NULL;
-}
-
-static bool open_ssl(struct tls_connection *connection, SSL_CTX *context, int fd)
-{
-	if (!os_set_blocking(fd, false))
-		return false;
-	connection->ssl = SSL_new(context);
-	if (!connection->ssl || !SSL_set_fd(connection->ssl, fd))
-		return false;
-	SSL_set_app_data(connection->ssl, connection);
-	SSL_set_accept_state(connection->ssl);
-	return true;
-}
-
-struct tls_connection *connection_new(struct tls_world *world, struct tls_connection **list,
-	const struct message_tls_accept *accept, int fd, char *reason, size_t size)
-{
-	struct certificate_set *set = certificates_find(&world->certificates, accept->certificates);
-	SSL_CTX *context = NULL;
-	struct tls_connection *connection = NULL;
-
-	if (!set)
-		snprintf(reason, size, "no certificate is configured");
-	else
-		context = contexts_get(&world->contexts, accept, set, reason, size);
-	if (context) {
-		connection = calloc(1, sizeof(*connection));
-		snprintf(reason, size, "out of memory");
-	}
-	if (!connection) {
-		close(fd);
-		return NULL;
-	}
-	connection->world = world;
-	connection->tcp = (struct watch){ .fd = fd, .ready = tcp_ready, .context = connection };
-	connection->plain = (struct watch){ .fd = -1, .ready = plain_ready, .context = connection };
-	connection->timer = (struct timer){ .fire = time_is_over, .context = connection };
-	connection->handshake = handshake_new(connection, accept, set);
-	connection->tcp.events = EPOLLIN;
-	if (!connection->handshake || !open_ssl(connection, context, fd) ||
-		!loop_watch(world->loop, &connection->tcp) ||
-		!loop_timer_start(world->loop, &connection->timer, accept->timeout_ms)) {
-		close_watch(&connection->tcp);
-		SSL_free(connection->ssl);
-		free(connection->handshake);
-		free(connection);
-		ERR_clear_error();
-		return NULL;
-	}
-	connection->next = *list;
-	connection->at = list;
-	if (connection->next)
-		connection->next->at = &connection->next;
-	*list = connection;
-	return connection;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: ISC
 /*
- * One connection of tlsd: the handshake with the client, then bytes both ways between its socket and the server's end of a pair. Nothing is
- * kept while nothing is under way but the SSL object and this struct.
+ * One connection of tlsd: the handshake with the peer, then bytes both ways between its socket and one end of a pair. Nothing is kept
+ * while nothing is under way but the SSL object and this struct.
+ *
+ * Most are a server's, with its clients; what is said here of "client" and "server" holds the other way round where a client of the suite
+ * has asked for TLS with a server of others (TLS_CONNECT).
  */
 #ifndef TLS_CONNECTION_H
 #define TLS_CONNECTION_H
@@ -9,6 +12,7 @@
 #include "base/share.h"
 #include "tls/certificates.h"
 #include "tls/context.h"
+#include "tls/sessions.h"
 
 enum {
 	CONNECTION_CHUNK = 16 * 1024, /* one record's plain text, at most */
@@ -24,6 +28,7 @@ struct tls_world {
 	struct signer *signer;
 	struct certificates certificates;
 	struct contexts contexts;
+	struct sessions sessions; /* of TLS_CONNECT */
 	const unsigned char *seal_key;
 	struct tls_connection *unowned; /* of servers that have gone */
 	/* A connection is over, its server may have gone before. */
@@ -48,6 +53,7 @@ struct tls_connection {
 	struct watch tcp, plain; /* plain.fd -1 while the handshake goes on */
 	struct timer timer;
 	struct handshake *handshake; /* NULL once it is done */
+	struct buffer session_key; /* of TLS_CONNECT: what its session is kept under */
 	struct held in, out;
 	enum share_place place; /* among the connections */
 	enum share_place handshake_place;
@@ -57,11 +63,11 @@ struct tls_connection {
 };
 
 /*
- * Begin a handshake as `accept` says, on `fd`, which is taken over in any case. NULL with `reason` when that cannot be. The answer comes
+ * Begin a handshake as `wanted` says, on `fd`, which is taken over in any case. NULL with `reason` when that cannot be. The answer comes
  * through the world, never from inside.
  */
 struct tls_connection *connection_new(struct tls_world *world, struct tls_connection **list,
-	const struct message_tls_accept *accept, int fd, char *reason, size_t size);
+	const struct tls_wanted *wanted, int fd, char *reason, size_t size);
 uint32_t connection_serial(const struct tls_connection *connection);
 /* Still before the end of its handshake? */
 static inline bool connection_is_new(const struct tls_connection *connection)
@@ -74,5 +80,7 @@ void connection_drop(struct tls_connection *connection);
 void connections_wake(struct tls_connection *list);
 /* cert_cb of all contexts. */
 int connection_choose(SSL *ssl, void *unused);
+/* new_session of all contexts: a server has sent a ticket. */
+int connection_new_session(SSL *ssl, SSL_SESSION *session);
 
 #endif

@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: ISC
-/* Between connection.c (handshake) and connection_pump.c (afterwards). */
+/* Between connection_new.c (the beginning), connection.c (handshake) and connection_pump.c (afterwards). */
 #ifndef TLS_CONNECTION_IMPL_H
 #define TLS_CONNECTION_IMPL_H
 
 #include "tls/connection.h"
+
+struct handshake {
+	uint32_t serial;
+	struct signing signing;
+	struct certificate_set *set;
+	char service[17], address[65];
+	uint16_t port;
+	bool waits_for_set;
+	bool opens; /* a TLS_CONNECT */
+	enum tls_check check;
+	char *fingerprints;
+};
+void handshake_free(struct handshake *handshake);
+
+/* What is waited for. */
+void connection_tcp_ready(struct watch *watch, uint32_t events);
+void connection_plain_ready(struct watch *watch, uint32_t events);
+void connection_time_over(struct timer *timer);
+void connection_signed(struct signing *signing);
+void connection_close_watch(struct watch *watch);
 
 /* The handshake is done, `plain` is open: move bytes from here on. */
 void connection_pump(struct tls_connection *connection);

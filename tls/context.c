@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* Ways to accept TLS. See context.h. */
+/* Ways to accept and to open TLS. See context.h. */
 #include "tls/context.h"
 
 #include <openssl/err.h>
@@ -7,6 +7,41 @@
 #include <stdlib.h>
 
 #include "tls/facts.h"
+#include "tls/sessions.h"
+
+struct tls_wanted wanted_by_server(const struct message_tls_accept *accept)
+{
+	return (struct tls_wanted){ .serial = accept->serial,
+		.timeout_ms = accept->timeout_ms,
+		.service = accept->service,
+		.alpn = accept->alpn,
+		.certificates = accept->certificates,
+		.protocols = accept->protocols,
+		.ciphers = accept->ciphers,
+		.options = accept->options,
+		.address = accept->client_address,
+		.port = accept->client_port,
+		.client_certificate = accept->client_certificate };
+}
+
+struct tls_wanted wanted_by_client(const struct message_tls_connect *connect)
+{
+	return (struct tls_wanted){ .opens = true,
+		.serial = connect->serial,
+		.timeout_ms = connect->timeout_ms,
+		.service = connect->service,
+		.alpn = connect->alpn,
+		.certificates = connect->certificates,
+		.protocols = connect->protocols,
+		.ciphers = connect->ciphers,
+		.options = connect->options,
+		.address = connect->server_address,
+		.port = connect->server_port,
+		.check = connect->check,
+		.host = connect->host,
+		.names = connect->names,
+		.fingerprints = connect->fingerprints };
+}
 
 /* --- settings as text --- */
 
@@ -136,10 +171,10 @@ void contexts_open(struct contexts *contexts)
 	contexts->alpn_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_alpn);
 }
 
-static bool set_alpn(const struct contexts *contexts, SSL_CTX *ssl, struct slice list)
+static bool set_alpn(const struct contexts *contexts, SSL_CTX *ssl, const struct tls_wanted *wanted)
 {
 	struct alpn *alpn = calloc(1, sizeof(*alpn));
-	struct slice word;
+	struct slice list = wanted->alpn, word;
 
 	if (!alpn || !SSL_CTX_set_ex_data(ssl, contexts->alpn_index, alpn)) {
 		free(alpn);
@@ -152,15 +187,25 @@ static bool set_alpn(const struct contexts *contexts, SSL_CTX *ssl, struct slice
 		memcpy(alpn->list + alpn->length + 1, word.data, word.length);
 		alpn->length += 1 + (unsigned)word.length;
 	}
+	if (alpn->length && wanted->opens)
+		return SSL_CTX_set_alpn_protos(ssl, alpn->list, alpn->length) == 0;
 	if (alpn->length)
 		SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, alpn);
 	return true;
 }
 
-/* The handshake goes on whatever the certificate is: the server decides what it is worth (TLS_READY.trusted). */
+/* The handshake goes on whatever the certificate is: it is looked at afterwards, before a byte is passed on. */
 static int verify_any(int good, X509_STORE_CTX *context)
 {
 	return 1;
+}
+
+/* What a server shows is checked with the set's authorities, with nobody's when there is none. */
+static void set_server_check(SSL_CTX *ssl, const struct certificate_set *set)
+{
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, verify_any);
+	if (set && set->trust)
+		SSL_CTX_set1_cert_store(ssl, set->trust);
 }
 
 static void set_client_certificate(SSL_CTX *ssl, unsigned wanted, const struct certificate_set *set)
@@ -183,11 +228,11 @@ static void set_client_certificate(SSL_CTX *ssl, unsigned wanted, const struct c
 
 /* --- contexts --- */
 
-static bool set_protection(
-	SSL_CTX *ssl, const struct message_tls_accept *accept, char *reason, size_t size)
+static bool set_protection(SSL_CTX *ssl, const struct tls_wanted *wanted, char *reason, size_t size)
 {
-	/* Only what has forward secrecy: keyd signs, and never decrypts. */
-	static const char WITHOUT[] = ":!kRSA:!kDHE:!kPSK:!kSRP:!aNULL:!eNULL:!aDSS:!aPSK";
+	/* Only what has forward secrecy: keyd signs, and never decrypts. A client meets servers that have nothing better. */
+	static const char WITHOUT[] = ":!kRSA:!kDHE:!kPSK:!kSRP:!aNULL:!eNULL:!aDSS:!aPSK",
+			  CLIENT_WITHOUT[] = ":!kPSK:!kSRP:!aNULL:!eNULL:!aDSS:!aPSK";
 	/* What keyd signs with. */
 	static const char SIGNATURES[] =
 		"ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:"
@@ -196,19 +241,20 @@ static bool set_protection(
 	uint64_t options;
 	int least, most;
 
-	snprintf(reason, size, "protocols \"%.*s\"", SLICE_ARG(slice_head(accept->protocols, 100)));
-	if (!context_protocols(accept->protocols, &least, &most) ||
+	snprintf(reason, size, "protocols \"%.*s\"", SLICE_ARG(slice_head(wanted->protocols, 100)));
+	if (!context_protocols(wanted->protocols, &least, &most) ||
 		!SSL_CTX_set_min_proto_version(ssl, least) ||
 		!SSL_CTX_set_max_proto_version(ssl, most))
 		return false;
-	snprintf(reason, size, "options \"%.*s\"", SLICE_ARG(slice_head(accept->options, 100)));
-	if (!context_options(accept->options, &options))
+	snprintf(reason, size, "options \"%.*s\"", SLICE_ARG(slice_head(wanted->options, 100)));
+	if (!context_options(wanted->options, &options))
 		return false;
 	SSL_CTX_set_options(ssl, options | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE);
-	snprintf(reason, size, "ciphers \"%.*s\"", SLICE_ARG(slice_head(accept->ciphers, 100)));
+	snprintf(reason, size, "ciphers \"%.*s\"", SLICE_ARG(slice_head(wanted->ciphers, 100)));
 	snprintf(ciphers, sizeof(ciphers), "%.*s%s",
-		SLICE_ARG(accept->ciphers.length ? accept->ciphers : SLICE("HIGH")), WITHOUT);
+		SLICE_ARG(wanted->ciphers.length ? wanted->ciphers : SLICE("HIGH")),
+		wanted->opens ? CLIENT_WITHOUT : WITHOUT);
 	return SSL_CTX_set_cipher_list(ssl, ciphers) == 1 &&
 	       SSL_CTX_set1_sigalgs_list(ssl, SIGNATURES) == 1;
 }
@@ -233,19 +279,31 @@ static bool set_session_id(struct tls_context *context)
 	       SSL_CTX_set_session_id_context(context->ssl, id, length) == 1;
 }
 
-static struct tls_context *context_new(struct contexts *contexts,
-	const struct message_tls_accept *accept, const struct certificate_set *set,
-	struct slice key, char *reason, size_t size)
+static void set_sides(struct contexts *contexts, SSL_CTX *ssl, const struct tls_wanted *wanted,
+	const struct certificate_set *set)
+{
+	if (wanted->opens) {
+		set_server_check(ssl, set);
+		sessions_use(ssl, contexts->new_session);
+		return;
+	}
+	set_client_certificate(ssl, wanted->client_certificate, set);
+	facts_keep_end_point(ssl);
+	tickets_use(ssl, &contexts->tickets, contexts->ticket_lifetime);
+}
+
+static struct tls_context *context_new(struct contexts *contexts, const struct tls_wanted *wanted,
+	const struct certificate_set *set, struct slice key, char *reason, size_t size)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
 	snprintf(reason, size, "out of memory");
 	if (!context)
 		return NULL;
-	context->ssl = SSL_CTX_new(TLS_server_method());
+	context->ssl = SSL_CTX_new(wanted->opens ? TLS_client_method() : TLS_server_method());
 	if (!context->ssl || !buffer_add(&context->key, key) || !set_session_id(context) ||
-		!set_alpn(contexts, context->ssl, accept->alpn) ||
-		!set_protection(context->ssl, accept, reason, size)) {
+		!set_alpn(contexts, context->ssl, wanted) ||
+		!set_protection(context->ssl, wanted, reason, size)) {
 		context_free(context);
 		ERR_clear_error();
 		return NULL;
@@ -254,30 +312,29 @@ static struct tls_context *context_new(struct contexts *contexts,
 					       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					       SSL_MODE_ASYNC);
 	SSL_CTX_set_cert_cb(context->ssl, contexts->choose, NULL);
-	set_client_certificate(context->ssl, accept->client_certificate, set);
-	facts_keep_end_point(context->ssl);
-	tickets_use(context->ssl, &contexts->tickets, contexts->ticket_lifetime);
+	set_sides(contexts, context->ssl, wanted, set);
 	return context;
 }
 
-static bool key_of(const struct message_tls_accept *accept, struct buffer *key)
+static bool key_of(const struct tls_wanted *wanted, struct buffer *key)
 {
-	const struct slice parts[] = { accept->service, accept->alpn, accept->certificates,
-		accept->protocols, accept->ciphers, accept->options };
+	const struct slice parts[] = { wanted->service, wanted->alpn, wanted->certificates,
+		wanted->protocols, wanted->ciphers, wanted->options };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		buffer_add(key, parts[i]);
 		buffer_add_byte(key, '\0');
 	}
-	return buffer_add_byte(key, (char)accept->client_certificate);
+	return buffer_add_byte(key, (char)wanted->client_certificate) &&
+	       buffer_add_byte(key, (char)wanted->opens);
 }
 
-SSL_CTX *contexts_get(struct contexts *contexts, const struct message_tls_accept *accept,
+const struct tls_context *contexts_get(struct contexts *contexts, const struct tls_wanted *wanted,
 	const struct certificate_set *set, char *reason, size_t size)
 {
 	struct buffer key = { 0 };
 	struct tls_context *found = NULL, **place = &contexts->slots[0];
-	bool good = key_of(accept, &key);
+	bool good = key_of(wanted, &key);
 
 	snprintf(reason, size, "out of memory");
 	for (int i = 0; good && !found && i < CONTEXTS_MOST; i++) {
@@ -289,7 +346,7 @@ SSL_CTX *contexts_get(struct contexts *contexts, const struct message_tls_accept
 			place = &contexts->slots[i];
 	}
 	if (good && !found) {
-		found = context_new(contexts, accept, set, buffer_slice(&key), reason, size);
+		found = context_new(contexts, wanted, set, buffer_slice(&key), reason, size);
 		if (found) {
 			context_free(*place);
 			*place = found;
@@ -298,5 +355,5 @@ SSL_CTX *contexts_get(struct contexts *contexts, const struct message_tls_accept
 	buffer_free(&key);
 	if (found)
 		found->used = ++contexts->uses;
-	return found ? found->ssl : NULL;
+	return found;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
- * SSL_CTX for each different way to accept TLS: what TLS_ACCEPT says of protocols, ciphers and so on. A bounded number is kept; the
- * one that was used least lately makes room.
+ * SSL_CTX for each different way to accept or open TLS: what TLS_ACCEPT and TLS_CONNECT say of protocols, ciphers and so on. A bounded
+ * number is kept; the one that was used least lately makes room.
  */
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
@@ -10,6 +10,20 @@
 #include "tls/tickets.h"
 
 enum { CONTEXTS_MOST = 64 };
+
+/* What a TLS_ACCEPT or a TLS_CONNECT asks for, as one; the slices are the message's. */
+struct tls_wanted {
+	bool opens; /* a TLS_CONNECT: our side is the client */
+	uint32_t serial, timeout_ms;
+	struct slice service, alpn, certificates, protocols, ciphers, options;
+	struct slice address; /* the peer's */
+	uint16_t port;
+	unsigned client_certificate; /* enum tls_client_certificate */
+	unsigned check; /* enum tls_check */
+	struct slice host, names, fingerprints;
+};
+struct tls_wanted wanted_by_server(const struct message_tls_accept *accept);
+struct tls_wanted wanted_by_client(const struct message_tls_connect *connect);
 
 struct tls_context {
 	SSL_CTX *ssl;
@@ -30,13 +44,15 @@ struct contexts {
 	int64_t ticket_lifetime; /* seconds */
 	/* cert_cb of SSL_CTX_set_cert_cb(3), for all of them. */
 	int (*choose)(SSL *ssl, void *unused);
+	/* SSL_CTX_sess_set_new_cb(3), for those that open TLS. */
+	int (*new_session)(SSL *ssl, SSL_SESSION *session);
 	int alpn_index; /* of the SSL_CTX's extra data: its struct alpn */
 };
 
 /* Once. */
 void contexts_open(struct contexts *contexts);
-/* The context's own reference stays; SSL_new takes another. NULL with `reason` when the settings are wrong. */
-SSL_CTX *contexts_get(struct contexts *contexts, const struct message_tls_accept *accept,
+/* `set` may be NULL for a client. The context stays ours; SSL_new takes a reference. NULL with `reason` when the settings are wrong. */
+const struct tls_context *contexts_get(struct contexts *contexts, const struct tls_wanted *wanted,
 	const struct certificate_set *set, char *reason, size_t size);
 
 /* As smtpd_tls_protocols: ">=TLSv1.2", "!SSLv3, TLSv1.3", "<=TLSv1.2". TLS 1.2 is the least in any case. False: malformed, or nothing is left. */

@@ -204,6 +204,8 @@ bool facts_fill(SSL *ssl, const struct facts_of *of, struct facts_space *space,
 	*space = (struct facts_space){ 0 };
 	take_session(ssl, space, ready);
 	take_certificate(ssl, of->digest, space, ready);
+	if (!of->seal_key)
+		return true;
 	facts.protocol = ready->protocol;
 	facts.exporter = slice_of(exporter, exporter_of(ssl, exporter));
 	facts.end_point = slice_of(end, end_point_of(ssl, end));

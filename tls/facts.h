@@ -19,7 +19,8 @@ struct facts_of {
 	struct slice service, client_address;
 	uint16_t client_port;
 	const EVP_MD *digest; /* of fingerprints */
-	const unsigned char *seal_key; /* TLS_SEAL_KEY bytes */
+	const unsigned char *
+		seal_key; /* TLS_SEAL_KEY bytes; NULL: nothing is sealed, authd has no part in it */
 };
 /* Fills all but serial, status and reason. False when it cannot be sealed. Free space->seal afterwards. */
 MUST_CHECK bool facts_fill(SSL *ssl, const struct facts_of *of, struct facts_space *space,

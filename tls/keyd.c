@@ -124,7 +124,7 @@ static bool take_sign(struct key_peer *peer, const struct message *message)
 
 	answer.key_signed.serial = asked->serial;
 	if (!scheme || (pair && pair->kind != scheme->kind) ||
-		!to_sign_is_handshake(asked->data, scheme)) {
+		!to_sign_is_handshake(asked->data, scheme, pair && pair->client)) {
 		log_error("tlsd asked for a signature that no handshake has: refused");
 		return channel_send(&peer->channel, &answer);
 	}

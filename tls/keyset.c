@@ -142,8 +142,10 @@ static bool group_renew(struct keyset *keyset, struct key_group *group)
 	free_pairs(group->former, &group->former_count);
 	memcpy(group->former, group->pairs, sizeof(pairs));
 	group->former_count = group->pair_count;
-	for (unsigned i = 0; i < good_count; i++)
+	for (unsigned i = 0; i < good_count; i++) {
 		pairs[i].number = keyset->next_number++;
+		pairs[i].client = group->client;
+	}
 	memcpy(group->pairs, pairs, sizeof(pairs));
 	group->pair_count = good_count;
 	group->generation++;
@@ -325,7 +327,9 @@ static bool add_line(void *context, struct slice name, struct slice value)
 	char *text;
 
 	loading->group = *(struct key_group **)vector_at(&loading->set->groups, 0);
-	if (slice_equal(name, SLICE("chain"))) {
+	if (slice_equal(name, SLICE("role"))) {
+		loading->group->client = slice_equal(value, SLICE("client"));
+	} else if (slice_equal(name, SLICE("chain"))) {
 		loading->good = group_add_file(loading, value) && loading->good;
 	} else if (slice_equal(name, SLICE("pair"))) {
 		slice_split(&value, '\t', &certificate);
@@ -365,10 +369,18 @@ bool keyset_load_set(struct keyset *keyset, struct slice text)
 	return loading.good;
 }
 
+static bool has_no_key(void *context, struct slice name, struct slice value)
+{
+	return !slice_equal(name, SLICE("chain")) && !slice_equal(name, SLICE("pair"));
+}
+
 static bool load_each(void *context, struct slice text)
 {
 	struct loading *loading = context;
 
+	/* A client's authorities alone are tlsd's. */
+	if (tls_set_each(text, has_no_key, NULL))
+		return true;
 	loading->good = keyset_load_set(loading->keyset, text) && loading->good;
 	return true;
 }

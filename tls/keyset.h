@@ -28,6 +28,7 @@ struct key_pair {
 	uint32_t number; /* signs under it; never used again for another key */
 	EVP_PKEY *key;
 	enum key_kind kind;
+	bool client; /* it signs as a client, not as a server */
 	struct buffer chain; /* PEM, the server's certificate first */
 	char subject[256], issuer[256], names[512]; /* of the certificate, for people */
 	int64_t not_before, not_after; /* seconds since 1970 */
@@ -36,6 +37,7 @@ struct key_pair {
 struct key_group {
 	char name[256]; /* server name, ".domain", or empty: for all */
 	struct vector files; /* of unsigned: numbers of files */
+	bool client; /* of a set with "role client" */
 	struct buffer inlined; /* PEM that stood in the table itself */
 	struct key_pair pairs[KEYSET_PAIRS_MAX], former[KEYSET_PAIRS_MAX];
 	unsigned pair_count, former_count;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
- * tlsd - speaks TLS for the servers. It gets a client's socket, does the handshake (keyd signs), gives the server one end of a socket pair
- * with the plain text and the facts, and passes bytes on both ways. It owns nothing: no key, no file, no password.
+ * tlsd - speaks TLS for the servers and clients of the suite. It gets the peer's socket, does the handshake (keyd signs), gives back one end
+ * of a socket pair with the plain text and the facts, and passes bytes on both ways. It owns nothing: no key, no file, no password.
  */
 #include <openssl/async.h>
 #include <openssl/err.h>
@@ -37,7 +37,7 @@ struct tlsd {
 	struct share_bounds connection_bounds, handshake_bounds;
 };
 
-/* A front or a session that has its clients speak TLS. */
+/* A front or a session that has its clients speak TLS, or a client that speaks it with a server of others. */
 struct tls_server {
 	struct channel channel;
 	struct tlsd *tlsd;
@@ -111,35 +111,35 @@ static const char *take_places(
 	return "too many TLS handshakes";
 }
 
-static bool take_accept(struct tls_server *server, struct message *message)
+static bool take_wanted(
+	struct tls_server *server, struct message *message, struct tls_wanted wanted)
 {
 	struct tlsd *tlsd = server->tlsd;
 	int fd = message_take_fd(message, 0);
 	enum share_place place, handshake_place;
 	struct tls_connection *connection;
-	struct message_tls_accept accept = message->tls_accept;
 	char reason[200] = "";
 	const char *full;
 
 	if (fd < 0)
 		return false;
-	if (accept.timeout_ms == 0 || accept.timeout_ms > TIMEOUT_MOST)
-		accept.timeout_ms = TIMEOUT_MOST;
+	if (wanted.timeout_ms == 0 || wanted.timeout_ms > TIMEOUT_MOST)
+		wanted.timeout_ms = TIMEOUT_MOST;
 	full = take_places(server, &place, &handshake_place);
 	if (full) {
-		log_warning(
-			"TLS: %s: a client of %s is refused", full, service_id_name(server->from));
+		log_warning("TLS: %s: a connection of %s is refused", full,
+			service_id_name(server->from));
 		close(fd);
-		refuse(server, accept.serial, full);
+		refuse(server, wanted.serial, full);
 		return true;
 	}
 	connection =
-		connection_new(&tlsd->world, &server->first, &accept, fd, reason, sizeof(reason));
+		connection_new(&tlsd->world, &server->first, &wanted, fd, reason, sizeof(reason));
 	if (!connection) {
 		share_give(&tlsd->handshakes, &server->handshakes, handshake_place);
 		share_give(&tlsd->connections, &server->connections, place);
 		log_warning("TLS: %s: %s", service_id_name(server->from), reason);
-		refuse(server, accept.serial, reason);
+		refuse(server, wanted.serial, reason);
 		return true;
 	}
 	connection->server = server;
@@ -201,7 +201,12 @@ static void receive(struct channel *channel, struct message *message)
 {
 	struct tls_server *server = channel->context;
 
-	if (message->type == MESSAGE_TLS_ACCEPT && take_accept(server, message))
+	/* Servers take clients in and clients go out: neither has any use for the other. */
+	if (message->type == MESSAGE_TLS_ACCEPT && server->from != SERVICE_SMTP &&
+		take_wanted(server, message, wanted_by_server(&message->tls_accept)))
+		return;
+	if (message->type == MESSAGE_TLS_CONNECT && server->from == SERVICE_SMTP &&
+		take_wanted(server, message, wanted_by_client(&message->tls_connect)))
 		return;
 	if (message->type != MESSAGE_TLS_CANCEL || !take_cancel(server, message))
 		service_refuse(channel, service_id_name(server->from), message);
@@ -252,10 +257,14 @@ static void chains_known(void *context)
 
 static void drain(struct service *service, void *context, bool fast)
 {
+	struct tlsd *tlsd = context;
+
+	/* Nothing is opened any more: their secrets go. */
+	sessions_free(&tlsd->world.sessions);
 	if (fast)
 		service_end(service, EX_OK);
 	else
-		end_when_drained(context);
+		end_when_drained(tlsd);
 }
 
 static bool open_all(struct tlsd *tlsd)
@@ -280,6 +289,7 @@ static bool open_all(struct tlsd *tlsd)
 	world->loop = service_loop(tlsd->service);
 	world->certificates.ready = chains_known;
 	world->contexts.choose = connection_choose;
+	world->contexts.new_session = connection_new_session;
 	world->contexts.ticket_lifetime =
 		config_time(tlsd->config, PARAM_smtpd_tls_session_cache_timeout) / 1000;
 	memcpy(world->contexts.tickets.seal_key, world->seal_key, TLS_SEAL_KEY);

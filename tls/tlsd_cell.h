@@ -9,13 +9,14 @@ static const struct cell CELL_TLSD = {
 	.service = SERVICE_TLSD,
 	.uid = UID_TLS,
 	.talk_to = PEER(KEYD),
-	.serve = PEER(SMTPD_SESSION) | PEER(IMAPD) | PEER(POP3D),
+	.serve = PEER(SMTPD_SESSION) | PEER(IMAPD) | PEER(POP3D) | PEER(SMTP),
 	.calls = CELL_CALLS_PAIR,
 	.memory = MIB(4096),
 	.descriptors = 131072,
 	.processes = 0,
-	.purpose = "Speaks TLS with clients for the servers, which get the plain text; has no key "
-		   "and no file.",
+	.purpose =
+		"Speaks TLS with clients and servers for the other processes, which get the plain "
+		"text; has no key and no file.",
 };
 
 #endif

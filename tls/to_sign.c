@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* What a TLS handshake has a server sign. See to_sign.h. */
+/* What a TLS handshake has a server or a client sign. See to_sign.h. */
 #include "tls/to_sign.h"
 
 static const struct to_sign_scheme SCHEMES[] = {
@@ -43,17 +43,18 @@ uint16_t to_sign_number(enum key_kind kind, const char *digest, bool pss)
 	return 0;
 }
 
-static bool is_verify(struct slice data)
+/* 64 spaces, the context string and its NUL, a SHA-256 or SHA-384 of all that was said. */
+static bool is_verify(struct slice data, const char *context)
 {
-	static const char CONTEXT[] = "TLS 1.3, server CertificateVerify"; /* and its NUL */
-	enum { SPACES = 64, HEAD = SPACES + sizeof(CONTEXT) };
+	enum { SPACES = 64 };
+	size_t head = SPACES + strlen(context) + 1;
 
-	if (data.length != HEAD + 32 && data.length != HEAD + 48)
+	if (data.length != head + 32 && data.length != head + 48)
 		return false;
 	for (int i = 0; i < SPACES; i++)
 		if (data.data[i] != ' ')
 			return false;
-	return memcmp(data.data + SPACES, CONTEXT, sizeof(CONTEXT)) == 0;
+	return memcmp(data.data + SPACES, context, head - SPACES) == 0;
 }
 
 static bool is_key_exchange(struct slice data)
@@ -76,7 +77,10 @@ static bool is_key_exchange(struct slice data)
 	return false;
 }
 
-bool to_sign_is_handshake(struct slice data, const struct to_sign_scheme *scheme)
+bool to_sign_is_handshake(struct slice data, const struct to_sign_scheme *scheme, bool client)
 {
-	return (is_verify(data) && !scheme->old_only) || is_key_exchange(data);
+	if (client)
+		return is_verify(data, "TLS 1.3, client CertificateVerify") && !scheme->old_only;
+	return (is_verify(data, "TLS 1.3, server CertificateVerify") && !scheme->old_only) ||
+	       is_key_exchange(data);
 }

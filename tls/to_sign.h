@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 /*
- * What a TLS handshake has a server sign: keyd signs nothing else, so that whoever takes tlsd over cannot have other things signed with
+ * What a TLS handshake has a server or a client sign: keyd signs nothing else, so that whoever takes tlsd over cannot have other things signed with
  * the server's keys (other protocols, certificates, old versions of TLS).
  */
 #ifndef TLS_TO_SIGN_H
@@ -24,9 +24,10 @@ const struct to_sign_scheme *to_sign_scheme(uint16_t number);
 uint16_t to_sign_number(enum key_kind kind, const char *digest, bool pss);
 
 /*
- * True for what the server signs in TLS 1.3 (RFC 8446 4.4.3: 64 spaces, context string, zero byte, hash of the transcript) or in a
+ * For a server's key (`client` false): true for what the server signs in TLS 1.3 (RFC 8446 4.4.3: 64 spaces, context string, zero byte, hash of the transcript) or in a
  * ServerKeyExchange of TLS 1.2 with a named curve (RFC 8422 5.4: both randoms, the parameters), when the scheme goes with that.
+ * For a client's: true for what the client signs in TLS 1.3. In TLS 1.2 that would be the whole handshake, which could be anything.
  */
-bool to_sign_is_handshake(struct slice data, const struct to_sign_scheme *scheme);
+bool to_sign_is_handshake(struct slice data, const struct to_sign_scheme *scheme, bool client);
 
 #endif

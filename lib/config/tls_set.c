@@ -10,18 +10,23 @@
 static const struct service {
 	const char *name, *command;
 	enum parameter chain_files, pairs[2][2]; /* certificate, key */
-	enum parameter ca_file, ca_path;
+	enum parameter ca_file, ca_path, digest;
+	bool client;
 } SERVICES_WITH_TLS[] = {
 	{ "smtpd", "smtpd", PARAM_smtpd_tls_chain_files,
 		{ { PARAM_smtpd_tls_eccert_file, PARAM_smtpd_tls_eckey_file },
 			{ PARAM_smtpd_tls_cert_file, PARAM_smtpd_tls_key_file } },
-		PARAM_smtpd_tls_CAfile, PARAM_smtpd_tls_CApath },
+		PARAM_smtpd_tls_CAfile, PARAM_smtpd_tls_CApath, PARAM_smtpd_tls_fingerprint_digest,
+		false },
 	{ "imap", "imapd", PARAM_imap_tls_chain_files,
 		{ { PARAM_imap_tls_cert_file, PARAM_imap_tls_key_file }, { NOT_THERE, NOT_THERE } },
-		PARAM_imap_tls_CAfile, NOT_THERE },
+		PARAM_imap_tls_CAfile, NOT_THERE, PARAM_smtpd_tls_fingerprint_digest, false },
 	{ "pop3", "pop3d", PARAM_pop3_tls_chain_files,
 		{ { PARAM_pop3_tls_cert_file, PARAM_pop3_tls_key_file }, { NOT_THERE, NOT_THERE } },
-		PARAM_pop3_tls_CAfile, NOT_THERE },
+		PARAM_pop3_tls_CAfile, NOT_THERE, PARAM_smtpd_tls_fingerprint_digest, false },
+	{ "smtp", "smtp", NOT_THERE,
+		{ { PARAM_smtp_tls_cert_file, PARAM_smtp_tls_key_file }, { NOT_THERE, NOT_THERE } },
+		PARAM_smtp_tls_CAfile, PARAM_smtp_tls_CApath, NOT_THERE, true },
 };
 enum { SERVICE_KINDS = sizeof(SERVICES_WITH_TLS) / sizeof(SERVICES_WITH_TLS[0]) };
 
@@ -81,13 +86,17 @@ bool tls_set_of(const struct config *config, const char *service, struct buffer 
 
 		if (strcmp(kind->name, service) != 0)
 			continue;
+		if (kind->client)
+			add_line(&text, "role", "client");
 		add_certificates(config, kind, &text);
+		/* A client may have authorities alone. */
 		if (!text.length && !text.failed)
 			break;
-		add_line(&text, "sni", value_of(config, PARAM_tls_server_sni_maps));
+		if (!kind->client)
+			add_line(&text, "sni", value_of(config, PARAM_tls_server_sni_maps));
 		add_line(&text, "CAfile", value_of(config, kind->ca_file));
 		add_line(&text, "CApath", value_of(config, kind->ca_path));
-		add_line(&text, "digest", value_of(config, PARAM_smtpd_tls_fingerprint_digest));
+		add_line(&text, "digest", value_of(config, kind->digest));
 		good = !text.failed && buffer_add(set, buffer_slice(&text));
 	}
 	buffer_free(&text);

@@ -4,7 +4,7 @@
  * TLS_ACCEPT; keyd loads every set there is at its start, tlsd asks it for them by the same text.
  *
  * A set is lines "NAME VALUE\n": "chain FILE" (key and certificates), "pair CERTIFICATE KEY-FILE" (separated by a tab), "sni TABLES",
- * "CAfile FILE", "CApath FOLDER", "digest NAME".
+ * "CAfile FILE", "CApath FOLDER", "digest NAME"; "role client" begins one that TLS is opened with instead of accepted.
  */
 #ifndef CONFIG_TLS_SET_H
 #define CONFIG_TLS_SET_H
@@ -17,10 +17,10 @@ enum {
 	TLS_SETS_MAX = 64 /* different sets in one configuration */
 };
 
-/* "smtpd", "imap" or "pop3" for the command of an entry that speaks TLS; NULL: it does not. */
+/* "smtpd", "imap", "pop3" or "smtp" (a client) for the command of an entry that speaks TLS; NULL: it does not. */
 const char *tls_set_service(const char *command);
 /*
- * The set of a service ("smtpd", "imap", "pop3") by this configuration, appended; nothing when no certificate is configured. False
+ * The set of a service ("smtpd", "imap", "pop3", "smtp") by this configuration, appended; nothing when no certificate is configured. False
  * when it is too long.
  */
 MUST_CHECK bool tls_set_of(const struct config *config, const char *service, struct buffer *set);

@@ -111,13 +111,29 @@ enum {
 	F(U32, timeout_ms, 0) /* for the handshake */ \
 	F(TEXT, client_address, 64) F(U16, client_port, 0) F(TEXT, local_address, 64) F(U16, local_port, 0)
 /*
+ * client -> tlsd: open TLS to the server at the descriptor (a connected stream socket, taken over). `certificates` names a set as above, or is empty: no
+ * authority is trusted, no certificate is shown. Names and fingerprints are separated by commas.
+ */
+#define FIELDS_TLS_CONNECT(F) \
+	F(U32, serial, 0) \
+	F(TEXT, service, 16) /* "smtp" */ \
+	F(TEXT, alpn, 64) \
+	F(TEXT, certificates, MAX_CERTIFICATES) \
+	F(TEXT, protocols, 200) F(TEXT, ciphers, 1024) F(TEXT, options, 200) /* as in TLS_ACCEPT */ \
+	F(U32, timeout_ms, 0) \
+	F(TEXT, server_address, 64) F(U16, server_port, 0) \
+	F(TEXT, host, 256) /* for the Server Name Indication; empty: none is sent */ \
+	F(TEXT, names, 1024) /* the certificate must be for one of them; ".domain": for any host below it */ \
+	F(U8, check, 0) /* enum tls_check */ \
+	F(TEXT, fingerprints, 4096) /* of certificates or public keys, "AB:CD:...", by the digest of the set */
+/*
  * tlsd -> server: the handshake is over. One descriptor, the plaintext side (a stream socket of the suite: end of file there is the peer's end, closing it
  * closes the connection in good order), or none and a reason.
  */
 #define FIELDS_TLS_READY(F) \
 	F(U32, serial, 0) \
 	F(U8, status, 0) /* enum tls_status */ \
-	F(TEXT, reason, 200) \
+	F(TEXT, reason, 200) /* why it failed, or why the peer is not trusted */ \
 	F(TEXT, protocol, 16) /* "TLSv1.3" */ \
 	F(TEXT, cipher, 64) /* "TLS_AES_256_GCM_SHA384" */ \
 	F(U16, bits, 0) F(U16, algorithm_bits, 0) \
@@ -125,7 +141,7 @@ enum {
 	F(TEXT, sni, 256) F(TEXT, alpn, 64) \
 	F(TEXT, subject, MAX_CERTIFICATE_NAME) F(TEXT, issuer, MAX_CERTIFICATE_NAME) /* of the peer's certificate; empty: none */ \
 	F(TEXT, fingerprint, 200) F(TEXT, key_fingerprint, 200) /* "AB:CD:..." by smtpd_tls_fingerprint_digest */ \
-	F(U8, trusted, 0) /* the peer's certificate checked out */ \
+	F(U8, trusted, 0) /* the peer's certificate checked out, for a TLS_CONNECT with names or fingerprints also against those */ \
 	F(BYTES, seal, MAX_TLS_SEAL) /* the same facts and the channel bindings, for authd only */
 /* server -> tlsd: it does not want that handshake any more; no answer comes. */
 #define FIELDS_TLS_CANCEL(F) F(U32, serial, 0)
@@ -413,6 +429,7 @@ enum {
 	M(SESSIONS_ROW, sessions_row, 0) \
 	M(SESSIONS_DONE, sessions_done, 0) \
 	M(TLS_ACCEPT, tls_accept, 1) \
+	M(TLS_CONNECT, tls_connect, 1) \
 	M(TLS_READY, tls_ready, 1) \
 	M(TLS_CANCEL, tls_cancel, 0) \
 	M(KEY_SET, key_set, 0) \
@@ -520,6 +537,12 @@ enum domain_class {
 };
 enum sessions_action { SESSIONS_LIST = 1, SESSIONS_END = 2 };
 enum tls_status { TLS_FAILED = 0, TLS_OK = 1 };
+/* What a client wants checked; when it does not hold the handshake has failed. */
+enum tls_check {
+	TLS_CHECK_NONE = 0, /* nothing: TLS_READY tells */
+	TLS_CHECK_NAME = 1, /* a trusted chain, and one of the names */
+	TLS_CHECK_FINGERPRINT = 2 /* one of the fingerprints */
+};
 enum tls_client_certificate { TLS_CERTIFICATE_NONE = 0, TLS_CERTIFICATE_ASK = 1, TLS_CERTIFICATE_REQUIRE = 2 };
 enum deliver_status { DELIVER_DEFERRED = 0, DELIVER_SENT = 1, DELIVER_BOUNCED = 2 };
 enum bounce_kind { BOUNCE_FAILURE = 1, BOUNCE_DELAY = 2, BOUNCE_SUCCESS = 3 };

@@ -26,7 +26,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		config_lookup(config, "smtpd_banner");
 		config_lookup(config, "user_defined");
-		config_transport(config, "virtual", PARAM_default_destination_rate_delay);
 		config_free(&config);
 	}
 	buffer_free(&snapshot);

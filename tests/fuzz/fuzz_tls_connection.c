@@ -68,6 +68,7 @@ static void set_up(void)
 	world.ended = ended;
 	world.answer = ready;
 	world.contexts.choose = connection_choose;
+	world.contexts.new_session = connection_new_session;
 	world.contexts.ticket_lifetime = world.contexts.tickets.period = 3600;
 	contexts_open(&world.contexts);
 	world.certificates.sets = vector_of(sizeof(set), 0);
@@ -99,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.timeout_ms = 60000,
 		.client_certificate = TLS_CERTIFICATE_ASK,
 		.client_address = SLICE("192.0.2.1") };
+	struct tls_wanted wanted;
 	struct tls_connection *list = NULL;
 	char reason[200];
 	size_t piece;
@@ -111,12 +113,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	piece = data[0] ? data[0] : size;
 	answers = data[1] & 1;
 	accept.alpn = data[1] & 2 ? SLICE("imap") : SLICE("");
+	wanted = data[1] & 4 ? (struct tls_wanted){ .opens = true,
+		.service = SLICE("smtp"),
+		.timeout_ms = 60000,
+		.host = SLICE("mail.example.org"),
+		.names = SLICE("mail.example.org"),
+		.certificates = data[1] & 8 ? SLICE("set") : SLICE("") }
+			     : wanted_by_server(&accept);
 	data += 2;
 	size -= 2;
 	asked = over = false;
 	world.loop = loop_new(NULL);
 	if (!world.loop || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0 ||
-		!connection_new(&world, &list, &accept, ends[1], reason, sizeof(reason)))
+		!connection_new(&world, &list, &wanted, ends[1], reason, sizeof(reason)))
 		abort();
 	for (size_t at = 0; at < size && !over; at += piece) {
 		if (write(ends[0], data + at, at + piece < size ? piece : size - at) < 0)

@@ -30,13 +30,13 @@ static void add_key_exchange(struct buffer *text, unsigned type, unsigned group,
 		buffer_add_byte(text, 4);
 }
 
-static bool verify_is_good(const char *context, size_t hash, uint16_t scheme)
+static bool verify_is_good(const char *context, size_t hash, uint16_t scheme, bool client)
 {
 	struct buffer text = { 0 };
 	bool good;
 
 	add_verify(&text, context, hash);
-	good = to_sign_is_handshake(buffer_slice(&text), to_sign_scheme(scheme));
+	good = to_sign_is_handshake(buffer_slice(&text), to_sign_scheme(scheme), client);
 	buffer_free(&text);
 	return good;
 }
@@ -47,7 +47,8 @@ static bool exchange_is_good(unsigned type, unsigned group, unsigned size, uint1
 	bool good;
 
 	add_key_exchange(&text, type, group, size);
-	good = to_sign_is_handshake(buffer_slice(&text), to_sign_scheme(scheme));
+	good = to_sign_is_handshake(buffer_slice(&text), to_sign_scheme(scheme), false);
+	assert_false(to_sign_is_handshake(buffer_slice(&text), to_sign_scheme(scheme), true));
 	buffer_free(&text);
 	return good;
 }
@@ -56,13 +57,24 @@ static void a_certificate_verify_of_a_server_is_signed(void **state)
 {
 	static const char SERVER[] = "TLS 1.3, server CertificateVerify";
 
-	assert_true(verify_is_good(SERVER, 32, 0x0403));
-	assert_true(verify_is_good(SERVER, 48, 0x0804));
-	assert_true(verify_is_good(SERVER, 48, 0x0807));
-	assert_false(verify_is_good(SERVER, 48, 0x0401)); /* PKCS #1 is for TLS 1.2 */
-	assert_false(verify_is_good(SERVER, 31, 0x0403));
-	assert_false(verify_is_good("TLS 1.3, client CertificateVerify", 32, 0x0403));
-	assert_false(verify_is_good("TLS 1.3, server CertificateVerifx", 32, 0x0403));
+	assert_true(verify_is_good(SERVER, 32, 0x0403, false));
+	assert_true(verify_is_good(SERVER, 48, 0x0804, false));
+	assert_true(verify_is_good(SERVER, 48, 0x0807, false));
+	assert_false(verify_is_good(SERVER, 48, 0x0401, false)); /* PKCS #1 is for TLS 1.2 */
+	assert_false(verify_is_good(SERVER, 31, 0x0403, false));
+	assert_false(verify_is_good("TLS 1.3, client CertificateVerify", 32, 0x0403, false));
+	assert_false(verify_is_good("TLS 1.3, server CertificateVerifx", 32, 0x0403, false));
+}
+
+static void a_clients_key_signs_as_a_client_and_a_servers_as_a_server(void **state)
+{
+	static const char CLIENT[] = "TLS 1.3, client CertificateVerify";
+
+	assert_true(verify_is_good(CLIENT, 32, 0x0403, true));
+	assert_true(verify_is_good(CLIENT, 48, 0x0804, true));
+	assert_false(verify_is_good(CLIENT, 32, 0x0401, true)); /* PKCS #1 */
+	assert_false(verify_is_good(CLIENT, 32, 0x0403, false));
+	assert_false(verify_is_good("TLS 1.3, server CertificateVerify", 32, 0x0403, true));
 }
 
 static void a_key_exchange_with_a_named_curve_is_signed(void **state)
@@ -80,13 +92,13 @@ static void other_things_are_not_signed(void **state)
 	const struct to_sign_scheme *scheme = to_sign_scheme(0x0403);
 	struct buffer text = { 0 };
 
-	assert_false(to_sign_is_handshake(SLICE(""), scheme));
-	assert_false(to_sign_is_handshake(SLICE("a letter to sign"), scheme));
+	assert_false(to_sign_is_handshake(SLICE(""), scheme, false));
+	assert_false(to_sign_is_handshake(SLICE("a letter to sign"), scheme, false));
 	add_key_exchange(&text, 3, 29, 32);
 	for (size_t length = 0; length < text.length; length++)
-		assert_false(to_sign_is_handshake(slice_of(text.data, length), scheme));
+		assert_false(to_sign_is_handshake(slice_of(text.data, length), scheme, false));
 	buffer_add_byte(&text, 0);
-	assert_false(to_sign_is_handshake(buffer_slice(&text), scheme));
+	assert_false(to_sign_is_handshake(buffer_slice(&text), scheme, false));
 	buffer_free(&text);
 	assert_null(to_sign_scheme(0x0201)); /* RSA with SHA-1 */
 	assert_int_equal(to_sign_number(KEY_RSA, "SHA2-256", true), 0x0804);
@@ -98,6 +110,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_certificate_verify_of_a_server_is_signed),
+		cmocka_unit_test(a_clients_key_signs_as_a_client_and_a_servers_as_a_server),
 		cmocka_unit_test(a_key_exchange_with_a_named_curve_is_signed),
 		cmocka_unit_test(other_things_are_not_signed),
 	};
