@@ -34,6 +34,7 @@ static _Noreturn void run(
 	static char path[] = "PATH=/usr/bin:/bin";
 	char *const environment[] = { path, NULL };
 	const struct rlimit seconds = { (rlim_t)(time / MS + 1), (rlim_t)(time / MS + 1) };
+	const struct rlimit processes = { settings->processes, settings->processes };
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -41,6 +42,7 @@ static _Noreturn void run(
 	signal(SIGPIPE, SIG_DFL);
 	setpgid(getpid(), getpid());
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setrlimit(RLIMIT_CPU, &seconds) < 0 ||
+		(settings->processes && setrlimit(RLIMIT_NPROC, &processes) < 0) ||
 		chdir("/") < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 ||
 		dup2(settings->null, 2) < 0 || close_range(3, ~0U, 0) < 0)
 		_exit(CANNOT_RUN);

@@ -24,6 +24,8 @@ struct command_settings {
 	char *const *arguments; /* the program's path, its arguments, NULL */
 	size_t output_most; /* bytes */
 	int null; /* descriptor of /dev/null */
+	unsigned
+		processes; /* of its user, all that run at the same time together; 0: no bound of its own */
 };
 
 /* Embedded in the caller's; zeroed. */

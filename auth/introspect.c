@@ -25,6 +25,8 @@ enum {
 	ARGUMENTS_MOST = 32,
 	JOBS_MOST = 1000, /* tokens that are asked about at the same time */
 	PEERS_MOST = 64,
+	PROCESSES_OWN = 16, /* introspect itself, while generations change */
+	PROCESSES_MOST = 32, /* of one command */
 	TELL_AGAIN = 10000 /* ms between warnings */
 };
 
@@ -270,6 +272,9 @@ static bool read_command(struct introspect *daemon)
 	}
 	daemon->settings.arguments = daemon->arguments;
 	daemon->settings.output_most = MAX_INTROSPECTION;
+	/* Where the uid is everybody's, the kernel counts everybody's processes: no bound says anything then. */
+	if (geteuid() == 0)
+		daemon->settings.processes = PROCESSES_OWN + PROCESSES_MOST * daemon->most;
 	daemon->settings.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (count && daemon->arguments[0][0] != '/')
 		return false;

@@ -39,6 +39,15 @@ elif what == "garbage":
 elif what == "exit75":
     print(json.dumps({"active": True, "username": "one@DOMAIN", "aud": "mail"}), flush=True)
     sys.exit(75)
+elif what == "forks":
+    # Good when there is no end to it.
+    try:
+        for _ in range(2000):
+            if os.fork() == 0:
+                time.sleep(1000)
+        print(json.dumps({"active": True, "username": "one@DOMAIN", "aud": "mail"}))
+    except BlockingIOError:
+        print('{"active": false}')
 elif what == "escape":
     # Good when anything works that must not.
     found = [] if sys.argv[1:] == ["--argument"] and set(os.environ) <= {"PATH", "LC_CTYPE"} else ["environment"]
@@ -116,6 +125,14 @@ def test_a_command_says_whose_a_token_is(introspect):
 @pytest.mark.core
 def test_a_command_reaches_nothing_of_the_suite(introspect):
     assert "AUTHENTICATIONFAILED" in bearer(introspect, "escape")
+
+
+def test_a_command_that_forks_without_end_comes_to_one(introspect):
+    introspect.configure(auth_oauth_introspection_limit="1", auth_oauth_introspection_timeout="60s")
+    introspect.reload()
+    assert "AUTHENTICATIONFAILED" in wait_for(lambda: bearer(introspect, "forks"), "an answer")
+    wait_for(lambda: not commands(introspect), "the end of all of them")
+    assert bearer(introspect, "user-one") is True
 
 
 def test_commands_that_hang_hold_up_no_passwords(introspect):
