@@ -90,7 +90,7 @@ void connection_drop(struct tls_connection *connection)
 
 /* --- the end of a handshake --- */
 
-static void answer_failure(struct tls_connection *connection, const char *reason)
+void connection_fail(struct tls_connection *connection, const char *reason)
 {
 	struct message answer = { .type = MESSAGE_TLS_READY };
 
@@ -166,20 +166,20 @@ static void set_up(struct tls_connection *connection)
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
-		answer_failure(connection, strerror(errno));
+		connection_fail(connection, strerror(errno));
 		return;
 	}
 	connection->plain.fd = ends[0];
 	if (!facts_fill(connection->ssl, &of, &space, &answer.tls_ready)) {
 		close(ends[1]);
-		answer_failure(connection, "the connection's facts cannot be sealed");
+		connection_fail(connection, "the connection's facts cannot be sealed");
 		return;
 	}
 	if (handshake->opens &&
 		!check_server(connection, &answer.tls_ready, reason, sizeof(reason))) {
 		close(ends[1]);
 		(void)SSL_shutdown(connection->ssl);
-		answer_failure(connection, reason);
+		connection_fail(connection, reason);
 		return;
 	}
 	answer.tls_ready.serial = handshake->serial;
@@ -249,7 +249,7 @@ static void step(struct tls_connection *connection)
 		return;
 	default:
 		failure_text(error, reason, sizeof(reason));
-		answer_failure(connection, reason);
+		connection_fail(connection, reason);
 	}
 }
 
@@ -278,7 +278,7 @@ void connection_time_over(struct timer *timer)
 	struct tls_connection *connection = timer->context;
 
 	if (connection->handshake)
-		answer_failure(connection, "timeout in the TLS handshake");
+		connection_fail(connection, "timeout in the TLS handshake");
 	else
 		connection_end(connection);
 }

@@ -48,7 +48,7 @@ struct held {
 struct tls_connection {
 	struct tls_world *world;
 	struct tls_server *server; /* NULL: it has gone */
-	struct tls_connection *next, **at; /* in its server's list */
+	struct tls_connection *next, **at; /* in a list of its server's */
 	SSL *ssl;
 	struct watch tcp, plain; /* plain.fd -1 while the handshake goes on */
 	struct timer timer;
@@ -69,13 +69,10 @@ struct tls_connection {
 struct tls_connection *connection_new(struct tls_world *world, struct tls_connection **list,
 	const struct tls_wanted *wanted, int fd, char *reason, size_t size);
 uint32_t connection_serial(const struct tls_connection *connection);
-/* Still before the end of its handshake? */
-static inline bool connection_is_new(const struct tls_connection *connection)
-{
-	return connection->handshake != NULL;
-}
 /* The server does not want it any more, or has gone: no answer, everything closed. For those whose handshake goes on. */
 void connection_drop(struct tls_connection *connection);
+/* Likewise, and the server is told why. */
+void connection_fail(struct tls_connection *connection, const char *reason);
 /* Chains have come: those that wait for them go on. */
 void connections_wake(struct tls_connection *list);
 /* cert_cb of all contexts. */

@@ -42,7 +42,8 @@ struct tls_server {
 	struct channel channel;
 	struct tlsd *tlsd;
 	enum service_id from;
-	struct tls_connection *first;
+	struct tls_connection *handshaking; /* the youngest first */
+	struct tls_connection *set_up;
 	struct share connections, handshakes;
 	struct tls_server *next, **at;
 };
@@ -75,11 +76,25 @@ static void connection_ended(struct tls_connection *connection)
 	end_when_drained(tlsd);
 }
 
+static void move(struct tls_connection *connection, struct tls_connection **list)
+{
+	*connection->at = connection->next;
+	if (connection->next)
+		connection->next->at = connection->at;
+	connection->next = *list;
+	connection->at = list;
+	if (connection->next)
+		connection->next->at = &connection->next;
+	*list = connection;
+}
+
 static void connection_answer(struct tls_connection *connection, const struct message *ready)
 {
 	give_handshake(connection);
-	if (connection->server)
-		channel_send(&connection->server->channel, ready);
+	if (!connection->server)
+		return;
+	move(connection, &connection->server->set_up);
+	channel_send(&connection->server->channel, ready);
 }
 
 static void refuse(struct tls_server *server, uint32_t serial, const char *reason)
@@ -93,22 +108,54 @@ static void refuse(struct tls_server *server, uint32_t serial, const char *reaso
 	channel_send(&server->channel, &answer);
 }
 
+/* Where one place more is to come from: the server itself when it has all that it may have, else the one that has borrowed most. */
+static struct tls_server *who_makes_room(struct tls_server *server)
+{
+	struct tlsd *tlsd = server->tlsd;
+	struct tls_server *most = server;
+
+	if (server->handshakes.own + server->handshakes.borrowed >= tlsd->handshake_bounds.most)
+		return server;
+	for (struct tls_server *other = tlsd->servers; other; other = other->next)
+		if (other->handshakes.borrowed > most->handshakes.borrowed)
+			most = other;
+	return most;
+}
+
+/* Whoever has been at it longest gives up his place: a crowd that stalls keeps nobody out who gets on with it. */
+static void make_room(struct tls_server *server)
+{
+	struct tls_server *giver = who_makes_room(server);
+	struct tls_connection *oldest = NULL;
+
+	/* A place of another's own would be none for this one. */
+	for (struct tls_connection *c = giver->handshaking; c; c = c->next)
+		if (giver == server || c->handshake_place == SHARE_BORROWED)
+			oldest = c;
+	if (oldest)
+		connection_fail(oldest, "too many TLS handshakes, and this one took longest");
+}
+
 /* Both places or none. */
 static const char *take_places(
 	struct tls_server *server, enum share_place *connection, enum share_place *handshake)
 {
 	struct tlsd *tlsd = server->tlsd;
 
-	*handshake = SHARE_NONE;
+	*handshake = share_take(&tlsd->handshakes, &server->handshakes, &tlsd->handshake_bounds);
+	if (*handshake == SHARE_NONE) {
+		make_room(server);
+		*handshake =
+			share_take(&tlsd->handshakes, &server->handshakes, &tlsd->handshake_bounds);
+	}
+	if (*handshake == SHARE_NONE)
+		return "too many TLS handshakes";
 	*connection =
 		share_take(&tlsd->connections, &server->connections, &tlsd->connection_bounds);
-	if (*connection == SHARE_NONE)
-		return "too many TLS connections";
-	*handshake = share_take(&tlsd->handshakes, &server->handshakes, &tlsd->handshake_bounds);
-	if (*handshake != SHARE_NONE)
+	if (*connection != SHARE_NONE)
 		return NULL;
-	share_give(&tlsd->connections, &server->connections, *connection);
-	return "too many TLS handshakes";
+	share_give(&tlsd->handshakes, &server->handshakes, *handshake);
+	return "too many TLS connections";
 }
 
 static bool take_wanted(
@@ -133,8 +180,8 @@ static bool take_wanted(
 		refuse(server, wanted.serial, full);
 		return true;
 	}
-	connection =
-		connection_new(&tlsd->world, &server->first, &wanted, fd, reason, sizeof(reason));
+	connection = connection_new(
+		&tlsd->world, &server->handshaking, &wanted, fd, reason, sizeof(reason));
 	if (!connection) {
 		share_give(&tlsd->handshakes, &server->handshakes, handshake_place);
 		share_give(&tlsd->connections, &server->connections, place);
@@ -153,8 +200,8 @@ static bool take_wanted(
 
 static bool take_cancel(struct tls_server *server, const struct message *message)
 {
-	for (struct tls_connection *c = server->first; c; c = c->next)
-		if (connection_is_new(c) && connection_serial(c) == message->tls_cancel.serial) {
+	for (struct tls_connection *c = server->handshaking; c; c = c->next)
+		if (connection_serial(c) == message->tls_cancel.serial) {
 			connection_drop(c);
 			return true;
 		}
@@ -167,22 +214,11 @@ static void forget_server(struct tls_server *server)
 {
 	struct tlsd *tlsd = server->tlsd;
 
-	while (server->first) {
-		struct tls_connection *connection = server->first;
-
-		if (connection_is_new(connection)) {
-			connection_drop(connection);
-			continue;
-		}
-		connection->server = NULL;
-		*connection->at = connection->next;
-		if (connection->next)
-			connection->next->at = connection->at;
-		connection->next = tlsd->world.unowned;
-		connection->at = &tlsd->world.unowned;
-		if (connection->next)
-			connection->next->at = &connection->next;
-		tlsd->world.unowned = connection;
+	while (server->handshaking)
+		connection_drop(server->handshaking);
+	while (server->set_up) {
+		server->set_up->server = NULL;
+		move(server->set_up, &tlsd->world.unowned);
 	}
 	*server->at = server->next;
 	if (server->next)
@@ -250,7 +286,7 @@ static void chains_known(void *context)
 	struct tlsd *tlsd = context;
 
 	for (struct tls_server *server = tlsd->servers; server; server = server->next)
-		connections_wake(server->first);
+		connections_wake(server->handshaking);
 }
 
 /* --- start and end --- */

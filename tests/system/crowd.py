@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: ISC
-"""A crowd at the IMAP port, in a process of its own: CONNECTIONS that stall, talk nonsense, or guess. Says "ready" when all are at it."""
+"""
+A crowd at an IMAP port, in a process of its own: CONNECTIONS that stall, talk nonsense, or guess. With "tls" behind the port they do so in the
+handshake, too, or after it. Says "ready" when all are at it.
+"""
 import asyncio
 import itertools
 import os
+import ssl
 import sys
 
 CONNECTIONS = 1000
@@ -61,28 +65,61 @@ async def guess(reader, writer, at_it):
         at_it()
 
 
-KINDS = [stall_before_login, stall_in_exchange, garbage, bad_base64, bad_exchange, guess]
+async def silence(reader, writer, at_it):
+    at_it()
+    await reader.read()
 
 
-async def client(number, port, started):
-    kind = KINDS[number % len(KINDS)]
+async def half_a_hello(reader, writer, at_it):
+    writer.write(HELLO[:len(HELLO) // 2])
+    at_it()
+    await reader.read()
+
+
+async def garbage_hello(reader, writer, at_it):
+    writer.write(HELLO[:9] + os.urandom(len(HELLO) - 9))
+    at_it()
+    await reader.read()
+
+
+def some_hello():
+    """What a client says first."""
+    near = ssl.MemoryBIO()
+    try:
+        CONTEXT.wrap_bio(ssl.MemoryBIO(), near).do_handshake()
+    except ssl.SSLWantReadError:
+        return near.read()
+
+
+CONTEXT = ssl._create_unverified_context()
+HELLO = some_hello()
+BEFORE = [silence, half_a_hello, garbage_hello]
+WITHIN = [stall_before_login, stall_in_exchange, garbage, bad_base64, bad_exchange, guess]
+
+
+async def client(number, port, encrypted, started):
+    kinds = BEFORE * 5 + WITHIN if encrypted else WITHIN
+    kind = kinds[number % len(kinds)]
     address = (f"127.1.0.{1 + number % NETWORKS}", 0)
+    protection = {"ssl": CONTEXT} if encrypted and kind in WITHIN else {}
     while True:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=address)
-            await answer(reader)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=address, **protection)
+            if kind in WITHIN:
+                await answer(reader)
             await kind(reader, writer, lambda: started.add(number))
         except (ConnectionError, OSError):
-            # Whoever is thrown out comes again, but not faster than programs do.
-            await asyncio.sleep(0.2)
+            pass
         finally:
             if "writer" in locals():
                 writer.close()
+        # Whoever is thrown out comes again, but not faster than programs do; their own handshakes cost them most.
+        await asyncio.sleep(5 if encrypted else 0.2)
 
 
-async def main(port):
+async def main(port, encrypted):
     started = set()
-    clients = [asyncio.create_task(client(number, port, started)) for number in range(CONNECTIONS)]
+    clients = [asyncio.create_task(client(number, port, encrypted, started)) for number in range(CONNECTIONS)]
     while len(started) < CONNECTIONS:
         await asyncio.sleep(0.05)
     print("ready", flush=True)
@@ -92,4 +129,4 @@ async def main(port):
 if __name__ == "__main__":
     # They have machines of their own: what is measured is the server, not who gets this one's processors.
     os.nice(19)
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2:] == ["tls"]))

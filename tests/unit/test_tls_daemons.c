@@ -456,6 +456,45 @@ static void a_handshake_that_waits_for_a_signature_can_be_given_up(void **state)
 	stop_all();
 }
 
+static void next_failure_is_of(uint32_t serial)
+{
+	struct buffer space = { 0 };
+	struct message ready;
+
+	assert_int_equal(take_ready(&ready, &space), -1);
+	assert_int_equal(ready.tls_ready.status, TLS_FAILED);
+	assert_int_equal(ready.tls_ready.serial, serial);
+	assert_true(slice_ends_nocase(ready.tls_ready.reason, SLICE("took longest")));
+	buffer_free(&space);
+}
+
+/* A crowd that connects and says nothing would otherwise keep everybody out until its time is over. */
+static void whoever_stalls_longest_makes_room(void **state)
+{
+	enum { PLACES = 5 /* two of the server's own, and three quarters of the limit */ };
+	int stalled[PLACES + 4], first;
+	struct client client;
+
+	start_all("smtpd_tls_cert_file=ec.pem\ntls_handshake_limit=4\n");
+	first = world.server;
+	for (uint32_t i = 0; i < PLACES + 1; i++)
+		stalled[i] = begin(1000 + i, "", buffer_slice(&world.set));
+	next_failure_is_of(1000);
+	/* Another server has two places of its own and one of the pool; the fourth is taken from whoever has most of it, and not one of his own. */
+	world.server = server_of_tlsd(SERVICE_POP3D);
+	for (uint32_t i = PLACES + 1; i < PLACES + 4; i++)
+		stalled[i] = begin(1000 + i, "", buffer_slice(&world.set));
+	connect_client(&client, NULL);
+	talk(&client);
+	disconnect(&client);
+	close(world.server);
+	world.server = first;
+	next_failure_is_of(1002);
+	for (uint32_t i = 0; i < PLACES + 4; i++)
+		close(stalled[i]);
+	stop_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +509,7 @@ int main(void)
 		cmocka_unit_test(a_protocol_is_agreed_on_or_the_client_turned_away),
 		cmocka_unit_test(settings_that_make_no_sense_are_refused_and_nothing_ends),
 		cmocka_unit_test(a_handshake_that_waits_for_a_signature_can_be_given_up),
+		cmocka_unit_test(whoever_stalls_longest_makes_room),
 	};
 
 	return cmocka_run_group_tests(tests, make_world, remove_world);

@@ -159,6 +159,15 @@ static void introduce(int control, enum service_id from, int fd)
 	close(fd);
 }
 
+int server_of_tlsd(enum service_id service)
+{
+	int ends[2];
+
+	assert_true(channel_pair(ends));
+	introduce(world.tlsd.control, service, ends[1]);
+	return ends[0];
+}
+
 /* What both say until they are ready, and until tlsd has its keyd. */
 static void serve_daemon(struct daemon *daemon, bool *ready)
 {
@@ -196,7 +205,6 @@ static void start_keyd(void)
 void start_all(const char *settings)
 {
 	bool ready = false;
-	int ends[2];
 
 	make_snapshot(settings);
 	world.watched = 0;
@@ -205,12 +213,8 @@ void start_all(const char *settings)
 	start_daemon(&world.tlsd, "tlsd");
 	while (!ready || !world.introduced)
 		serve_daemon(&world.tlsd, &ready);
-	assert_true(channel_pair(ends));
-	introduce(world.tlsd.control, SERVICE_IMAPD, ends[1]);
-	world.server = ends[0];
-	assert_true(channel_pair(ends));
-	introduce(world.tlsd.control, SERVICE_SMTP, ends[1]);
-	world.client = ends[0];
+	world.server = server_of_tlsd(SERVICE_IMAPD);
+	world.client = server_of_tlsd(SERVICE_SMTP);
 }
 
 static void stop_daemon(struct daemon *daemon)

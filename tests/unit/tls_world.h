@@ -16,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "ipc/channel.h"
+#include "sandbox/cell.h"
 #include "service/tls_seal.h"
 
 enum { PATIENCE = 8000 /* ms */ };
@@ -44,6 +45,8 @@ int remove_world(void **state);
 /* `settings` are lines of main.cf. */
 void start_all(const char *settings);
 void stop_all(void);
+/* A new connection to tlsd, of `service`. */
+int server_of_tlsd(enum service_id service);
 
 /* Connected TCP sockets on loopback. */
 void tcp_pair(int ends[2]);
