@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 """
-Side by side in one run: SMTP into a mailbox for the floor, Postern, Postfix with virtual(8), and Postfix with Dovecot's LMTP; then the
-IMAP and POP3 steps for Postern and Dovecot; then memory. Prints a table of figures and ratios. Every system gets a new file system for each
+Side by side in one run: SMTP into a mailbox for the floor, Postern, Postfix with virtual(8), and Postfix with Dovecot's LMTP; the
+IMAP and POP3 steps for Postern and Dovecot, with memory; TLS and logins for Postern, Postfix and Dovecot, the latter in both of its modes;
+accounts for Postern alone. Prints tables of figures and ratios. Every system gets a new file system for each
 round (or, with --disk folder, a new folder on the disk that is there).
 """
 import argparse
@@ -14,11 +15,14 @@ import sys
 import tempfile
 import time
 
+import accounts
 import mail
+import tls
 from disk import Disk, Folder
-from systems import Floor, Postern, Postfix, PostfixDovecot
+from systems import Floor, Postern, Postfix, PostfixDovecot, PostfixDovecotKept
 
 BASE = 21025
+STEP_BASE = 9225
 
 
 def cpu_seconds():
@@ -100,6 +104,67 @@ def imap_table(disk, options):
         print(f"{step:<42}{unit:>7}{dovecot:>13.1f}{postern:>13.1f}{better:>8.2f}x")
 
 
+def step_column(system, options, steps):
+    system.start()
+    try:
+        return steps(system, options)
+    finally:
+        system.stop()
+
+
+def step_table(title, disk, options, steps):
+    """The median of some rounds of `steps` for Dovecot in both of its modes and for Postern, in turn."""
+    kinds = {"Dovecot": PostfixDovecot, "Dovecot kept": PostfixDovecotKept, "Postern": Postern}
+    figures, units, base = {}, {}, STEP_BASE
+    for number in range(options.rounds):
+        for name, kind in kinds.items():
+            # Below the ports that clients get; one after the other, so two are enough.
+            base = STEP_BASE + 200 if base == STEP_BASE else STEP_BASE
+            print(f"  {title}: round {number + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
+            with disk.fresh() as folder:
+                for step, unit, value in step_column(kind(folder, base), options, steps):
+                    units[step] = unit
+                    figures.setdefault(step, {}).setdefault(name, []).append(value)
+    print(f"{'step':<62}{'unit':>7}" + "".join(f"{name:>14}" for name in kinds) + f"{'ratio':>9}{'kept':>9}")
+    for step, columns in figures.items():
+        middle = {name: statistics.median(values) for name, values in columns.items()}
+        ratios = "".join(f"{ratio(units[step], middle[other], middle['Postern']):>9}" for other in ("Dovecot", "Dovecot kept"))
+        print(f"{step:<62}{units[step]:>7}" + "".join(f"{middle[name]:>14.2f}" for name in kinds) + ratios)
+
+
+def ratio(unit, other, postern):
+    """How many times better Postern is: more of what is done in a time, less of what it costs."""
+    if unit == "%" or min(other, postern) <= 0:
+        return ""
+    return f"{other / postern if unit in ('KB', 'ms') else postern / other:.2f}x"
+
+
+def tls_table(disk, options):
+    print(f"\nTLS 1.3 (TLS_AES_256_GCM_SHA384, X25519): {options.clients} clients at a time, {options.seconds} s each, median of {options.rounds} "
+          "rounds; \"Dovecot\" is Postfix where it says SMTP, \"kept\" is Dovecot with service_count = 0")
+    step_table("tls", disk, options, tls.tls_steps)
+    print(f"Beside that: one TCP connection over loopback, both ends, is {tls.bare_connection():.1f} KB of kernel memory")
+
+
+def login_table(disk, options):
+    print(f"\nLogins by IMAP (connect, LOGIN, close), the same hash for everybody, {options.seconds} s each, median of {options.rounds} rounds")
+    step_table("logins", disk, options, tls.login_steps)
+    print(f"The hash itself takes one core {1000 / tls.hash_rate():.2f} ms")
+
+
+def account_table(disk, options):
+    print(f"  accounts: {options.users} users", file=sys.stderr, flush=True)
+    with disk.fresh() as folder:
+        imported, rows = accounts.account_figures(folder, options.users, options.lookups)
+    print(f"\nAccounts: {options.users} users with their hashes imported in {imported:.1f} s; directoryd asked {options.lookups} times")
+    print(f"{'question':<44}{'1/s in turn':>13}{'median us':>11}{'99 % us':>10}{'most us':>10}{'1/s at most':>13}")
+    for name, one_by_one, median, most_of_them, longest, together in rows:
+        print(f"{name:<44}{one_by_one:>13.0f}{median:>11.1f}{most_of_them:>10.1f}{longest:>10.1f}{together:>13.0f}")
+
+
+TABLES = {"smtp": smtp_table, "imap": imap_table, "tls": tls_table, "logins": login_table, "accounts": account_table}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=5000)
@@ -108,7 +173,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--imap-messages", type=int, default=5000)
     parser.add_argument("--idle", type=int, default=100, help="idle IMAP connections for the memory figure")
-    parser.add_argument("--only", choices=("smtp", "imap"))
+    parser.add_argument("--idle-tls", type=int, default=500, help="the same before login, over TLS")
+    parser.add_argument("--clients", type=int, default=20, help="at a time, for handshakes and logins")
+    parser.add_argument("--seconds", type=float, default=4, help="of each figure of handshakes and logins")
+    parser.add_argument("--large", type=int, default=32, help="MB of the large message")
+    parser.add_argument("--times", type=int, default=5, help="the large message")
+    parser.add_argument("--users", type=int, default=100000)
+    parser.add_argument("--lookups", type=int, default=100000)
+    parser.add_argument("--only", choices=TABLES)
     parser.add_argument("--disk", choices=("fresh", "folder"), default="fresh",
                         help="a new ext4 in an image file for each system and round, or a folder on the disk that is there")
     options = parser.parse_args()
@@ -116,10 +188,9 @@ def main():
     folder.chmod(0o755)
     disk = Disk(folder) if options.disk == "fresh" else Folder(folder)
     try:
-        if options.only != "imap":
-            smtp_table(disk, options)
-        if options.only != "smtp":
-            imap_table(disk, options)
+        for name, table in TABLES.items():
+            if options.only in (None, name):
+                table(disk, options)
     finally:
         disk.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,4 +9,6 @@ set -eu
 sh tests/packages.sh --bench
 mkdir -p build/bench
 gcc -O2 -D_GNU_SOURCE -o build/bench/floor bench/floor.c
+gcc -O2 -D_GNU_SOURCE -o build/bench/clients bench/clients.c -lssl -lcrypto
+make build/release/bench/directory
 exec python3 bench/bench.py "$@"

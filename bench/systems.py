@@ -46,6 +46,17 @@ def password_hash():
     return run("openssl", "passwd", "-6", PASSWORD).strip()
 
 
+def certificates(folder):
+    """A key and a certificate of each kind, the same for everybody: {kind: (certificate, key)}."""
+    made = {}
+    for kind, how in (("rsa", ["rsa:2048"]), ("ec", ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])):
+        made[kind] = folder / f"{kind}.pem", folder / f"{kind}.key"
+        if not made[kind][1].exists():
+            run("openssl", "req", "-x509", "-newkey", *how, "-nodes", "-subj", "/CN=bench.example.test", "-days", 30, "-keyout", made[kind][1],
+                "-out", made[kind][0])
+    return made
+
+
 def below(pid):
     """pid and all its descendants."""
     parents = {}
@@ -62,10 +73,22 @@ def below(pid):
     return found
 
 
+def cpu_seconds(pids):
+    """Of these processes and of those below them that have ended."""
+    ticks = 0
+    for pid in pids:
+        try:
+            ticks += sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:15]))
+        except OSError:
+            pass
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class System:
-    imap_port = pop3_port = None
+    imap_port = pop3_port = smtps_port = imaps_port = None
 
     def __init__(self, folder, base):
+        self.certificates = certificates(pathlib.Path(folder).parent)
         self.folder = pathlib.Path(folder) / self.name
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
@@ -107,6 +130,7 @@ class Postern(System):
         super().__init__(folder, base)
         self.base = base - 25
         self.imap_port, self.pop3_port = self.base + 143, self.base + 110
+        self.smtps_port, self.imaps_port = self.base + 465, self.base + 993
 
     def start(self):
         self.bin = ROOT / "build/release/bin"
@@ -116,10 +140,18 @@ class Postern(System):
         for user in ("one", "two"):
             run(self.bin / "postern", "-c", self.instance / "etc", "user", "passwd", f"{user}@{DOMAIN}", "--hash", password_hash())
         # The hash stays as it is and, until remember_passwords, is computed at each login.
-        self.configure("auth_password_upgrade = no", "auth_cache_lifetime = 0")
+        self.configure("auth_password_upgrade = no", "auth_cache_lifetime = 0", "message_size_limit = 100000000",
+                       "imap_client_connection_count_limit = 0", f"smtpd_tls_chain_files = {self.chain('rsa')}, {self.chain('ec')}")
         run(self.bin / "postern", "-c", self.instance / "etc", "start")
         self.maildir = self.instance / "mail" / DOMAIN / "one"
         wait_port(self.smtp_port)
+
+    def chain(self, kind):
+        """Key and certificate in one file."""
+        file = self.folder / f"{kind}.pem"
+        file.touch(0o600)
+        file.write_text("".join(part.read_text() for part in reversed(self.certificates[kind])))
+        return file
 
     def configure(self, *settings):
         run(self.bin / "postconf", "-e", *settings, env={**os.environ, "MAIL_CONFIG": str(self.instance / "etc")})
@@ -150,6 +182,13 @@ command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
+message_size_limit = 100000000
+mailbox_size_limit = 0
+virtual_mailbox_limit = 0
+smtpd_tls_cert_file = {rsa[0]}
+smtpd_tls_key_file = {rsa[1]}
+smtpd_tls_eccert_file = {ec[0]}
+smtpd_tls_eckey_file = {ec[1]}
 myhostname = bench.example.test
 mydestination =
 mynetworks = 127.0.0.0/8
@@ -173,6 +212,10 @@ class Postfix(System):
     name = "postfix-virtual"
     transport, extra = "virtual", ""
 
+    def __init__(self, folder, base):
+        super().__init__(folder, base)
+        self.smtps_port = base + 4
+
     def configure(self):
         user = pwd.getpwnam("nobody")
         etc = self.folder / "etc"
@@ -181,8 +224,11 @@ class Postfix(System):
         os.chown(self.folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
         os.chown(self.folder / "mail", user.pw_uid, user.pw_gid)
         (etc / "main.cf").write_text(POSTFIX_MAIN.format(folder=self.folder, domain=DOMAIN, uid=user.pw_uid, gid=user.pw_gid,
-                                                         transport=self.transport, extra=self.extra.format(folder=self.folder)))
-        (etc / "master.cf").write_text(master_cf(f"127.0.0.1:{self.smtp_port}", "n"))
+                                                         transport=self.transport, extra=self.extra.format(folder=self.folder),
+                                                         **self.certificates))
+        (etc / "master.cf").write_text(master_cf(f"127.0.0.1:{self.smtp_port}", "n")
+                                       + f"127.0.0.1:{self.smtps_port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"
+                                       + "tlsmgr unix - - n 1000? 1 tlsmgr\n")
         for name in ("dynamicmaps.cf", "postfix-files"):
             if os.path.exists(f"/etc/postfix/{name}"):
                 (etc / name).write_bytes(pathlib.Path(f"/etc/postfix/{name}").read_bytes())
@@ -211,7 +257,11 @@ base_dir = {folder}/dovecot-run
 state_dir = {folder}/dovecot-state
 log_path = {folder}/dovecot.log
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{rsa[0]}
+ssl_key = <{rsa[1]}
+ssl_alt_cert = <{ec[0]}
+ssl_alt_key = <{ec[1]}
 disable_plaintext_auth = no
 mail_location = maildir:{folder}/mail/%n
 mail_fsync = always
@@ -232,13 +282,20 @@ userdb {{
   args = uid={uid} gid={gid} home={folder}/mail/%n
 }}
 service imap-login {{
+  {login_processes}
   inet_listener imap {{
     port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
   }}
 }}
 service pop3-login {{
   inet_listener pop3 {{
     port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
   }}
 }}
 service lmtp {{
@@ -255,12 +312,14 @@ auth_username_format = %n
 
 
 class PostfixDovecot(Postfix):
+    """Dovecot as it comes: a process of imap-login for each connection."""
     name = "postfix-dovecot"
+    login_processes = ""
     transport = "lmtp:unix:public/lmtp-dovecot"
 
     def __init__(self, folder, base):
         super().__init__(folder, base)
-        self.imap_port, self.pop3_port = base + 1, base + 2
+        self.imap_port, self.pop3_port, self.imaps_port = base + 1, base + 2, base + 3
 
     def start(self):
         user = pwd.getpwnam("nobody")
@@ -278,7 +337,8 @@ class PostfixDovecot(Postfix):
 
     def write_dovecot(self, user, cache):
         (self.folder / "dovecot.conf").write_text(DOVECOT.format(
-            folder=self.folder, uid=user.pw_uid, gid=user.pw_gid, imap=self.imap_port, pop3=self.pop3_port, cache=cache))
+            folder=self.folder, uid=user.pw_uid, gid=user.pw_gid, imap=self.imap_port, pop3=self.pop3_port, imaps=self.imaps_port, cache=cache,
+            login_processes=self.login_processes, **self.certificates))
 
     def remember_passwords(self):
         self.write_dovecot(pwd.getpwnam("nobody"), cache="10M")
@@ -291,3 +351,9 @@ class PostfixDovecot(Postfix):
 
     def processes(self):
         return super().processes() | below(self.dovecot.pid)
+
+
+class PostfixDovecotKept(PostfixDovecot):
+    """Dovecot in what its documentation calls high-performance mode: one process of imap-login for each core serves many connections."""
+    name = "postfix-dovecot-kept"
+    login_processes = f"service_count = 0\n  process_min_avail = {os.cpu_count()}"
