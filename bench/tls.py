@@ -64,10 +64,10 @@ def large_message(megabytes):
 
 def send_large(system, port, message, encrypted):
     client = (smtplib.SMTP_SSL(HOST, port, context=client_context()) if encrypted else smtplib.SMTP(HOST, port))
-    client.ehlo()
-    client.mail("a@elsewhere.test")
-    client.rcpt("one@example.test")
-    client.docmd("DATA")
+    for step in (client.ehlo, lambda: client.mail("a@elsewhere.test"), lambda: client.rcpt("one@example.test"), lambda: client.docmd("DATA")):
+        code, text = step()
+        if code not in (250, 354):
+            raise SystemExit(f"{system.name}: a large message is refused: {code} {text}")
     begin = time.perf_counter()
     client.sock.sendall(message + b".\r\n")
     code, text = client.getreply()
