@@ -52,7 +52,7 @@ static void attempt_free(struct attempt *attempt)
 		map_remove(&attempt->peer->attempts, attempt_key(&attempt->serial));
 	share_give(&attempt->authd->places, attempt->peer ? &attempt->peer->share : NULL,
 		attempt->place);
-	exchange_free(&attempt->job.exchange);
+	exchange_free(&attempt->step.exchange);
 	free(attempt);
 }
 
@@ -88,7 +88,7 @@ const char *attempt_reason(enum auth_status status)
 
 static void log_end(const struct attempt *attempt, enum auth_status status)
 {
-	const struct exchange *exchange = attempt->job.exchange;
+	const struct exchange *exchange = attempt->step.exchange;
 	static const char *const WORDS[] = { [AUTH_TEMPORARY] = "temporary failure",
 		[AUTH_OK] = "ok",
 		[AUTH_FAILED] = "failed",
@@ -111,8 +111,8 @@ static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TIC
 
 	return !attempt->peer->has_tickets ||
 	       tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
-		       &attempt->peer->holder, exchange_service(attempt->job.exchange),
-		       exchange_login(attempt->job.exchange), ticket);
+		       &attempt->peer->holder, exchange_service(attempt->step.exchange),
+		       exchange_login(attempt->step.exchange), ticket);
 }
 
 /* Where the user is known from, and what is shown of his last login. */
@@ -137,8 +137,8 @@ static void note_visit(struct authd *authd, const struct exchange *exchange)
 static enum auth_status judge(
 	const struct attempt *attempt, enum auth_status status, int64_t *delay)
 {
-	const char *login = exchange_login(attempt->job.exchange);
-	const char *client = exchange_client(attempt->job.exchange);
+	const char *login = exchange_login(attempt->step.exchange);
+	const char *client = exchange_client(attempt->step.exchange);
 	struct penalties *penalties = attempt->authd->penalties;
 	int64_t now = authd_now(attempt->authd);
 	char network[PENALTY_NETWORK_TEXT];
@@ -150,7 +150,7 @@ static enum auth_status judge(
 		return AUTH_REFUSED;
 	}
 	if (status == AUTH_OK) {
-		note_visit(attempt->authd, attempt->job.exchange);
+		note_visit(attempt->authd, attempt->step.exchange);
 		return status;
 	}
 	*delay = penalties_failed(penalties, now, client, login);
@@ -170,14 +170,14 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	status = judge(attempt, status, &delay);
 	/* What was looked up when it began need not hold any more. */
 	if (status == AUTH_OK && dismissed_since(&attempt->authd->dismissed,
-					 exchange_login(attempt->job.exchange), attempt->order))
+					 exchange_login(attempt->step.exchange), attempt->order))
 		status = AUTH_TEMPORARY;
 	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
 		status = AUTH_TEMPORARY;
 	log_end(attempt, status);
-	result.auth_result.login = slice_from(exchange_login(attempt->job.exchange));
+	result.auth_result.login = slice_from(exchange_login(attempt->step.exchange));
 	if (status == AUTH_OK) {
-		result.auth_result.final = exchange_output(attempt->job.exchange);
+		result.auth_result.final = exchange_output(attempt->step.exchange);
 		if (peer->has_tickets)
 			result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
 	}
@@ -195,7 +195,7 @@ static void attempt_end_unheard(struct attempt *attempt)
 {
 	int64_t delay;
 
-	if (attempt->job.done && exchange_status(attempt->job.exchange) == AUTH_FAILED)
+	if (attempt->step.done && exchange_status(attempt->step.exchange) == AUTH_FAILED)
 		(void)judge(attempt, AUTH_FAILED, &delay);
 	attempt_free(attempt);
 }
@@ -204,10 +204,10 @@ void attempt_turn(void *context, struct turn *turn)
 {
 	struct authd *authd = context;
 
-	workers_add(authd->workers, &attempt_of(turn)->job);
+	threads_add(authd->threads, &attempt_of(turn)->step.job);
 }
 
-void attempt_finished(void *context, struct job *job)
+void attempt_finished(void *context, struct thread_job *job)
 {
 	struct attempt *attempt = (struct attempt *)job;
 	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
@@ -218,20 +218,20 @@ void attempt_finished(void *context, struct job *job)
 		attempt_end_unheard(attempt);
 		return;
 	}
-	if (exchange_question(job->exchange).length && !job->done) {
+	if (exchange_question(attempt->step.exchange).length && !attempt->step.done) {
 		attempt->busy = attempt->asking = true;
 		introspection_ask(attempt->authd->introspection, &attempt->inquiry,
-			exchange_question(job->exchange));
+			exchange_question(attempt->step.exchange));
 		return;
 	}
-	if (!job->done) {
+	if (!attempt->step.done) {
 		challenge.auth_challenge.serial = attempt->serial;
-		challenge.auth_challenge.challenge = exchange_output(job->exchange);
+		challenge.auth_challenge.challenge = exchange_output(attempt->step.exchange);
 		channel_send(&attempt->peer->channel, &challenge);
 		idle_add(attempt);
 		return;
 	}
-	attempt_end(attempt, exchange_status(job->exchange));
+	attempt_end(attempt, exchange_status(attempt->step.exchange));
 }
 
 /* From a network that failed lately, where most wait: it gives up its place to somebody from a network that did not. */
@@ -294,8 +294,8 @@ struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_be
 		.order = authd->dismissed.order,
 		.place = place };
 	peer->authd->attempts++;
-	attempt->job.exchange = exchange_new(start);
-	if (attempt->job.exchange &&
+	attempt->step.exchange = exchange_new(start);
+	if (attempt->step.exchange &&
 		map_put(&peer->attempts, attempt_key(&attempt->serial), attempt))
 		return attempt;
 	attempt_free(attempt);
@@ -305,7 +305,7 @@ struct attempt *attempt_new(struct auth_peer *peer, const struct message_auth_be
 static void wait_for_turn(struct attempt *attempt)
 {
 	struct authd *authd = attempt->authd;
-	const char *client = exchange_client(attempt->job.exchange);
+	const char *client = exchange_client(attempt->step.exchange);
 	char network[PENALTY_NETWORK_TEXT];
 
 	penalty_network(client, network);
@@ -318,7 +318,7 @@ static void wait_for_turn(struct attempt *attempt)
 bool attempt_run(struct attempt *attempt, bool has_input, struct slice input)
 {
 	idle_remove(attempt);
-	if (!exchange_input(attempt->job.exchange, has_input, input))
+	if (!exchange_input(attempt->step.exchange, has_input, input))
 		return false;
 	wait_for_turn(attempt);
 	return true;
@@ -330,7 +330,7 @@ void attempt_heard(struct inquiry *inquiry, bool answered, struct slice answer)
 		(struct attempt *)((char *)inquiry - offsetof(struct attempt, inquiry));
 
 	attempt->asking = false;
-	exchange_answer(attempt->job.exchange, answered, answer);
+	exchange_answer(attempt->step.exchange, answered, answer);
 	wait_for_turn(attempt);
 }
 

@@ -452,9 +452,10 @@ int main(int argc, char **argv)
 	authd.dismissed.order = service_first_order(authd.service);
 	service_enter(authd.service, &CELL_AUTHD);
 	turns_open(&authd.turns, authd.parts.count, attempt_turn, &authd);
-	authd.workers = workers_open(service_loop(authd.service), authd.parts.backends,
-		authd.parts.count, attempt_finished, &authd);
-	if (!authd.workers) {
+	authd.threads = threads_open(service_loop(authd.service),
+		&(struct threads_hooks){ exchange_job_run, attempt_finished, &authd },
+		(void *const *)authd.parts.backends, authd.parts.count);
+	if (!authd.threads) {
 		log_error("cannot start threads: %s", strerror(errno));
 		return EX_OSERR;
 	}

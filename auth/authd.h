@@ -28,7 +28,7 @@ struct authd {
 	struct parts parts;
 	struct outside *outside;
 	struct introspection *introspection;
-	struct workers *workers;
+	struct threads *threads;
 	struct turns turns; /* what waits for a worker */
 	struct penalties *penalties;
 	struct credentials *visits_database; /* NULL: last logins are not written */
@@ -58,7 +58,7 @@ struct auth_peer {
 };
 
 struct attempt {
-	struct job job; /* first: finished() gets it */
+	struct exchange_job step; /* first: attempt_finished gets it */
 	struct authd *authd;
 	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
 	uint32_t serial;
@@ -93,8 +93,8 @@ void attempt_answer(struct auth_peer *peer, uint32_t serial, enum auth_status st
 const char *attempt_reason(enum auth_status status);
 /* For introspection_open. */
 void attempt_heard(struct inquiry *inquiry, bool answered, struct slice answer);
-/* For turns_open and workers_open, with the authd as context. */
+/* For turns_open and threads_open, with the authd as context. */
 void attempt_turn(void *context, struct turn *turn);
-void attempt_finished(void *context, struct job *job);
+void attempt_finished(void *context, struct thread_job *job);
 
 #endif

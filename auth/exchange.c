@@ -338,3 +338,10 @@ const char *exchange_client(const struct exchange *exchange)
 {
 	return exchange->client;
 }
+
+void exchange_job_run(void *backends, struct thread_job *job)
+{
+	struct exchange_job *step = (struct exchange_job *)job;
+
+	step->done = exchange_step(step->exchange, backends);
+}

@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "ipc/messages.h"
 #include "service/mechanisms.h"
+#include "service/threads.h"
 #include "service/tls_seal.h"
 
 struct oauth;
@@ -81,5 +82,13 @@ const char *exchange_note(const struct exchange *exchange);
 const char *exchange_service(const struct exchange *exchange);
 const char *exchange_mechanism(const struct exchange *exchange);
 const char *exchange_client(const struct exchange *exchange);
+
+/* A step as a job of threads, whose hands are back ends. */
+struct exchange_job {
+	struct thread_job job;
+	struct exchange *exchange;
+	bool done; /* what exchange_step returned */
+};
+void exchange_job_run(void *backends, struct thread_job *job);
 
 #endif

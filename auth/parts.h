@@ -5,11 +5,11 @@
 
 #include "auth/exchange.h"
 #include "auth/mech_claims.h"
-#include "auth/workers.h"
 #include "config/config.h"
+#include "service/threads.h"
 
 struct parts {
-	struct backends *backends[WORKERS_MOST];
+	struct backends *backends[THREADS_MOST];
 	unsigned count;
 	struct credentials_file *credentials; /* to be looked at from time to time */
 	struct cache *cache; /* or NULL */

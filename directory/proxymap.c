@@ -6,11 +6,8 @@
  * thread that waits for its server, so a slow or dead one holds up nobody but those who ask for its tables.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -21,6 +18,7 @@
 #include "service/log.h"
 #include "service/refuse.h"
 #include "service/service.h"
+#include "service/threads.h"
 #include "table/table_sql.h"
 
 enum {
@@ -32,7 +30,6 @@ enum {
 	RESOLVE_AGAIN =
 		60000, /* ms until a name is asked for again that was not known at the start */
 	TELL_AGAIN = 10000, /* ms between warnings about one table */
-	WORKER_STACK = 512 * 1024,
 	SPEC_MOST = 1024
 };
 
@@ -46,7 +43,7 @@ struct asker {
 };
 
 struct job {
-	struct job *next;
+	struct thread_job link;
 	struct asker *asker;
 	struct sql_source *source;
 	uint32_t serial;
@@ -56,24 +53,14 @@ struct job {
 	char error[300];
 };
 
-struct job_list {
-	struct job *first, **end;
-};
-
 /* A table of the configuration, and those who ask for it. */
 struct sql_source {
 	struct proxymap *daemon;
 	char *spec;
 	struct table *tables[CONNECTIONS_MOST];
 	unsigned count;
-	pthread_cond_t more;
-	struct job_list waiting;
+	struct threads *threads; /* one for each of `tables` */
 	int64_t told; /* ms */
-};
-
-struct worker {
-	struct sql_source *source;
-	struct table *table;
 };
 
 struct proxymap {
@@ -84,36 +71,16 @@ struct proxymap {
 	int64_t patience; /* ms */
 	struct reach reach;
 	unsigned jobs, askers;
-	pthread_mutex_t lock; /* of the lists of jobs */
-	struct job_list done;
-	struct watch ready;
 	struct timer check, resolve;
 	bool unresolved;
 };
 
-static void list_add(struct job_list *list, struct job *job)
+/* In a thread. */
+static void do_job(void *hand, struct thread_job *link)
 {
-	job->next = NULL;
-	*list->end = job;
-	list->end = &job->next;
-}
+	struct job *job = (struct job *)link;
+	struct table *table = hand;
 
-static struct job *list_take(struct job_list *list)
-{
-	struct job *job = list->first;
-
-	if (!job)
-		return NULL;
-	list->first = job->next;
-	if (!list->first)
-		list->end = &list->first;
-	return job;
-}
-
-/* --- threads --- */
-
-static void do_job(struct job *job, struct table *table)
-{
 	if (loop_monotonic() > job->until) {
 		snprintf(job->error, sizeof(job->error), "the servers are too slow");
 		return;
@@ -121,56 +88,6 @@ static void do_job(struct job *job, struct table *table)
 	job->status = table_lookup(table, buffer_slice(&job->key), &job->value);
 	if (job->status == TABLE_ERROR)
 		snprintf(job->error, sizeof(job->error), "%s", table_error(table));
-}
-
-static void *work(void *argument)
-{
-	struct worker *worker = argument;
-	struct sql_source *source = worker->source;
-	struct proxymap *daemon = source->daemon;
-	const uint64_t one = 1;
-	struct job *job;
-
-	pthread_mutex_lock(&daemon->lock);
-	for (;;) {
-		job = list_take(&source->waiting);
-		if (!job) {
-			pthread_cond_wait(&source->more, &daemon->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&daemon->lock);
-		do_job(job, worker->table);
-		pthread_mutex_lock(&daemon->lock);
-		list_add(&daemon->done, job);
-		(void)!write(daemon->ready.fd, &one, sizeof(one));
-	}
-	return NULL;
-}
-
-static bool start_thread(struct sql_source *source, struct table *table)
-{
-	struct worker *worker = malloc(sizeof(*worker));
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int result;
-
-	if (!worker)
-		return false;
-	*worker = (struct worker){ source, table };
-	/* Signals are the loop's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, WORKER_STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	result = pthread_create(&thread, &attributes, work, worker);
-	pthread_attr_destroy(&attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (result != 0)
-		free(worker);
-	errno = result;
-	return result == 0;
 }
 
 /* --- answers --- */
@@ -198,8 +115,10 @@ static void answer(
 	channel_send(&asker->channel, &message);
 }
 
-static void finish_job(struct proxymap *daemon, struct job *job)
+static void finish_job(void *context, struct thread_job *link)
 {
+	struct proxymap *daemon = context;
+	struct job *job = (struct job *)link;
 	struct asker *asker = job->asker;
 
 	if (job->status == TABLE_ERROR)
@@ -212,23 +131,6 @@ static void finish_job(struct proxymap *daemon, struct job *job)
 	buffer_free(&job->key);
 	buffer_free(&job->value);
 	free(job);
-}
-
-static void collect(struct watch *watch, uint32_t events)
-{
-	struct proxymap *daemon = watch->context;
-	uint64_t count;
-	struct job *job;
-
-	(void)!read(watch->fd, &count, sizeof(count));
-	for (;;) {
-		pthread_mutex_lock(&daemon->lock);
-		job = list_take(&daemon->done);
-		pthread_mutex_unlock(&daemon->lock);
-		if (!job)
-			return;
-		finish_job(daemon, job);
-	}
 }
 
 /* --- questions --- */
@@ -262,10 +164,7 @@ static bool add_job(struct asker *asker, const struct message_proxymap_ask *ask)
 	}
 	asker->jobs++;
 	daemon->jobs++;
-	pthread_mutex_lock(&daemon->lock);
-	list_add(&source->waiting, job);
-	pthread_cond_signal(&source->more);
-	pthread_mutex_unlock(&daemon->lock);
+	threads_add(source->threads, &job->link);
 	return true;
 }
 
@@ -319,8 +218,6 @@ static void add_source(struct proxymap *daemon, struct slice spec)
 	if (source_of(daemon, spec) || daemon->source_count == TABLES_MOST)
 		return;
 	*source = (struct sql_source){ .daemon = daemon, .spec = slice_dup(spec) };
-	source->waiting.end = &source->waiting.first;
-	pthread_cond_init(&source->more, NULL);
 	while (source->spec && source->count < daemon->connections) {
 		struct table *table =
 			table_open(source->spec, folder, TABLE_FOLD, error, sizeof(error));
@@ -392,12 +289,18 @@ static void resolve_again(struct timer *timer)
 
 static bool start_threads(struct proxymap *daemon)
 {
-	for (unsigned i = 0; i < daemon->source_count; i++)
-		for (unsigned k = 0; k < daemon->sources[i].count; k++)
-			if (!start_thread(&daemon->sources[i], daemon->sources[i].tables[k])) {
-				log_error("cannot start a thread: %s", strerror(errno));
-				return false;
-			}
+	const struct threads_hooks hooks = { do_job, finish_job, daemon };
+
+	for (unsigned i = 0; i < daemon->source_count; i++) {
+		struct sql_source *source = &daemon->sources[i];
+
+		source->threads = threads_open(service_loop(daemon->service), &hooks,
+			(void *const *)source->tables, source->count);
+		if (!source->threads) {
+			log_error("cannot start a thread: %s", strerror(errno));
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -429,15 +332,8 @@ int main(int argc, char **argv)
 	find_sources(&daemon, "mysql:");
 	find_sources(&daemon, "pgsql:");
 	names_known(address_of, &daemon);
-	pthread_mutex_init(&daemon.lock, NULL);
-	daemon.done.end = &daemon.done.first;
-	daemon.ready = (struct watch){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.events = EPOLLIN,
-		.ready = collect,
-		.context = &daemon };
 	service_enter(daemon.service, &daemon.reach.cell);
-	if (daemon.ready.fd < 0 || !loop_watch(service_loop(daemon.service), &daemon.ready) ||
-		!start_threads(&daemon))
+	if (!start_threads(&daemon))
 		return EX_OSERR;
 	daemon.check = (struct timer){ .fire = check_tables, .context = &daemon };
 	daemon.resolve = (struct timer){ .fire = resolve_again, .context = &daemon };

@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "auth/exchange.h"
-#include "auth/workers.h"
 
 static char folder[64], path[128], error[300];
 static struct credentials *credentials;
@@ -195,8 +194,9 @@ struct crowd {
 	unsigned left, good, bad;
 };
 
-static void finished(void *context, struct job *job)
+static void finished(void *context, struct thread_job *link)
 {
+	const struct exchange_job *job = (const struct exchange_job *)link;
 	struct crowd *crowd = context;
 
 	assert_true(job->done);
@@ -209,25 +209,27 @@ static void crowd_is_served_by_threads_without_mixing(void **state)
 {
 	struct crowd crowd = { .loop = loop_new(NULL), .left = JOBS };
 	struct backends *connections[4];
-	struct workers *workers;
-	struct job jobs[JOBS];
+	struct threads *threads;
+	struct exchange_job jobs[JOBS];
 
 	for (int i = 0; i < 4; i++)
 		assert_non_null(connections[i] = open_backends());
-	workers = workers_open(crowd.loop, connections, 4, finished, &crowd);
-	assert_non_null(workers);
+	threads = threads_open(crowd.loop,
+		&(struct threads_hooks){ exchange_job_run, finished, &crowd },
+		(void *const *)connections, 4);
+	assert_non_null(threads);
 	for (int i = 0; i < JOBS; i++) {
-		jobs[i] = (struct job){ .exchange = begin("PLAIN") };
+		jobs[i] = (struct exchange_job){ .exchange = begin("PLAIN") };
 		assert_true(exchange_input(jobs[i].exchange, true,
 			i % 2 ? SLICE("\0one@example.org\0secret")
 			      : SLICE("\0one@example.org\0wrong")));
-		workers_add(workers, &jobs[i]);
+		threads_add(threads, &jobs[i].job);
 	}
 	while (crowd.left > 0)
 		loop_turn(crowd.loop, -1);
 	assert_int_equal(crowd.good, JOBS / 2);
 	assert_int_equal(crowd.bad, JOBS / 2);
-	workers_close(&workers);
+	threads_close(&threads);
 	for (int i = 0; i < JOBS; i++)
 		exchange_free(&jobs[i].exchange);
 	for (int i = 0; i < 4; i++)
