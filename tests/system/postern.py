@@ -175,7 +175,8 @@ class Instance:
         except OSError:
             return False
 
-    def close(self):
+    def abort(self):
+        """No process of it is left."""
         with contextlib.suppress(OSError, ValueError):
             pid = self.master_pid()
             if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"master"):
@@ -186,6 +187,9 @@ class Instance:
                 for left in pids:
                     if self._alive(left):
                         os.kill(left, signal.SIGKILL)
+
+    def close(self):
+        self.abort()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._ports.close()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A MariaDB or PostgreSQL of the test's own: in a folder that is thrown away, on a UNIX socket and a loopback port, with TLS, stopped by its pid."""
+import atexit
 import os
 import pathlib
 import pwd
@@ -24,6 +25,10 @@ USER, PASSWORD, DATABASE = "mailreader", "it's \\ secret", "mail"
 TLS_USER = "tlsreader"
 
 
+# Data of a server that was made once, for all those of this process: (type, what is in it) -> folder.
+MADE = {}
+
+
 def newest(pattern):
     found = sorted(pathlib.Path("/").glob(pattern), key=lambda p: p.stat().st_mtime)
     return found[-1] if found else None
@@ -34,14 +39,11 @@ class Server:
 
     def __init__(self, port, rows):
         self.port, self.process = port, None
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-sql-"))
-        self.folder.chmod(0o755)
         self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        if self.user:
-            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+        self.folder = self.new_folder()
         self.make_keys()
         try:
-            self.make(SCHEMA + rows)
+            self.take_data(SCHEMA + rows)
             self.start()
         except BaseException:
             self.close()
@@ -65,6 +67,25 @@ class Server:
             (folder / name).chmod(0o600)
             os.chown(folder / name, reader.pw_uid, reader.pw_gid)
         return folder / "client.crt", folder / "client.key"
+
+    def new_folder(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-sql-"))
+        folder.chmod(0o755)
+        if self.user:
+            os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+        return folder
+
+    def take_data(self, sql):
+        """A copy of what was made when this was first asked for: that is most of the work."""
+        made = MADE.get((self.type, sql))
+        if not made:
+            made = self.new_folder()
+            atexit.register(shutil.rmtree, made, ignore_errors=True)
+            self.make(made, sql)
+            MADE[self.type, sql] = made
+        for part in ("data", "init.sql"):
+            if (made / part).exists():
+                subprocess.run(["cp", "-a", made / part, self.folder / part], check=True)
 
     def as_user(self):
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if self.user else {}
@@ -119,20 +140,21 @@ class MariaDB(Server):
         if not pathlib.Path("/usr/sbin/mariadbd").exists() or not pathlib.Path("/usr/share/mysql/mysql_system_tables.sql").exists():
             return "mariadb-server-core is not installed"
 
-    def base(self):
-        return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data", "--innodb-buffer-pool-size=8M",
-                "--innodb-log-file-size=4M", "--key-buffer-size=1M", "--performance-schema=OFF", "--tmpdir", str(self.folder)]
+    @staticmethod
+    def base(folder):
+        return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={folder}/data", "--innodb-buffer-pool-size=8M",
+                "--innodb-log-file-size=4M", "--key-buffer-size=1M", "--performance-schema=OFF", "--tmpdir", str(folder)]
 
-    def make(self, sql):
-        (self.folder / "data").mkdir()
+    def make(self, folder, sql):
+        (folder / "data").mkdir()
         if self.user:
-            os.chown(self.folder / "data", self.user.pw_uid, self.user.pw_gid)
+            os.chown(folder / "data", self.user.pw_uid, self.user.pw_gid)
         share = pathlib.Path("/usr/share/mysql")
         text = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n" + "".join(
             (share / name).read_text() for name in ("mysql_system_tables.sql", "mysql_system_tables_data.sql"))
-        self.run([*self.base(), "--bootstrap"], input=text.encode())
+        self.run([*self.base(folder), "--bootstrap"], input=text.encode())
         password = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-        (self.folder / "init.sql").write_text(
+        (folder / "init.sql").write_text(
             f"CREATE DATABASE {DATABASE};\nUSE {DATABASE};\n" + "".join(line + ";\n" for line in one_line(sql)) +
             f"CREATE USER {USER}@localhost IDENTIFIED BY '{password}';\n"
             f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{password}';\n"
@@ -143,7 +165,7 @@ class MariaDB(Server):
     def start(self, tls=True):
         init = self.folder / "init.sql"
         once = [f"--init-file={init}"] if init.exists() else []
-        self.spawn([*self.base(), f"--socket={self.folder}/socket", f"--port={self.port}", "--bind-address=127.0.0.1",
+        self.spawn([*self.base(self.folder), f"--socket={self.folder}/socket", f"--port={self.port}", "--bind-address=127.0.0.1",
                     "--skip-name-resolve", f"--pid-file={self.folder}/pid", *once,
                     *([f"--ssl-cert={self.keys}/localhost.crt", f"--ssl-key={self.keys}/localhost.key", f"--ssl-ca={self.keys}/authority.crt"]
                       if tls else ["--skip-ssl"])])
@@ -180,35 +202,37 @@ class PostgreSQL(Server):
     def programs(self):
         return newest("usr/lib/postgresql/*/bin/initdb").parent
 
-    def make(self, sql):
-        self.run([self.programs / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"])
-        with open(self.folder / "data" / "pg_hba.conf", "w") as hba:
+    def make(self, folder, sql):
+        self.run([self.programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"])
+        with open(folder / "data" / "pg_hba.conf", "w") as hba:
             hba.write("local all postgres trust\nlocal all all scram-sha-256\n"
                       f"hostssl all {TLS_USER} 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\nhost all {TLS_USER} all reject\n"
                       "host all all 127.0.0.1/32 scram-sha-256\n")
-        self.sql = sql
+        password = PASSWORD.replace("'", "''")
+        self.serve(folder, "")
+        self.psql(folder, "postgres", f"CREATE DATABASE {DATABASE}")
+        self.psql(folder, DATABASE, *one_line(sql), f"CREATE USER {USER} PASSWORD '{password}'", f"CREATE USER {TLS_USER} PASSWORD '{password}'",
+                  f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}, {TLS_USER}")
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        self.process = None
+
+    def serve(self, folder, address, *settings):
+        words = (word for setting in ("shared_buffers=8MB", "fsync=off", "max_connections=20", *settings) for word in ("-c", setting))
+        self.spawn([self.programs / "postgres", "-D", folder / "data", "-k", folder, "-p", str(self.port), "-h", address, *words])
+        wait_for(lambda: self.ready(folder), "PostgreSQL", 60)
 
     def start(self, tls=True):
         secure = ["ssl=on", f"ssl_cert_file={self.keys}/localhost.crt", f"ssl_key_file={self.keys}/localhost.key", f"ssl_ca_file={self.keys}/authority.crt"]
-        self.spawn([self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder, "-p", str(self.port), "-h", "127.0.0.1",
-                    "-c", "shared_buffers=8MB", "-c", "fsync=off", "-c", "max_connections=20",
-                    *(word for setting in (secure if tls else ["ssl=off"]) for word in ("-c", setting))])
-        wait_for(lambda: self.ready(), "PostgreSQL", 60)
-        if self.sql:
-            password = PASSWORD.replace("'", "''")
-            self.psql("postgres", f"CREATE DATABASE {DATABASE}")
-            self.psql(DATABASE, *one_line(self.sql), f"CREATE USER {USER} PASSWORD '{password}'",
-                      f"CREATE USER {TLS_USER} PASSWORD '{password}'",
-                      f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {USER}, {TLS_USER}")
-            self.sql = None
+        self.serve(self.folder, "127.0.0.1", *(secure if tls else ["ssl=off"]))
 
-    def ready(self):
+    def ready(self, folder):
         assert self.process.poll() is None, (self.folder / "log").read_text()
-        return subprocess.run([str(self.programs / "pg_isready"), "-h", str(self.folder), "-p", str(self.port)], capture_output=True).returncode == 0
+        return subprocess.run([str(self.programs / "pg_isready"), "-h", str(folder), "-p", str(self.port)], capture_output=True).returncode == 0
 
-    def psql(self, database, *statements):
+    def psql(self, folder, database, *statements):
         commands = [word for statement in statements for word in ("-c", statement)]
-        return self.run([self.programs / "psql", "-h", self.folder, "-p", self.port, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, *commands])
+        return self.run([self.programs / "psql", "-h", folder, "-p", self.port, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, *commands])
 
     def hosts(self):
         return f"unix:{self.folder}/.s.PGSQL.{self.port}"
@@ -231,7 +255,8 @@ def one_line(sql):
     return [" ".join(statement.split()) for statement in sql.split(";\n") if statement.strip()]
 
 
-@pytest.fixture(scope="module", params=[MariaDB, PostgreSQL], ids=["mysql", "pgsql"])
+# Those of a kind run in one process, where its data is made once.
+@pytest.fixture(scope="module", params=[pytest.param(kind, id=kind.type, marks=pytest.mark.xdist_group(kind.type)) for kind in (MariaDB, PostgreSQL)])
 def server_kind(request):
     missing = request.param.missing()
     if missing:

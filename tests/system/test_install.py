@@ -13,7 +13,7 @@ import pytest
 from conftest import BUILT, ROOT
 from postern import DOMAIN, PASSWORDS, Instance, _claim_ports, compose, wait_for
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="an installed system belongs to root")
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="an installed system belongs to root"), pytest.mark.xdist_group("install")]
 
 
 class Installed(Instance):
@@ -53,11 +53,23 @@ class Installed(Instance):
         return self.init("--domain", DOMAIN, "--port-base", self.base, *users)
 
 
-@pytest.fixture
-def installed():
+@pytest.fixture(scope="module")
+def installation():
     system = Installed()
     yield system
     system.close()
+
+
+@pytest.fixture
+def installed(installation):
+    yield installation
+    # As make install left it.
+    installation.abort()
+    for path in installation.folder.iterdir():
+        if path.name == "notify":
+            path.unlink()
+        elif path.name != "prefix":
+            shutil.rmtree(path)
 
 
 def test_an_installed_system_is_set_up_started_and_used_without_saying_where_it_is(installed):

@@ -323,7 +323,7 @@ def test_tokens_open_the_mailbox_of_their_owner_only(instance):
     x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[:32], point[32:]))
     with open(keys, "w") as file:
         json.dump({"keys": [{"kty": "EC", "crv": "P-256", "kid": "test", "x": x, "y": y}]}, file)
-    instance.configure(auth_mechanisms="plain, oauthbearer, xoauth2", auth_oauth_keys=keys, auth_oauth_audience="mail")
+    instance.configure(auth_mechanisms="plain, oauthbearer, xoauth2", auth_oauth_keys=keys, auth_oauth_audience="mail", auth_failure_delay="0")
     instance.reload()
     wait_for(lambda: "AUTH=OAUTHBEARER" in imap(instance).capabilities, "OAUTHBEARER on offer")
     good = token(key, {"email": f"one@{DOMAIN}", "aud": ["mail", "web"], "exp": int(time.time()) + 60})

@@ -199,7 +199,7 @@ def message_from(*senders, extra=""):
 
 def test_the_from_header_is_looked_at_as_well(submitting):
     maps = f"inline:{{ {{ boss@{DOMAIN} = one@{DOMAIN} }} }}"
-    instance = submitting(submission_check_from="reject", smtpd_sender_login_maps=maps)
+    instance = submitting(submission_check_from="reject", smtpd_sender_login_maps=maps, smtpd_error_sleep_time="0s")
     client = connect(instance)
     to = [f"two@{DOMAIN}"]
     good = [(LOGIN,), (f'"two@{DOMAIN}" <{LOGIN}>',), (f"One <{LOGIN}>, Boss <boss@{DOMAIN}>",), (f"One (not <two@{DOMAIN}>) <{LOGIN}>",), ()]
@@ -226,7 +226,8 @@ def test_a_foreign_from_may_only_be_warned_of(submitting):
 
 
 def test_directoryd_may_be_restarted_while_from_is_asked(submitting):
-    instance = submitting(submission_check_from="reject", smtpd_sender_restrictions="reject_sender_login_mismatch")
+    instance = submitting(settings={"service_restart_delay": "0s"}, submission_check_from="reject",
+                          smtpd_sender_restrictions="reject_sender_login_mismatch")
     client = connect(instance)
     for _ in range(5):
         pid = instance.kill_daemon("directoryd")
