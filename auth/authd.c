@@ -239,7 +239,7 @@ static void forget_peer(struct auth_peer *peer)
 	map_each(&peer->attempts, abandon_each, &peer->attempts);
 	map_free(&peer->attempts);
 	tickets_revoke(authd->tickets, peer->holder.connection);
-	authd->peers--;
+	authd->peers.count--;
 	free(peer);
 }
 
@@ -278,21 +278,15 @@ static void receive(struct channel *channel, struct message *message)
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct authd *authd = context;
-	struct auth_peer *peer = authd->peers < MAX_PEERS ? calloc(1, sizeof(*peer)) : NULL;
+	struct auth_peer *peer = peers_take(&authd->peers, service, fd, who);
 
-	if (!peer) {
-		log_warning("no room for another connection from %s", service_id_name(who->from));
-		close(fd);
+	if (!peer)
 		return;
-	}
 	peer->authd = authd;
 	peer->from = who->from;
 	peer->has_tickets = has_tickets(who->from);
 	peer->idle_end = &peer->idle_first;
 	peer->holder = (struct ticket_holder){ ++authd->next_front, (uint32_t)who->pid };
-	authd->peers++;
-	if (!channel_open(&peer->channel, service_loop(service), fd, receive, peer_closed, peer))
-		forget_peer(peer);
 }
 
 /* --- users who have to go --- */
@@ -450,6 +444,10 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	open_usage(&authd);
 	authd.dismissed.order = service_first_order(authd.service);
+	authd.peers = (struct peers){ .most = MAX_PEERS,
+		.size = sizeof(struct auth_peer),
+		.receive = receive,
+		.closed = peer_closed };
 	service_enter(authd.service, &CELL_AUTHD);
 	turns_open(&authd.turns, authd.parts.count, attempt_turn, &authd);
 	authd.threads = threads_open(service_loop(authd.service),

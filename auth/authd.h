@@ -20,6 +20,7 @@
 #include "base/map.h"
 #include "base/share.h"
 #include "service/dismissed.h"
+#include "service/peers.h"
 #include "service/service.h"
 
 struct authd {
@@ -37,7 +38,8 @@ struct authd {
 	struct dismissed dismissed;
 	struct usage *usage; /* NULL: usage.db could not be opened */
 	struct timer expire;
-	unsigned attempts, peers;
+	unsigned attempts;
+	struct peers peers;
 	struct share_pool places; /* for exchanges, beyond OWN_ATTEMPTS of each connection */
 	struct share_bounds bounds;
 	uint64_t next_front;

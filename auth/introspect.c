@@ -19,7 +19,8 @@
 #include "config/config.h"
 #include "os/os.h"
 #include "service/log.h"
-#include "service/service.h"
+#include "service/peers.h"
+#include "service/refuse.h"
 
 enum {
 	ARGUMENTS_MOST = 32,
@@ -54,7 +55,8 @@ struct introspect {
 	char *text, *arguments[ARGUMENTS_MOST + 1];
 	struct command_settings settings;
 	int64_t time; /* ms for one answer */
-	unsigned most, jobs, running, askers;
+	unsigned most, jobs, running;
+	struct peers askers;
 	struct job *waiting, **waiting_end, *started;
 	struct watch signals;
 	int64_t told; /* ms */
@@ -205,7 +207,7 @@ static bool add_job(struct asker *asker, const struct message_introspect_ask *as
 
 static void forget_asker(struct asker *asker)
 {
-	asker->daemon->askers--;
+	asker->daemon->askers.count--;
 	asker->gone = true;
 	if (asker->jobs == 0)
 		free(asker);
@@ -220,29 +222,19 @@ static void receive(struct channel *channel, struct message *message)
 {
 	struct asker *asker = channel->context;
 
-	if (message->type != MESSAGE_INTROSPECT_ASK) {
-		log_warning("a peer sent %s, which is no question", message_name(message->type));
-		channel_close(channel);
-		forget_asker(asker);
-	} else if (!add_job(asker, &message->introspect_ask)) {
+	if (message->type != MESSAGE_INTROSPECT_ASK)
+		service_refuse(channel, "authd", message);
+	else if (!add_job(asker, &message->introspect_ask))
 		answer(asker, message->introspect_ask.serial, INTROSPECT_TEMPORARY, SLICE(""));
-	}
 }
 
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct introspect *daemon = context;
-	struct asker *asker = daemon->askers < PEERS_MOST ? calloc(1, sizeof(*asker)) : NULL;
+	struct asker *asker = peers_take(&daemon->askers, service, fd, who);
 
-	if (!asker) {
-		log_warning("no room for another connection from %s", service_id_name(who->from));
-		close(fd);
-		return;
-	}
-	asker->daemon = daemon;
-	daemon->askers++;
-	if (!channel_open(&asker->channel, service_loop(service), fd, receive, asker_closed, asker))
-		forget_asker(asker);
+	if (asker)
+		asker->daemon = daemon;
 }
 
 /* --- start and end --- */
@@ -329,6 +321,10 @@ int main(int argc, char **argv)
 		return EX_SOFTWARE;
 	}
 	daemon.waiting_end = &daemon.waiting;
+	daemon.askers = (struct peers){ .most = PEERS_MOST,
+		.size = sizeof(struct asker),
+		.receive = receive,
+		.closed = asker_closed };
 	daemon.time = config_time(daemon.config, PARAM_auth_oauth_introspection_timeout);
 	daemon.most = (unsigned)config_int(daemon.config, PARAM_auth_oauth_introspection_limit);
 	if (!read_command(&daemon)) {

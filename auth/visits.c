@@ -2,13 +2,12 @@
 /* Good logins on their way to the disk. See visits.h. */
 #include "auth/visits.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/map.h"
 #include "service/log.h"
+#include "service/threads.h"
 
 enum { STACK = 256 * 1024 };
 
@@ -89,24 +88,6 @@ static void interval_over(struct timer *timer)
 		loop_timer_start(visits->loop, timer, visits->interval);
 }
 
-static bool start_thread(struct visits *visits)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	int result;
-
-	/* Signals are the loop's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	result = pthread_create(&visits->thread, &attributes, work, visits);
-	pthread_attr_destroy(&attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	errno = result;
-	return result == 0;
-}
-
 struct visits *visits_open(struct loop *loop, struct credentials *credentials, int64_t interval)
 {
 	struct visits *visits = calloc(1, sizeof(*visits));
@@ -119,7 +100,7 @@ struct visits *visits_open(struct loop *loop, struct credentials *credentials, i
 	visits->timer = (struct timer){ .fire = interval_over, .context = visits };
 	pthread_mutex_init(&visits->lock, NULL);
 	pthread_cond_init(&visits->more, NULL);
-	if (start_thread(visits))
+	if (thread_start(&visits->thread, STACK, work, visits))
 		return visits;
 	free(visits);
 	return NULL;

@@ -2,9 +2,10 @@
 /* Sync threads. See sync.h. */
 #include "cleanup/sync.h"
 
-#include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "service/threads.h"
 
 struct batch {
 	struct sync_job *jobs[SYNC_BATCH];
@@ -104,19 +105,9 @@ static void sync_ready(struct watch *watch, uint32_t events)
 
 static bool start_threads(struct sync_pool *pool)
 {
-	pthread_attr_t attributes;
-	int error;
-
-	error = pthread_attr_init(&attributes);
-	if (!error)
-		error = pthread_attr_setstacksize(&attributes, SYNC_STACK);
-	for (; !error && pool->count < SYNC_THREADS; pool->count++) {
-		error = pthread_create(&pool->threads[pool->count], &attributes, sync_thread, pool);
-		if (error)
-			break;
-	}
-	pthread_attr_destroy(&attributes);
-	errno = error;
+	while (pool->count < SYNC_THREADS &&
+		thread_start(&pool->threads[pool->count], SYNC_STACK, sync_thread, pool))
+		pool->count++;
 	/* Fewer threads are slower, not worse. */
 	return pool->count > 0;
 }

@@ -19,8 +19,8 @@
 #include "directory/waiting.h"
 #include "service/figures.h"
 #include "service/log.h"
+#include "service/peers.h"
 #include "service/refuse.h"
-#include "service/service.h"
 #include "table/table_sql.h"
 
 enum {
@@ -41,7 +41,7 @@ struct directoryd {
 	struct timer check;
 	struct deferred turn_end;
 	bool in_turn;
-	unsigned peers;
+	struct peers peers;
 };
 
 struct peer_channel {
@@ -100,7 +100,8 @@ static void collect_lookup_tables(struct directoryd *daemon)
 		PARAM_smtpd_relay_restrictions, PARAM_smtpd_recipient_restrictions,
 		PARAM_smtpd_data_restrictions, PARAM_smtpd_end_of_data_restrictions };
 	static const enum parameter TABLES[] = { PARAM_relay_clientcerts,
-		PARAM_smtpd_sender_login_maps, PARAM_submission_limit_maps };
+		PARAM_smtpd_sender_login_maps, PARAM_submission_limit_maps,
+		PARAM_smtpd_discard_ehlo_keyword_address_maps };
 	const char *overrides = config_lookup(daemon->config, "override_restrictions");
 	struct restriction_reader reader = { .daemon = daemon };
 
@@ -196,7 +197,7 @@ static void forget_peer(struct peer_channel *peer)
 
 	waiting_forget_peer(daemon->waiting, peer);
 	free(peer);
-	daemon->peers--;
+	daemon->peers.count--;
 }
 
 static void peer_closed(struct channel *channel, const char *why)
@@ -227,17 +228,10 @@ static void receive(struct channel *channel, struct message *question)
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct directoryd *daemon = context;
-	struct peer_channel *peer = daemon->peers < MAX_PEERS ? calloc(1, sizeof(*peer)) : NULL;
+	struct peer_channel *peer = peers_take(&daemon->peers, service, fd, who);
 
-	if (!peer) {
-		log_warning("no room for another connection from %s", service_id_name(who->from));
-		close(fd);
-		return;
-	}
-	peer->daemon = daemon;
-	daemon->peers++;
-	if (!channel_open(&peer->channel, service_loop(service), fd, receive, peer_closed, peer))
-		forget_peer(peer);
+	if (peer)
+		peer->daemon = daemon;
 }
 
 /* --- tables of SQL servers --- */
@@ -342,6 +336,10 @@ int main(int argc, char **argv)
 	if (!prepare_waiting(&daemon) || !open_directory(&daemon))
 		return EX_CONFIG;
 	waiting_directory(daemon.waiting, daemon.directory);
+	daemon.peers = (struct peers){ .most = MAX_PEERS,
+		.size = sizeof(struct peer_channel),
+		.receive = receive,
+		.closed = peer_closed };
 	service_enter(daemon.service, &CELL_DIRECTORYD);
 	daemon.turn_end = (struct deferred){ .run = end_turn, .context = &daemon };
 	daemon.check = (struct timer){ .fire = check_tables, .context = &daemon };

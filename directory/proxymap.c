@@ -16,8 +16,8 @@
 #include "directory/proxymap_names.h"
 #include "directory/proxymap_reach.h"
 #include "service/log.h"
+#include "service/peers.h"
 #include "service/refuse.h"
-#include "service/service.h"
 #include "service/threads.h"
 #include "table/table_sql.h"
 
@@ -70,7 +70,8 @@ struct proxymap {
 	unsigned source_count, connections;
 	int64_t patience; /* ms */
 	struct reach reach;
-	unsigned jobs, askers;
+	unsigned jobs;
+	struct peers askers;
 	struct timer check, resolve;
 	bool unresolved;
 };
@@ -170,7 +171,7 @@ static bool add_job(struct asker *asker, const struct message_proxymap_ask *ask)
 
 static void forget_asker(struct asker *asker)
 {
-	asker->daemon->askers--;
+	asker->daemon->askers.count--;
 	asker->gone = true;
 	if (asker->jobs == 0)
 		free(asker);
@@ -194,17 +195,10 @@ static void receive(struct channel *channel, struct message *message)
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct proxymap *daemon = context;
-	struct asker *asker = daemon->askers < PEERS_MOST ? calloc(1, sizeof(*asker)) : NULL;
+	struct asker *asker = peers_take(&daemon->askers, service, fd, who);
 
-	if (!asker) {
-		log_warning("no room for another connection from %s", service_id_name(who->from));
-		close(fd);
-		return;
-	}
-	asker->daemon = daemon;
-	daemon->askers++;
-	if (!channel_open(&asker->channel, service_loop(service), fd, receive, asker_closed, asker))
-		forget_asker(asker);
+	if (asker)
+		asker->daemon = daemon;
 }
 
 /* --- tables --- */
@@ -325,6 +319,10 @@ int main(int argc, char **argv)
 		log_error("the configuration snapshot cannot be read");
 		return EX_SOFTWARE;
 	}
+	daemon.askers = (struct peers){ .most = PEERS_MOST,
+		.size = sizeof(struct asker),
+		.receive = receive,
+		.closed = asker_closed };
 	daemon.connections = (unsigned)config_int(daemon.config, PARAM_sql_connections);
 	daemon.patience = config_time(daemon.config, PARAM_sql_timeout);
 	sql_tables_timeout((unsigned)(daemon.patience / 1000));

@@ -77,7 +77,7 @@ static int seal(struct slice data)
 static bool names_tables(const char *name)
 {
 	static const char *const NAMES[] = { "relay_clientcerts", "smtpd_sender_login_maps",
-		"submission_limit_maps" };
+		"submission_limit_maps", "smtpd_discard_ehlo_keyword_address_maps" };
 
 	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
 		if (strcmp(name, NAMES[i]) == 0)

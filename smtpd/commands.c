@@ -97,13 +97,19 @@ static enum command_result command_helo(struct session *s, struct slice argument
 
 static enum command_result command_ehlo(struct session *s, struct slice argument)
 {
-	unsigned left = s->settings->keywords;
 	char mechanisms[sizeof(s->mechanisms) + 32];
+	unsigned left;
 
-	if (!session_offers_tls(s))
-		left &= ~(unsigned)EHLO_STARTTLS;
 	if (!greet(s, argument, true))
 		return COMMAND_ERROR;
+	if (!keywords_choose(s)) {
+		s->helo[0] = '\0';
+		reply(s, "451 4.3.0 Temporary lookup failure");
+		return COMMAND_LIMITED;
+	}
+	left = s->keywords;
+	if (!session_offers_tls(s))
+		left &= ~(unsigned)EHLO_STARTTLS;
 	if (!(left & EHLO_AUTH) || !auth_offer(s, mechanisms, sizeof(mechanisms)))
 		left &= ~(unsigned)EHLO_AUTH;
 	reply(s, "250%c%s", left ? '-' : ' ', s->settings->host);

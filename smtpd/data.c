@@ -277,7 +277,7 @@ static const char *bdat_refusal(struct session *s, uint64_t size)
 		return TLS_FIRST;
 	if (refusal)
 		return t->refused ? "554 5.5.1 Error: no valid recipients" : refusal;
-	if (!(s->settings->keywords & EHLO_CHUNKING))
+	if (!(s->keywords & EHLO_CHUNKING))
 		return "502 5.5.1 Error: command not implemented";
 	if (s->settings->size_limit &&
 		(size > (uint64_t)s->settings->size_limit ||

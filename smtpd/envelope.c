@@ -137,7 +137,7 @@ static bool mail_parameter(struct session *s, struct slice word)
 	for (size_t i = 0; i < sizeof(MAIL_PARAMETERS) / sizeof(MAIL_PARAMETERS[0]); i++) {
 		if (!slice_equal_nocase(name, MAIL_PARAMETERS[i].name) ||
 			MAIL_PARAMETERS[i].has_value != (equals >= 0) ||
-			!(s->settings->keywords & MAIL_PARAMETERS[i].keyword))
+			!(s->keywords & MAIL_PARAMETERS[i].keyword))
 			continue;
 		return MAIL_PARAMETERS[i].take(s, slice_tail(word, (size_t)equals + 1));
 	}
@@ -168,7 +168,7 @@ void log_rate(const struct session *s, const char *what, int64_t limit)
 
 static bool mail_accept(struct session *s, struct slice argument)
 {
-	unsigned flags = ADDRESS_NULL | (s->settings->keywords & EHLO_SMTPUTF8 ? ADDRESS_UTF8 : 0);
+	unsigned flags = ADDRESS_NULL | (s->keywords & EHLO_SMTPUTF8 ? ADDRESS_UTF8 : 0);
 	struct address address;
 	struct slice raw, word;
 
@@ -302,7 +302,7 @@ static bool take_utf8(const struct session *s, struct slice *argument)
 	static const char KEYWORD[] = " SMTPUTF8";
 	size_t length = sizeof(KEYWORD) - 1;
 
-	if (!(s->settings->keywords & EHLO_SMTPUTF8) || argument->length <= length ||
+	if (!(s->keywords & EHLO_SMTPUTF8) || argument->length <= length ||
 		!slice_equal_nocase(
 			slice_tail(*argument, argument->length - length), slice_from(KEYWORD)))
 		return false;

@@ -66,6 +66,7 @@ static void forget_client(struct session *s)
 	s->ask_again = 0;
 	s->loss = LOSS_NONE;
 	auth_forget(s);
+	s->keywords = s->settings->keywords;
 	s->helo[0] = s->denial[0] = '\0';
 	s->where = "CONNECT";
 	s->errors = s->junk = s->overshoot = 0;

@@ -138,6 +138,8 @@ struct session_settings {
 	int64_t unknown_code[DOMAIN_OTHER + 1]; /* by enum domain_class */
 	int64_t codes[CODES]; /* by enum reply_code */
 	unsigned keywords; /* offered: enum ehlo_keyword */
+	unsigned keywords_most; /* that there are */
+	const char *keyword_maps; /* from client addresses to keywords that are not offered */
 	bool helo_required, delay_reject, disable_vrfy, reject_unlisted, reject_unlisted_sender,
 		strict_envelopes, normalize_newlines, parents_match, forbid_pipelining;
 	struct tls_settings tls;
@@ -251,6 +253,7 @@ struct session {
 	} auth; /* who logged in, and how; empty: nobody */
 	char mechanisms[200]; /* that authd offers; empty: not known yet */
 	bool trusted; /* permit_mynetworks */
+	unsigned keywords; /* offered to this client */
 	bool secure; /* it speaks TLS, and `tls` holds */
 	struct tls_info tls;
 
@@ -390,6 +393,12 @@ void auth_forget(struct session *session);
 bool mail_auth(struct session *session, struct slice value);
 /* ", sasl_method=PLAIN, sasl_username=..." for the "client=" line; empty when there is nothing to tell. Returns its length. */
 size_t auth_describe(const struct session *session, char *text, size_t size);
+
+/* --- keywords.c --- */
+/* All but those of a list of names. */
+unsigned keywords_without(struct slice discard);
+/* Which this client is offered; false when that cannot be told now. */
+MUST_CHECK bool keywords_choose(struct session *session);
 
 /* --- limits.c --- */
 /* May who logged in send this message, by its number of recipients? Counts it. False: refused, with a reply. */

@@ -6,36 +6,6 @@
 #include "service/log.h"
 #include "smtpd/restrictions.h"
 
-static const struct {
-	const char *name;
-	enum ehlo_keyword keyword;
-} KEYWORDS[] = {
-	{ "pipelining", EHLO_PIPELINING },
-	{ "size", EHLO_SIZE },
-	{ "enhancedstatuscodes", EHLO_ENHANCEDSTATUSCODES },
-	{ "8bitmime", EHLO_8BITMIME },
-	{ "smtputf8", EHLO_SMTPUTF8 },
-	{ "chunking", EHLO_CHUNKING },
-	{ "starttls", EHLO_STARTTLS },
-	{ "auth", EHLO_AUTH },
-};
-
-static unsigned keywords_offered(const char *discard)
-{
-	struct slice rest = slice_from(discard), word;
-	unsigned offered = 0;
-
-	for (size_t i = 0; i < sizeof(KEYWORDS) / sizeof(KEYWORDS[0]); i++)
-		offered |= KEYWORDS[i].keyword;
-	while (slice_word(&rest, ", \t\r\n", &word)) {
-		for (size_t i = 0; i < sizeof(KEYWORDS) / sizeof(KEYWORDS[0]); i++) {
-			if (slice_equal_nocase(word, slice_from(KEYWORDS[i].name)))
-				offered &= ~(unsigned)KEYWORDS[i].keyword;
-		}
-	}
-	return offered;
-}
-
 static bool list_has(const char *list, const char *name)
 {
 	struct slice rest = slice_from(list), word;
@@ -147,7 +117,8 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 		},
 		.lookup = lookup,
 		.lookup_context = (void *)c,
-		.keywords = keywords_offered(config_text(c, PARAM_smtpd_discard_ehlo_keywords)),
+		.keywords_most = keywords_without(SLICE("")),
+		.keyword_maps = config_text(c, PARAM_smtpd_discard_ehlo_keyword_address_maps),
 		.helo_required = config_bool(c, PARAM_smtpd_helo_required),
 		.delay_reject = config_bool(c, PARAM_smtpd_delay_reject),
 		.disable_vrfy = config_bool(c, PARAM_disable_vrfy_command),
@@ -162,7 +133,10 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 	if (!s->origin[0])
 		s->origin = s->host;
 	if (!config_bool(c, PARAM_smtputf8_enable))
-		s->keywords &= ~(unsigned)EHLO_SMTPUTF8;
+		s->keywords_most &= ~(unsigned)EHLO_SMTPUTF8;
+	s->keywords =
+		s->keywords_most &
+		keywords_without(slice_from(config_text(c, PARAM_smtpd_discard_ehlo_keywords)));
 	/* Postfix's "no" and "yes" pass bare newlines on or normalize them; here nothing is passed on. */
 	s->normalize_newlines =
 		list_has(bare, "normalize") || list_has(bare, "no") || list_has(bare, "yes");

@@ -13,7 +13,7 @@ enum { STRESS_HANDSHAKE = 10 * 1000 /* ms a handshake may take while others wait
 /* A client on the UNIX socket is on this machine, and comes by no line that anybody could listen to. */
 bool session_offers_tls(const struct session *s)
 {
-	return tls_offered(&s->settings->tls) && (s->settings->keywords & EHLO_STARTTLS) &&
+	return tls_offered(&s->settings->tls) && (s->keywords & EHLO_STARTTLS) &&
 	       !s->client.local && !s->secure;
 }
 

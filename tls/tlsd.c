@@ -14,8 +14,8 @@
 #include "config/config.h"
 #include "service/figures.h"
 #include "service/log.h"
+#include "service/peers.h"
 #include "service/refuse.h"
-#include "service/service.h"
 #include "tls/connection.h"
 #include "tls/facts.h"
 #include "tls/tlsd_cell.h"
@@ -32,7 +32,8 @@ struct tlsd {
 	struct config *config;
 	struct tls_world world;
 	struct tls_server *servers;
-	unsigned server_count, connection_count;
+	struct peers peers;
+	unsigned connection_count;
 	struct share_pool connections, handshakes;
 	struct share_bounds connection_bounds, handshake_bounds;
 };
@@ -50,7 +51,7 @@ struct tls_server {
 
 static void end_when_drained(struct tlsd *tlsd)
 {
-	if (service_draining(tlsd->service) && !tlsd->server_count && !tlsd->connection_count)
+	if (service_draining(tlsd->service) && !tlsd->peers.count && !tlsd->connection_count)
 		service_end(tlsd->service, EX_OK);
 }
 
@@ -223,7 +224,7 @@ static void forget_server(struct tls_server *server)
 	*server->at = server->next;
 	if (server->next)
 		server->next->at = server->at;
-	tlsd->server_count--;
+	tlsd->peers.count--;
 	free(server);
 	end_when_drained(tlsd);
 }
@@ -251,14 +252,10 @@ static void receive(struct channel *channel, struct message *message)
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct tlsd *tlsd = context;
-	struct tls_server *server =
-		tlsd->server_count < MAX_SERVERS ? calloc(1, sizeof(*server)) : NULL;
+	struct tls_server *server = peers_take(&tlsd->peers, service, fd, who);
 
-	if (!server) {
-		log_warning("no room for another connection from %s", service_id_name(who->from));
-		close(fd);
+	if (!server)
 		return;
-	}
 	server->tlsd = tlsd;
 	server->from = who->from;
 	server->next = tlsd->servers;
@@ -266,10 +263,6 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 	if (server->next)
 		server->next->at = &server->next;
 	tlsd->servers = server;
-	tlsd->server_count++;
-	if (!channel_open(
-		    &server->channel, service_loop(service), fd, receive, server_closed, server))
-		forget_server(server);
 }
 
 /* --- keyd --- */
@@ -351,6 +344,10 @@ int main(int argc, char **argv)
 		    NULL) ||
 		!open_all(&tlsd))
 		return EX_CONFIG;
+	tlsd.peers = (struct peers){ .most = MAX_SERVERS,
+		.size = sizeof(struct tls_server),
+		.receive = receive,
+		.closed = server_closed };
 	service_enter(tlsd.service, &CELL_TLSD);
 	certificates_start(&tlsd.world.certificates, tlsd.service);
 	return service_run(tlsd.service, &hooks, &tlsd);

@@ -3,7 +3,6 @@
 #include "service/threads.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -92,24 +91,32 @@ static void collect(struct watch *watch, uint32_t events)
 	}
 }
 
-static bool start_thread(struct threads *threads, void *hand)
+bool thread_start(pthread_t *thread, size_t stack, void *(*run)(void *argument), void *argument)
 {
-	struct worker *worker = &threads->worker[threads->count];
 	sigset_t all, before;
 	pthread_attr_t attributes;
 	int result;
 
-	*worker = (struct worker){ .threads = threads, .hand = hand };
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK);
-	result = pthread_create(&worker->thread, &attributes, work, worker);
+	pthread_attr_setstacksize(&attributes, stack);
+	result = pthread_create(thread, &attributes, run, argument);
 	pthread_attr_destroy(&attributes);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = result;
-	threads->count += result == 0;
 	return result == 0;
+}
+
+static bool start_worker(struct threads *threads, void *hand)
+{
+	struct worker *worker = &threads->worker[threads->count];
+
+	*worker = (struct worker){ .threads = threads, .hand = hand };
+	if (!thread_start(&worker->thread, STACK, work, worker))
+		return false;
+	threads->count++;
+	return true;
 }
 
 struct threads *threads_open(
@@ -132,7 +139,7 @@ struct threads *threads_open(
 	if (threads->watch.fd < 0 || !loop_watch(loop, &threads->watch))
 		goto failed;
 	for (unsigned i = 0; i < count && i < THREADS_MOST; i++)
-		if (!start_thread(threads, hands[i]))
+		if (!start_worker(threads, hands[i]))
 			goto failed;
 	return threads;
 failed:

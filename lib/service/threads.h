@@ -6,9 +6,15 @@
 #ifndef SERVICE_THREADS_H
 #define SERVICE_THREADS_H
 
+#include <pthread.h>
+
 #include "base/loop.h"
 
 enum { THREADS_MOST = 64 };
+
+/* One thread that gets no signals: they are the loop's. `stack` in bytes. False with errno. */
+MUST_CHECK bool thread_start(
+	pthread_t *thread, size_t stack, void *(*run)(void *argument), void *argument);
 
 /* First member of a job. */
 struct thread_job {

@@ -2,6 +2,7 @@
 """Two smtpd entries in master.cf: what one's -o options say holds for its clients only. And names in the log."""
 import contextlib
 import re
+import smtplib
 
 import pytest
 
@@ -119,3 +120,16 @@ def test_a_quiet_port_keeps_one_session_and_a_busy_one_more(make_instance):
         client.quit()
     wait_for(lambda: sessions() == entries, "the port to be quiet again")
     assert instance.smtp().noop()[0] == 250
+
+
+def test_clients_of_a_table_are_offered_less(make_instance):
+    """By one entry's -o option, which directoryd has to know of; and by main.cf."""
+    instance = make_instance(settings={"smtpd_discard_ehlo_keyword_address_maps": "inline:{ { 192.0.2.1 = size }, { 127.0.0.1 = chunking } }"})
+    with (instance.etc / "master.cf").open("a") as master_cf:
+        master_cf.write(f"{instance.base + SECOND} inet n - y - - smtpd\n"
+                        "  -o { smtpd_discard_ehlo_keyword_address_maps = inline:{ 127.0.0.1 = size } }\n")
+    instance.start()
+    for port, without, other in ((25, "chunking", "size"), (SECOND, "size", "chunking")):
+        with smtplib.SMTP("127.0.0.1", instance.base + port, timeout=30) as client:
+            client.ehlo()
+            assert not client.has_extn(without) and client.has_extn(other)

@@ -487,6 +487,8 @@ void world_open(struct world *w)
 		.keywords = EHLO_PIPELINING | EHLO_SIZE | EHLO_ENHANCEDSTATUSCODES | EHLO_8BITMIME |
 			    EHLO_SMTPUTF8 | EHLO_CHUNKING | EHLO_AUTH,
 		.sender_login_maps = "",
+		.keyword_maps = "",
+		.keywords_most = ~0u,
 		.limit_maps = "",
 		.auth = { .exceptions = "",
 			.options = "noanonymous",

@@ -319,11 +319,45 @@ static void commands_of_other_protocols_and_of_none_are_parameters(void **state)
 	assert_logged("non-SMTP command from unknown[192.0.2.1]: GET / HTTP/1.1");
 }
 
+static void keywords_can_be_left_out_for_some(void **state)
+{
+	static const struct world_entry CLIENTS[] = {
+		{ "192.0.2.1", "chunking, silent-discard, PIPELINING" }, { "192.0.2.3", NULL },
+		{ NULL, NULL }
+	};
+	struct world *w = *state;
+	const char *told;
+
+	w->settings.keyword_maps = "cidr:/etc/old";
+	w->settings.keywords = EHLO_SIZE;
+	w->settings.keywords_most = EHLO_SIZE | EHLO_CHUNKING | EHLO_PIPELINING | EHLO_8BITMIME;
+	w->entries = CLIENTS;
+	world_connect(w, "192.0.2.1");
+	told = world_say(w, "EHLO client.example\r\n");
+	assert_string_equal(w->tables, "cidr:/etc/old");
+	assert_non_null(strstr(told, "8BITMIME"));
+	assert_null(strstr(told, "CHUNKING"));
+	assert_null(strstr(told, "PIPELINING"));
+	assert_int_equal(strncmp(world_say(w, "MAIL FROM:<> BODY=8BITMIME\r\n"), "250", 3), 0);
+	session_finish(&w->session);
+	/* Others have what all have. */
+	world_connect(w, "192.0.2.2");
+	told = world_say(w, "EHLO client.example\r\n");
+	assert_non_null(strstr(told, "SIZE"));
+	assert_null(strstr(told, "8BITMIME"));
+	session_finish(&w->session);
+	world_connect(w, "192.0.2.3");
+	assert_string_equal(
+		world_say(w, "EHLO client.example\r\n"), "451 4.3.0 Temporary lookup failure\r\n");
+	assert_int_equal(session_state(&w->session), STATE_START);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(ehlo_lists_what_is_offered),
 		T(keywords_can_be_left_out),
+		T(keywords_can_be_left_out_for_some),
 		T(message_comes_in_whole),
 		T(flags_and_protocol_reach_cleanup),
 		T(local_client_is_trusted),

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: ISC
+/* Peers of a daemon that keeps something for each: what its hooks.peer begins with. */
+#ifndef SERVICE_PEERS_H
+#define SERVICE_PEERS_H
+
+#include "service/service.h"
+
+/* How many there are, and may be; `count` is the daemon's to lower when it forgets one. */
+struct peers {
+	unsigned count, most;
+	size_t size; /* of what is kept for one: a struct that begins with its struct channel */
+	channel_receive receive;
+	channel_closed closed;
+};
+
+/* Such a struct, zeroed, with the channel open and itself as the channel's context. NULL: turned away; when for want of room, logged. */
+void *peers_take(struct peers *peers, struct service *service, int fd, const struct peer *who);
+
+#endif
