@@ -307,6 +307,12 @@ void mech_sasl_free(struct exchange *exchange)
 	exchange->state = NULL;
 }
 
+/* As it is registered for SASL, which clients put into what they sign (RFC 5034 section 4). */
+static const char *registered_service(const char *service)
+{
+	return strcmp(service, "pop3") == 0 ? "pop" : service;
+}
+
 static bool connect_library(struct exchange *exchange)
 {
 	struct library *library = exchange->state;
@@ -320,8 +326,9 @@ static bool connect_library(struct exchange *exchange)
 		(callback)(void (*)(void))check_password, exchange };
 	library->callbacks[2] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
 	/* With our name given, the library does not ask the resolver for it. */
-	if (sasl_server_new(exchange->service, exchange_library.host, realm, NULL, NULL,
-		    library->callbacks, SASL_SUCCESS_DATA, &library->connection) != SASL_OK)
+	if (sasl_server_new(registered_service(exchange->service), exchange_library.host, realm,
+		    NULL, NULL, library->callbacks, SASL_SUCCESS_DATA,
+		    &library->connection) != SASL_OK)
 		return false;
 	return sasl_setprop(library->connection, SASL_SEC_PROPS, &properties) == SASL_OK &&
 	       (!exchange->secured ||

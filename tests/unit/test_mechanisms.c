@@ -447,9 +447,10 @@ static void md5_hex(const char *text, size_t length, char *out)
 }
 
 /* RFC 2831 section 2.1.2.1 */
-static enum auth_status digest(const char *name, const char *password)
+static enum auth_status digest_for(
+	const char *service, const char *uri, const char *name, const char *password)
 {
-	struct exchange *exchange = begin("DIGEST-MD5");
+	struct exchange *exchange = begin_for(service, "DIGEST-MD5", NULL);
 	char a1[256], a2[64], all[400], ha1[33], ha2[33], nonce[200] = "", text[800], result[33];
 	struct buffer challenge = { 0 };
 	enum auth_status status;
@@ -468,14 +469,14 @@ static enum auth_status digest(const char *name, const char *password)
 	EVP_Digest(a1, strlen(a1), (unsigned char *)all, NULL, EVP_md5(), NULL);
 	snprintf(all + 16, sizeof(all) - 16, ":%s:cnonce", nonce);
 	md5_hex(all, 16 + strlen(all + 16), ha1);
-	snprintf(a2, sizeof(a2), "AUTHENTICATE:imap/host.example.org");
+	snprintf(a2, sizeof(a2), "AUTHENTICATE:%s", uri);
 	md5_hex(a2, strlen(a2), ha2);
 	snprintf(all, sizeof(all), "%s:%s:00000001:cnonce:auth:%s", ha1, nonce, ha2);
 	md5_hex(all, strlen(all), result);
 	snprintf(text, sizeof(text),
 		"username=\"%s\",realm=\"example.org\",nonce=\"%s\",cnonce=\"cnonce\","
-		"nc=00000001,qop=auth,digest-uri=\"imap/host.example.org\",response=%s",
-		name, nonce, result);
+		"nc=00000001,qop=auth,digest-uri=\"%s\",response=%s",
+		name, nonce, uri, result);
 	if (!step(exchange, slice_from(text))) {
 		assert_true(slice_starts(exchange_output(exchange), SLICE("rspauth=")));
 		assert_true(step(exchange, SLICE("")));
@@ -484,6 +485,11 @@ static enum auth_status digest(const char *name, const char *password)
 	exchange_free(&exchange);
 	buffer_free(&challenge);
 	return status;
+}
+
+static enum auth_status digest(const char *name, const char *password)
+{
+	return digest_for("imap", "imap/host.example.org", name, password);
 }
 
 /* RFC 4013: however names and passwords were typed. */
@@ -503,6 +509,15 @@ static void digest_md5_needs_plain_text_that_counts(void **state)
 	assert_int_equal(digest("user", "pencil"), AUTH_FAILED);
 	assert_int_equal(digest("digest", "secret"), AUTH_OK);
 	assert_int_equal(digest("digest", "wrong"), AUTH_FAILED);
+}
+
+/* RFC 5034 section 4: "pop", and not the name of the protocol's version. */
+static void digest_md5_knows_services_by_their_registered_names(void **state)
+{
+	assert_int_equal(digest_for("pop3", "pop/host.example.org", "plain", "secret"), AUTH_OK);
+	assert_int_equal(digest_for("smtp", "smtp/host.example.org", "plain", "secret"), AUTH_OK);
+	assert_int_equal(
+		digest_for("pop3", "imap/host.example.org", "plain", "secret"), AUTH_FAILED);
 }
 
 /* --- EXTERNAL --- */
@@ -883,6 +898,7 @@ int main(void)
 		TEST(cram_md5_needs_plain_text_that_counts),
 		TEST(names_and_passwords_have_one_form),
 		TEST(digest_md5_needs_plain_text_that_counts),
+		TEST(digest_md5_knows_services_by_their_registered_names),
 		TEST(external_goes_by_the_certificate),
 		TEST(tokens_of_rfc_7515_are_good_in_their_time),
 		TEST(token_cannot_choose_how_it_is_checked),
