@@ -185,6 +185,7 @@ inet_protocols = ipv4
 message_size_limit = 100000000
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+smtpd_tls_security_level = may
 smtpd_tls_cert_file = {rsa[0]}
 smtpd_tls_key_file = {rsa[1]}
 smtpd_tls_eccert_file = {ec[0]}
