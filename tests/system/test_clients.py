@@ -1,26 +1,14 @@
 # SPDX-License-Identifier: ISC
 """Mail programs that people use: curl, mbsync, fetchmail, mutt in a terminal."""
 import os
-import pathlib
-import pwd
-import shutil
 import subprocess
 
 import pytest
 
 from postern import DOMAIN, HOST, PASSWORDS, body_behind_trace, compose, wait_for
+from programs import CLEAR, STARTTLS, TLS, fetchmail, mbsync, muttrc, needs, run
 
 pytestmark = pytest.mark.xdist_group("clients")
-
-
-def needs(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
-
-
-def run(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, timeout=60, **options)
-    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
-    return done.stdout
 
 
 @needs("curl")
@@ -40,42 +28,12 @@ def test_curl_sends_and_reads(instance, tmp_path):
     assert b"SEARCH 1" in got
 
 
-MBSYNCRC = """
-IMAPAccount postern
-Host {host}
-Port {port}
-User one@{domain}
-Pass {password}
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account postern
-
-MaildirStore near
-Path {folder}/
-Inbox {folder}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-"""
-
-
 @needs("mbsync")
 def test_mbsync_keeps_both_sides_equal(instance, tmp_path):
     sent = [instance.send() for _ in range(5)]
     wait_for(lambda: len(instance.delivered_files()) == 5, "delivery")
-    near = tmp_path / "near"
-    near.mkdir()
-    (tmp_path / "rc").write_text(
-        MBSYNCRC.format(host=HOST, port=instance.base + 143, domain=DOMAIN, password=PASSWORDS["one"], folder=near))
-    run("mbsync", "-c", tmp_path / "rc", "-a")
+    near, command = tmp_path / "near", mbsync(instance, 143, CLEAR, f"one@{DOMAIN}", PASSWORDS["one"], "LOGIN", tmp_path)
+    run(*command)
     here = [p for sub in ("new", "cur") for p in (near / "INBOX" / sub).iterdir()]
     assert len(here) == 5
     tags = {one.tag for one in sent}
@@ -88,7 +46,7 @@ def test_mbsync_keeps_both_sides_equal(instance, tmp_path):
     imap.store("1", "+FLAGS", r"(\Deleted)")
     imap.expunge()
     imap.store("1", "+FLAGS", r"(\Flagged)")
-    run("mbsync", "-c", tmp_path / "rc", "-a")
+    run(*command)
     imap.noop()
     assert imap.search(None, "SUBJECT", "fromhere")[1][0].split()
     imap.logout()
@@ -98,29 +56,25 @@ def test_mbsync_keeps_both_sides_equal(instance, tmp_path):
 
 @needs("fetchmail")
 def test_fetchmail_takes_mail_by_pop3_and_imap(instance, tmp_path):
-    nobody = pwd.getpwuid(os.geteuid())
     for protocol, port, user in (("POP3", 110, "one"), ("IMAP", 143, "two")):
         sent = instance.send(to=user)
         wait_for(lambda: instance.delivered_files(user), "delivery")
-        rc = tmp_path / f"rc-{protocol}"
-        rc.write_text(f'poll {HOST} protocol {protocol} port {instance.base + port} auth password\n'
-                      f'  user "{user}@{DOMAIN}" password "{PASSWORDS[user]}" is {nobody.pw_name} here sslproto ""\n'
-                      f'  mda "/bin/cat >>{tmp_path}/got-{protocol}"\n')
-        rc.chmod(0o600)
-        run("fetchmail", "--nodetach", "--nosyslog", "-f", rc, "-i", tmp_path / f"ids-{protocol}", "--pidfile", tmp_path / f"pid-{protocol}",
-            env={**os.environ, "FETCHMAILHOME": str(tmp_path)})
-        assert sent.tag in (tmp_path / f"got-{protocol}").read_text()
+        command, environment = fetchmail(instance, protocol, port, CLEAR, f"{user}@{DOMAIN}", PASSWORDS[user], "password", tmp_path)
+        run(*command, env=environment)
+        assert sent.tag in (tmp_path / "got").read_text()
         wait_for(lambda: not instance.messages(user), "fetchmail deletes what it has")
 
 
 @needs("mutt")
 @needs("tmux")
-def test_mutt_in_a_terminal_reads_and_deletes(instance, tmp_path):
+@pytest.mark.parametrize("port, how", [(143, CLEAR), (143, STARTTLS), (993, TLS)])
+def test_mutt_in_a_terminal_reads_and_deletes(instance, tmp_path, port, how):
     sent = instance.send(subject="Grüße an mutt")
     wait_for(lambda: instance.delivered_files(), "delivery")
     (tmp_path / "muttrc").write_text(
-        f'set folder="imap://one%40{DOMAIN}@{HOST}:{instance.base + 143}/"\nset spoolfile="+INBOX"\nset imap_pass="{PASSWORDS["one"]}"\n'
-        'set ssl_starttls=no\nset ssl_force_tls=no\nset header_cache=""\nset delete=yes\nset mail_check=1\nset charset="utf-8"\n'
+        muttrc(instance, how) +
+        f'set folder="imap{"s" if how == TLS else ""}://one%40{DOMAIN}@{HOST}:{instance.base + port}/"\nset spoolfile="+INBOX"\nset imap_pass="{PASSWORDS["one"]}"\n'
+        'set header_cache=""\nset delete=yes\nset mail_check=1\nset charset="utf-8"\n'
         'set quit=yes\nset wait_key=no\nset pager_index_lines=0\n')
     server = f"postern-{os.getpid()}"
 
@@ -132,7 +86,7 @@ def test_mutt_in_a_terminal_reads_and_deletes(instance, tmp_path):
         def screen():
             return tmux("capture-pane", "-p")
 
-        wait_for(lambda: "Grüße an mutt" in screen(), f"the index\n{screen()}", 20)
+        wait_for(lambda: "Grüße an mutt" in screen() or print(screen()), "the index", 5, 1)
         tmux("send-keys", "Enter")
         wait_for(lambda: sent.tag in screen(), "the message", 20)
         tmux("send-keys", "i")

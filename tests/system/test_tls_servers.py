@@ -5,7 +5,6 @@ import contextlib
 import imaplib
 import os
 import poplib
-import pwd
 import re
 import shutil
 import smtplib
@@ -16,16 +15,10 @@ import subprocess
 import pytest
 
 from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, body_behind_trace, compose, wait_for
+from programs import STARTTLS, TLS, curl, fetchmail, mbsync, needs, run, trusting
 
 ONE = f"one@{DOMAIN}"
 SECRET = PASSWORDS["one"]
-
-def trusting(instance, **settings):
-    """A client that knows the certificate that the instance signed itself, and takes no other."""
-    context = ssl.create_default_context(cafile=str(instance.etc / "tls/cert.pem"))
-    for name, value in settings.items():
-        setattr(context, name, value)
-    return context
 
 
 def tls(instance, connection, **settings):
@@ -510,80 +503,34 @@ def greeted(instance, port):
 # --- the programs of others ---
 
 
-def needs(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
-
-
-def run(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, timeout=60, **options)
-    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
-    return done.stdout
-
-
 @needs("curl")
 def test_curl_speaks_tls_in_both_ways(instance, tmp_path):
     data = compose("curltls", [ONE])
     (tmp_path / "message").write_bytes(data)
-    host, certificate = f"mail.{DOMAIN}", instance.etc / "tls/cert.pem"
-
-    def curl(scheme, port, path, *arguments):
-        return run("curl", "-sS", "--cacert", certificate, "--resolve", f"{host}:{instance.base + port}:{HOST}", *arguments,
-                   f"{scheme}://{host}:{instance.base + port}{path}")
-
-    for scheme, port, arguments in (("smtp", 25, ["--ssl-reqd"]), ("smtps", 465, ["-u", f"{ONE}:{SECRET}"])):
-        curl(scheme, port, "/client.example", "--mail-from", ONE, "--mail-rcpt", ONE, "--upload-file", tmp_path / "message",
-             *arguments)
+    for port, how, login in ((25, STARTTLS, []), (465, TLS, ["-u", f"{ONE}:{SECRET}"])):
+        run(*curl(instance, "smtp", port, how, "/client.example", "--mail-from", ONE, "--mail-rcpt", ONE, "--upload-file", tmp_path / "message",
+                  *login))
     wait_for(lambda: len(instance.delivered_files()) == 2, "delivery")
-    for scheme, port, path, arguments in (("imap", 143, "/INBOX;UID=1", ["--ssl-reqd"]), ("imaps", 993, "/INBOX;UID=2", []),
-                                          ("pop3", 110, "/1", ["--ssl-reqd"]), ("pop3s", 995, "/2", [])):
-        assert body_behind_trace(curl(scheme, port, path, "-u", f"{ONE}:{SECRET}", *arguments), data) == data
-
-
-@needs("openssl")
-@pytest.mark.parametrize("port, protocol, word, reply", [
-    (25, "smtp", "EHLO x\r\n", "250-mail.example.test"), (143, "imap", "a NOOP\r\n", "a OK"), (110, "pop3", "CAPA\r\n", "+OK"),
-    (465, None, "EHLO x\r\n", "250-mail.example.test"), (993, None, "a NOOP\r\n", "a OK"), (995, None, "CAPA\r\n", "+OK")])
-def test_openssl_s_client(shared_instance, port, protocol, word, reply):
-    line = ["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", str(shared_instance.etc / "tls/cert.pem"),
-            "-verify_hostname", f"mail.{DOMAIN}", "-connect", f"{HOST}:{shared_instance.base + port}"]
-    if protocol:
-        line += ["-starttls", protocol]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
-        client.stdin.write(word.encode())
-        client.stdin.flush()
-        for heard in client.stdout:
-            if heard.decode().startswith(reply):
-                break
-        else:
-            raise AssertionError(f"no {reply}")
-        client.terminate()
+    for protocol, port, how, path in (("imap", 143, STARTTLS, "/INBOX;UID=1"), ("imap", 993, TLS, "/INBOX;UID=2"),
+                                      ("pop3", 110, STARTTLS, "/1"), ("pop3", 995, TLS, "/2")):
+        assert body_behind_trace(run(*curl(instance, protocol, port, how, path, "-u", f"{ONE}:{SECRET}")), data) == data
 
 
 @needs("mbsync")
 def test_mbsync_over_imaps_and_starttls(instance, tmp_path):
     sent = instance.send()
     wait_for(instance.delivered_files, "delivery")
-    for kind, port in (("IMAPS", 993), ("STARTTLS", 143)):
-        near = tmp_path / kind
-        near.mkdir()
-        (tmp_path / "rc").write_text(
-            f"IMAPAccount postern\nHost {HOST}\nPort {instance.base + port}\nUser {ONE}\nPass {SECRET}\nSSLType {kind}\n"
-            f"CertificateFile {instance.etc}/tls/cert.pem\nSystemCertificates no\n\nIMAPStore far\nAccount postern\n\nMaildirStore near\n"
-            f"Path {near}/\nInbox {near}/INBOX\n\nChannel all\nFar :far:\nNear :near:\nCreate Near\nSyncState *\n")
-        run("mbsync", "-c", tmp_path / "rc", "-a")
-        assert any(sent.tag in p.read_text() for sub in ("new", "cur") for p in (near / "INBOX" / sub).iterdir())
+    for how, port in ((TLS, 993), (STARTTLS, 143)):
+        folder = tmp_path / how
+        folder.mkdir()
+        run(*mbsync(instance, port, how, ONE, SECRET, "*", folder))
+        assert any(sent.tag in p.read_text() for sub in ("new", "cur") for p in (folder / "near/INBOX" / sub).iterdir())
 
 
 @needs("fetchmail")
 def test_fetchmail_over_pop3s(instance, tmp_path):
     sent = instance.send()
     wait_for(instance.delivered_files, "delivery")
-    rc = tmp_path / "rc"
-    rc.write_text(f'poll mail.{DOMAIN} via {HOST} protocol POP3 port {instance.base + 995} auth password\n'
-                  f'  user "{ONE}" password "{SECRET}" is {pwd.getpwuid(os.geteuid()).pw_name} here ssl sslcertck '
-                  f'sslcertfile {instance.etc}/tls/cert.pem sslcommonname mail.{DOMAIN}\n'
-                  f'  mda "/bin/cat >>{tmp_path}/got"\n')
-    rc.chmod(0o600)
-    run("fetchmail", "--nodetach", "--nosyslog", "-f", rc, "-i", tmp_path / "ids", "--pidfile", tmp_path / "pid",
-        env={**os.environ, "FETCHMAILHOME": str(tmp_path)})
+    command, environment = fetchmail(instance, "POP3", 995, TLS, ONE, SECRET, "password", tmp_path)
+    run(*command, env=environment)
     assert sent.tag in (tmp_path / "got").read_text()
