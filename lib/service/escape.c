@@ -157,7 +157,7 @@ static void try_files(void)
 	report("read-proc-parent", try_open("/proc/self/../1/environ", O_RDONLY));
 }
 
-static int try_connect_public(void)
+static int try_connect(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *root = escape_service->root;
@@ -165,8 +165,8 @@ static int try_connect_public(void)
 
 	if (fd < 0)
 		return 0;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/public/qmgr",
-		strcmp(root, "/") == 0 ? "" : root);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/%s",
+		strcmp(root, "/") == 0 ? "" : root, path);
 	worked = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	close(fd);
 	return worked;
@@ -180,7 +180,8 @@ static void try_network(void)
 	report("socket-unix", try_socket(AF_UNIX, SOCK_STREAM));
 	report("socket-raw", try_socket(AF_INET, SOCK_RAW));
 	report("socket-netlink", try_socket(AF_NETLINK, SOCK_RAW));
-	report("connect-public", try_connect_public());
+	report("connect-public", try_connect("public/qmgr"));
+	report("connect-control", try_connect("control"));
 }
 
 static void try_processes(void)
