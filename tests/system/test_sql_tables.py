@@ -33,7 +33,7 @@ class Site:
     def __init__(self, instance, server):
         self.instance, self.server = instance, server
 
-    def tables(self, hosts=None):
+    def tables(self, hosts=None, timeout="10s"):
         etc, server = self.instance.etc, self.server
         self.instance.configure(
             virtual_mailbox_domains="proxy:" + server.cf(etc / "domains.cf", "query = SELECT domain FROM domain WHERE domain='%s' AND enabled = 1", hosts, self.instance.user),
@@ -41,7 +41,7 @@ class Site:
                                            "additional_conditions = AND enabled = 1\nresult_format = %d/%u/\ndomain = sql.example", hosts, self.instance.user),
             virtual_alias_maps=server.cf(etc / "aliases.cf", "query = SELECT destination FROM alias WHERE source='%u@%d' AND enabled = 1"
                                          " ORDER BY destination\nexpansion_limit = 10\ndomain = sql.example", hosts, self.instance.user),
-            sql_timeout="1s")
+            sql_timeout=timeout)
 
 
 @pytest.fixture
@@ -91,6 +91,7 @@ def test_tables_of_a_server_are_asked(site):
 
 def test_a_slow_or_dead_server_puts_off_what_needs_it_and_nothing_else(site):
     instance, server = site.instance, site.server
+    site.tables(timeout="1s")
     instance.start()
     answers(site)
     server.pause()
@@ -157,7 +158,7 @@ def test_servers_are_known_by_their_certificates(site, reader):
     keys = server.key_for(reader, instance.etc)
     authority = instance.etc / "sql-authority.crt"
     shutil.copy(server.keys / "stranger.crt", authority)
-    instance.configure(virtual_mailbox_domains="sql.example", sql_timeout="1s",
+    instance.configure(virtual_mailbox_domains="sql.example",
                        virtual_alias_maps=server.secure_cf(instance.etc / "tls.cf", ALIASES, *keys, authority=authority),
                        virtual_mailbox_maps=server.secure_cf(instance.etc / "mailboxes.cf", "query = SELECT email FROM users WHERE email='%s'", *keys, authority=authority))
     instance.start()
