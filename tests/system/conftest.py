@@ -89,9 +89,9 @@ def make_instance(mode, binaries, ordinary_user):
 
 
 @pytest.fixture
-def instance(make_instance):
-    """A running instance with one@example.test and two@example.test."""
-    made = make_instance()
+def instance(make_instance, request):
+    """A running instance with one@example.test and two@example.test, and the INSTANCE_SETTINGS of its file."""
+    made = make_instance(settings=getattr(request.module, "INSTANCE_SETTINGS", None))
     made.start()
     return made
 

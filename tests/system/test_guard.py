@@ -22,7 +22,9 @@ ONE = f"one@{DOMAIN}"
 
 
 @pytest.mark.core
-def test_an_application_password_is_good_for_its_services_until_it_is_revoked(instance):
+def test_an_application_password_is_good_for_its_services_until_it_is_revoked(make_instance):
+    instance = make_instance(settings={"auth_failure_delay": "0"})
+    instance.start()
     password = instance.postern("user", "app", "add", ONE, "my phone", "--services", "imap,smtp").out.strip()
     everywhere = instance.postern("user", "app", "add", ONE, "laptop").out.strip()
     assert login(instance, ONE, password)
@@ -166,7 +168,7 @@ def test_filters_of_logs_find_the_failures(make_instance, tmp_path):
 
 @pytest.mark.core
 def test_the_last_login_is_shown_and_outlives_a_restart(make_instance):
-    instance = make_instance(settings={"auth_last_login_interval": "1s"})
+    instance = make_instance(settings={"auth_last_login_interval": "1s", "auth_failure_delay": "0"})
     instance.start()
     show = lambda: json.loads(instance.postern("user", "show", ONE, "--json").out)["last_login"]
     assert show() is None

@@ -20,6 +20,9 @@ import pytest
 
 from postern import DOMAIN, HOST, TIMEOUT, wait_for
 
+# None of these tests asks how long a refused login takes.
+INSTANCE_SETTINGS = {"auth_failure_delay": "0"}
+
 
 def imap(instance):
     return imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
@@ -167,7 +170,7 @@ def cram_md5(instance, user, password):
 
 
 def test_submission_offers_and_takes_what_is_configured(make_instance):
-    instance = make_instance(settings={"smtpd_sasl_auth_enable": "yes", "smtpd_tls_auth_only": "no"})
+    instance = make_instance(settings={**INSTANCE_SETTINGS, "smtpd_sasl_auth_enable": "yes", "smtpd_tls_auth_only": "no"})
     with (instance.etc / "master.cf").open("a") as master_cf:
         master_cf.write(f"{instance.base + 31} inet n - y - - smtpd\n")
     instance.start()
@@ -323,7 +326,7 @@ def test_tokens_open_the_mailbox_of_their_owner_only(instance):
     x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[:32], point[32:]))
     with open(keys, "w") as file:
         json.dump({"keys": [{"kty": "EC", "crv": "P-256", "kid": "test", "x": x, "y": y}]}, file)
-    instance.configure(auth_mechanisms="plain, oauthbearer, xoauth2", auth_oauth_keys=keys, auth_oauth_audience="mail", auth_failure_delay="0")
+    instance.configure(auth_mechanisms="plain, oauthbearer, xoauth2", auth_oauth_keys=keys, auth_oauth_audience="mail")
     instance.reload()
     wait_for(lambda: "AUTH=OAUTHBEARER" in imap(instance).capabilities, "OAUTHBEARER on offer")
     good = token(key, {"email": f"one@{DOMAIN}", "aud": ["mail", "web"], "exp": int(time.time()) + 60})
