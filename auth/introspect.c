@@ -31,15 +31,6 @@ enum {
 	TELL_AGAIN = 10000 /* ms between warnings */
 };
 
-struct introspect;
-
-struct asker {
-	struct channel channel;
-	struct introspect *daemon;
-	unsigned jobs;
-	bool gone; /* freed with its last job */
-};
-
 struct job {
 	struct command command; /* first: ended() gets it */
 	struct job *next; /* while it waits, or runs */
@@ -105,8 +96,7 @@ static void finish(struct job *job, enum introspect_status status, struct slice 
 
 	if (!asker->gone)
 		answer(asker, job->serial, status, text);
-	if (--asker->jobs == 0 && asker->gone)
-		free(asker);
+	asker_done(asker);
 	wipe(&job->command.output);
 	wipe(&job->token);
 	free(job);
@@ -205,19 +195,6 @@ static bool add_job(struct asker *asker, const struct message_introspect_ask *as
 	return true;
 }
 
-static void forget_asker(struct asker *asker)
-{
-	asker->daemon->askers.count--;
-	asker->gone = true;
-	if (asker->jobs == 0)
-		free(asker);
-}
-
-static void asker_closed(struct channel *channel, const char *why)
-{
-	forget_asker(channel->context);
-}
-
 static void receive(struct channel *channel, struct message *message)
 {
 	struct asker *asker = channel->context;
@@ -231,10 +208,8 @@ static void receive(struct channel *channel, struct message *message)
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct introspect *daemon = context;
-	struct asker *asker = peers_take(&daemon->askers, service, fd, who);
 
-	if (asker)
-		asker->daemon = daemon;
+	(void)askers_take(&daemon->askers, service, fd, who, daemon);
 }
 
 /* --- start and end --- */
@@ -321,10 +296,7 @@ int main(int argc, char **argv)
 		return EX_SOFTWARE;
 	}
 	daemon.waiting_end = &daemon.waiting;
-	daemon.askers = (struct peers){ .most = PEERS_MOST,
-		.size = sizeof(struct asker),
-		.receive = receive,
-		.closed = asker_closed };
+	askers_open(&daemon.askers, PEERS_MOST, receive);
 	daemon.time = config_time(daemon.config, PARAM_auth_oauth_introspection_timeout);
 	daemon.most = (unsigned)config_int(daemon.config, PARAM_auth_oauth_introspection_limit);
 	if (!read_command(&daemon)) {

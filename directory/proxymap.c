@@ -33,15 +33,6 @@ enum {
 	SPEC_MOST = 1024
 };
 
-struct proxymap;
-
-struct asker {
-	struct channel channel;
-	struct proxymap *daemon;
-	unsigned jobs;
-	bool gone; /* freed with its last job */
-};
-
 struct job {
 	struct thread_job link;
 	struct asker *asker;
@@ -126,8 +117,7 @@ static void finish_job(void *context, struct thread_job *link)
 		tell_error(job, loop_now(service_loop(daemon->service)));
 	if (!asker->gone)
 		answer(asker, job->serial, job->status, buffer_slice(&job->value));
-	if (--asker->jobs == 0 && asker->gone)
-		free(asker);
+	asker_done(asker);
 	daemon->jobs--;
 	buffer_free(&job->key);
 	buffer_free(&job->value);
@@ -169,19 +159,6 @@ static bool add_job(struct asker *asker, const struct message_proxymap_ask *ask)
 	return true;
 }
 
-static void forget_asker(struct asker *asker)
-{
-	asker->daemon->askers.count--;
-	asker->gone = true;
-	if (asker->jobs == 0)
-		free(asker);
-}
-
-static void asker_closed(struct channel *channel, const char *why)
-{
-	forget_asker(channel->context);
-}
-
 static void receive(struct channel *channel, struct message *message)
 {
 	struct asker *asker = channel->context;
@@ -195,10 +172,8 @@ static void receive(struct channel *channel, struct message *message)
 static void take_peer(struct service *service, void *context, int fd, const struct peer *who)
 {
 	struct proxymap *daemon = context;
-	struct asker *asker = peers_take(&daemon->askers, service, fd, who);
 
-	if (asker)
-		asker->daemon = daemon;
+	(void)askers_take(&daemon->askers, service, fd, who, daemon);
 }
 
 /* --- tables --- */
@@ -319,10 +294,7 @@ int main(int argc, char **argv)
 		log_error("the configuration snapshot cannot be read");
 		return EX_SOFTWARE;
 	}
-	daemon.askers = (struct peers){ .most = PEERS_MOST,
-		.size = sizeof(struct asker),
-		.receive = receive,
-		.closed = asker_closed };
+	askers_open(&daemon.askers, PEERS_MOST, receive);
 	daemon.connections = (unsigned)config_int(daemon.config, PARAM_sql_connections);
 	daemon.patience = config_time(daemon.config, PARAM_sql_timeout);
 	sql_tables_timeout((unsigned)(daemon.patience / 1000));

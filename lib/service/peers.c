@@ -23,3 +23,39 @@ void *peers_take(struct peers *peers, struct service *service, int fd, const str
 	peers->count++;
 	return peer;
 }
+
+static void asker_closed(struct channel *channel, const char *why)
+{
+	struct asker *asker = channel->context;
+
+	asker->peers->count--;
+	asker->gone = true;
+	if (asker->jobs == 0)
+		free(asker);
+}
+
+void askers_open(struct peers *peers, unsigned most, channel_receive receive)
+{
+	*peers = (struct peers){ .most = most,
+		.size = sizeof(struct asker),
+		.receive = receive,
+		.closed = asker_closed };
+}
+
+struct asker *askers_take(
+	struct peers *peers, struct service *service, int fd, const struct peer *who, void *daemon)
+{
+	struct asker *asker = peers_take(peers, service, fd, who);
+
+	if (asker) {
+		asker->peers = peers;
+		asker->daemon = daemon;
+	}
+	return asker;
+}
+
+void asker_done(struct asker *asker)
+{
+	if (--asker->jobs == 0 && asker->gone)
+		free(asker);
+}

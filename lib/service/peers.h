@@ -16,4 +16,19 @@ struct peers {
 /* Such a struct, zeroed, with the channel open and itself as the channel's context. NULL: turned away; when for want of room, logged. */
 void *peers_take(struct peers *peers, struct service *service, int fd, const struct peer *who);
 
+/* A peer whose questions take longer than a turn of the loop: it is kept until the last of them is done, even when it has gone meanwhile. */
+struct asker {
+	struct channel channel;
+	struct peers *peers;
+	void *daemon;
+	unsigned jobs; /* questions under way: the daemon counts them up */
+	bool gone; /* nobody hears the answers */
+};
+/* Peers of that kind, at most so many; a new one, NULL as peers_take. */
+void askers_open(struct peers *peers, unsigned most, channel_receive receive);
+struct asker *askers_take(
+	struct peers *peers, struct service *service, int fd, const struct peer *who, void *daemon);
+/* One of its questions is done; the asker may be freed. */
+void asker_done(struct asker *asker);
+
 #endif
