@@ -67,14 +67,11 @@ struct uri {
 };
 
 /* Words of a URI that name files; the library reads them when it connects. */
-static bool names_file(const char *name, const char *value)
+static bool names_file(const char *name)
 {
 	static const char *const FILES[] = { "sslrootcert", "sslcert", "sslkey", "sslcrl",
 		"sslcrldir", "passfile" };
 
-	/* "system": the authorities that OpenSSL knows by itself. */
-	if (strcmp(name, "sslrootcert") == 0 && strcmp(value, "system") == 0)
-		return false;
 	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++)
 		if (strcmp(name, FILES[i]) == 0)
 			return true;
@@ -112,7 +109,9 @@ static void uri_word(void *context, const char *name, const char *value)
 			host->port = (unsigned)port;
 	} else if (strcmp(name, "service") == 0) {
 		uri_fail(uri, "service files are not read");
-	} else if (names_file(name, value) &&
+	} else if (names_file(name) && value[0] != '/') {
+		uri_fail(uri, "files of a URI have absolute names");
+	} else if (names_file(name) &&
 		   !sql_file_add(uri->table, uri->opening, uri->path, uri->line, value)) {
 		uri->failed = true;
 	}

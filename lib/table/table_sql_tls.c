@@ -44,6 +44,10 @@ bool sql_tls_check(
 	if (!read_bool(options->value[CF_TLS_VERIFY_CERT], &verify))
 		return table_fail(opening, "%s:%u: tls_verify_cert is yes or no", path,
 			       options->line[CF_TLS_VERIFY_CERT]) != NULL;
+	/* The library's own authorities are out of reach for who confines himself. */
+	if (verify && !options->value[CF_TLS_CA_FILE] && !options->value[CF_TLS_CA_PATH])
+		return table_fail(opening, "%s:%u: tls_verify_cert needs tls_CAfile or tls_CApath",
+			       path, options->line[CF_TLS_VERIFY_CERT]) != NULL;
 	if (options->value[CF_TLS_KEY_FILE] && !options->value[CF_TLS_CERT_FILE])
 		return table_fail(opening, "%s:%u: tls_key_file needs a tls_cert_file", path,
 			       options->line[CF_TLS_KEY_FILE]) != NULL;

@@ -210,6 +210,8 @@ def test_faults_of_a_file_are_told_with_their_line(site):
     line = {"mysql": "tls_CAfile = /nowhere", "pgsql": "hosts = postgresql://localhost/mail?sslrootcert=/nowhere"}[server.type]
     faults = {"tls_CAflie = /x": "there is no such parameter", line: "/nowhere: No such file",
               {"mysql": "tls_verify_cert = perhaps", "pgsql": "tls_verify_cert = yes"}[server.type]: "tls_verify_cert is",
+              {"mysql": "tls_verify_cert = yes", "pgsql": "hosts = postgresql://a%2Cb/mail"}[server.type]:
+                  {"mysql": "tls_verify_cert needs tls_CAfile or tls_CApath", "pgsql": "a URI names one server"}[server.type],
               {"mysql": "tls_cert_file = x.pem", "pgsql": "hosts = postgresql://one:secret@local%xx/"}[server.type]:
                   {"mysql": "not an absolute path", "pgsql": "not a URI that can be read"}[server.type]}
     for text, told in faults.items():
