@@ -1,51 +1,15 @@
 // SPDX-License-Identifier: ISC
 /* The IMAP front and TLS: what a client is told when, and that nothing said in clear counts under TLS. tlsd is played here. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "front_tls.h"
 
 #include "imapd/front.h"
 #include "service/log.h"
 
 /* ---- The world ---------------------------------------------------------------------------------------------------------- */
 
-struct tls_link {
-	struct tls_handshake *handshake; /* under way */
-	int fd; /* what the front gave */
-	bool away;
-};
-
-static struct tls_link tlsd;
 static struct imap_front front;
 static struct conn *conn;
 static bool closed;
-static unsigned logins;
-static int client; /* the client's end, later tlsd's */
-static char text[8192];
-
-bool tls_start(struct tls_link *link, struct tls_handshake *handshake, int fd,
-	const struct front_client *peer, char *plaintext, size_t *unread)
-{
-	struct message message;
-
-	tls_request(&front.tls, peer, plaintext, unread, &message);
-	if (link->away)
-		return false;
-	handshake->serial = 1;
-	link->handshake = handshake;
-	link->fd = dup(fd);
-	return true;
-}
-
-void tls_cancel(struct tls_handshake *handshake)
-{
-	handshake->serial = 0;
-}
 
 void conn_close(struct conn *c)
 {
@@ -75,90 +39,34 @@ void conn_sasl_line(struct conn *c, struct slice line)
 {
 }
 
-static void turn(void)
-{
-	for (unsigned i = 0; i < 5; i++)
-		loop_turn(front.loop, 0);
-}
-
-/* What the client got since the last call. */
-static const char *got(void)
-{
-	ssize_t n;
-
-	turn();
-	n = recv(client, text, sizeof(text) - 1, MSG_DONTWAIT);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static const char *say(const char *line)
-{
-	assert_int_equal(send(client, line, strlen(line), MSG_NOSIGNAL), strlen(line));
-	return got();
-}
-
-static void handshake_succeeds(void)
-{
-	static const struct tls_info INFO = {
-		.protocol = "TLSv1.3", .seal_length = 4, .seal = "seal"
-	};
-	struct tls_handshake *handshake = tlsd.handshake;
-	int ends[2];
-
-	assert_non_null(handshake);
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	close(client);
-	close(tlsd.fd);
-	client = ends[0];
-	tlsd.handshake = NULL;
-	handshake->serial = 0;
-	handshake->done(handshake, ends[1], &INFO, "");
-}
-
 static int setup(void **state)
 {
-	tlsd = (struct tls_link){ 0 };
 	front = (struct imap_front){ .login_timeout = 60000,
 		.max_failures = 3,
 		.mechanisms = "plain, login",
 		.disable_plaintext = true,
 		.plaintext_networks = "127.0.0.0/8",
 		.loop = loop_new(NULL),
-		.tlsd = &tlsd,
-		.tls = { .level = TLS_LEVEL_MAY,
-			.service = "imap",
-			.alpn = "imap",
-			.protocols = "",
-			.options = "" } };
+		.tlsd = &tlsd };
 	closed = false;
-	logins = 0;
 	conn = NULL;
-	return buffer_add_text(&front.tls.certificates, "chain /x\n") && front.loop ? 0 : -1;
+	return front_tls_offers(&front.tls, &front.loop, "imap") ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	if (!closed && conn)
 		conn_close(conn);
-	close(client);
-	tls_settings_free(&front.tls);
-	loop_free(&front.loop);
+	front_tls_end();
 	return 0;
 }
 
 static void connect_from(const char *address)
 {
-	int ends[2];
-
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	client = ends[0];
 	conn = calloc(1, sizeof(*conn));
 	assert_non_null(conn);
 	conn->front = &front;
-	conn->watch.fd = ends[1];
+	conn->watch.fd = new_client();
 	snprintf(conn->client.peer.address, sizeof(conn->client.peer.address), "%s", address);
 	conn->plaintext = conn->client.secured = tls_plaintext_allowed(
 		&front.tls, front.disable_plaintext, front.plaintext_networks, &conn->client.peer);
@@ -251,10 +159,8 @@ static void a_failed_handshake_is_the_end(void **state)
 {
 	connect_from("192.0.2.1");
 	say("a STARTTLS\r\n");
-	tlsd.handshake->serial = 0;
-	tlsd.handshake->done(tlsd.handshake, -1, NULL, "no shared cipher");
+	handshake_fails();
 	assert_true(closed);
-	close(tlsd.fd);
 }
 
 static void without_tlsd_the_client_is_let_go(void **state)

@@ -1,48 +1,15 @@
 // SPDX-License-Identifier: ISC
 /* The POP3 front and TLS: what a client is told when, and that nothing said in clear counts under TLS. tlsd and authd are played here. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "front_tls.h"
 
 #include "pop3d/front.h"
 #include "service/internal.h"
 
 /* ---- The world ---------------------------------------------------------------------------------------------------------- */
 
-struct tls_link {
-	struct tls_handshake *handshake;
-	int fd;
-};
-
-static struct tls_link tlsd;
 static struct service service;
 static struct pop3_front front;
-static unsigned logins;
 static bool secured;
-static int client;
-static char text[8192];
-
-bool tls_start(struct tls_link *link, struct tls_handshake *handshake, int fd,
-	const struct front_client *peer, char *plaintext, size_t *unread)
-{
-	struct message message;
-
-	tls_request(&front.settings.tls, peer, plaintext, unread, &message);
-	handshake->serial = 1;
-	link->handshake = handshake;
-	link->fd = dup(fd);
-	return true;
-}
-
-void tls_cancel(struct tls_handshake *handshake)
-{
-	handshake->serial = 0;
-}
 
 bool login_begin(
 	struct login *login, struct login_client *c, const char *mechanism, struct slice initial)
@@ -74,46 +41,8 @@ void front_release(struct front *f, const char *address)
 {
 }
 
-/* What the client got since the last call. */
-static const char *got(void)
-{
-	ssize_t n;
-
-	for (unsigned i = 0; i < 5; i++)
-		loop_turn(service.loop, 0);
-	n = recv(client, text, sizeof(text) - 1, MSG_DONTWAIT);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static const char *say(const char *line)
-{
-	assert_int_equal(send(client, line, strlen(line), MSG_NOSIGNAL), strlen(line));
-	return got();
-}
-
-static void handshake_succeeds(void)
-{
-	static const struct tls_info INFO = {
-		.protocol = "TLSv1.3", .seal_length = 4, .seal = "seal"
-	};
-	struct tls_handshake *handshake = tlsd.handshake;
-	int ends[2];
-
-	assert_non_null(handshake);
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	close(client);
-	close(tlsd.fd);
-	client = ends[0];
-	tlsd.handshake = NULL;
-	handshake->serial = 0;
-	handshake->done(handshake, ends[1], &INFO, "");
-}
-
 static int setup(void **state)
 {
-	tlsd = (struct tls_link){ 0 };
 	service = (struct service){ .loop = loop_new(NULL) };
 	front = (struct pop3_front){ .service = &service,
 		.tlsd = &tlsd,
@@ -122,36 +51,23 @@ static int setup(void **state)
 			.max_failures = 3,
 			.mechanisms = "plain, login",
 			.no_plaintext = true,
-			.plaintext_networks = "127.0.0.0/8",
-			.tls = { .level = TLS_LEVEL_MAY,
-				.service = "pop3",
-				.alpn = "pop3",
-				.protocols = "",
-				.options = "" } } };
-	logins = 0;
-	return buffer_add_text(&front.settings.tls.certificates, "chain /x\n") && service.loop ? 0
-											       : -1;
+			.plaintext_networks = "127.0.0.0/8" } };
+	return front_tls_offers(&front.settings.tls, &service.loop, "pop3") ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	pop3_close_all(&front);
-	close(client);
-	tls_settings_free(&front.settings.tls);
-	loop_free(&service.loop);
+	front_tls_end();
 	return 0;
 }
 
 static void connect_from(const char *address)
 {
 	struct front_client peer = { .port = 1 };
-	int ends[2];
 
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-	client = ends[0];
 	snprintf(peer.address, sizeof(peer.address), "%s", address);
-	pop3_accepted(&front, ends[1], &peer, FRONT_ACCEPTED);
+	pop3_accepted(&front, new_client(), &peer, FRONT_ACCEPTED);
 }
 
 /* ---- Tests -------------------------------------------------------------------------------------------------------------- */
@@ -229,10 +145,8 @@ static void a_failed_handshake_is_the_end(void **state)
 {
 	connect_from("192.0.2.1");
 	say("STLS\r\n");
-	tlsd.handshake->serial = 0;
-	tlsd.handshake->done(tlsd.handshake, -1, NULL, "no shared cipher");
+	handshake_fails();
 	assert_int_equal(front.count, 0);
-	close(tlsd.fd);
 }
 
 static void without_a_certificate_there_is_no_stls(void **state)
