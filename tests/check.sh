@@ -5,8 +5,8 @@
 set -u
 
 long=
-fuzz_seconds=2
-[ "${1:-}" = --long ] && long=1 fuzz_seconds=60
+fuzz_seconds=2 pytest_seconds=1500
+[ "${1:-}" = --long ] && long=1 fuzz_seconds=60 pytest_seconds=3600
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 logs=build/check
@@ -86,7 +86,7 @@ side_by_side fuzz "$fuzz_seconds" build/fuzz/tests/fuzz_*
 pytest_round() {
 	name=$1
 	shift
-	timeout 1500 /usr/bin/python3 -m pytest -q -n "$((jobs * 2))" --dist loadgroup --timeout 240 -p no:cacheprovider "$@" >"$logs/$name.log" 2>&1
+	timeout "$pytest_seconds" /usr/bin/python3 -m pytest -q -n "$((jobs * 2))" --dist loadgroup --timeout 240 -p no:cacheprovider "$@" >"$logs/$name.log" 2>&1
 	status=$?
 	summary=$(tail -1 "$logs/$name.log")
 	count() { echo "$summary" | sed -n "s/.*[^0-9]\([0-9][0-9]*\) $1.*/\1/p;s/^\([0-9][0-9]*\) $1.*/\1/p" | head -1; }

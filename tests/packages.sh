@@ -6,7 +6,7 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libsqlite3-dev libdb-dev libsasl2-dev libsasl2-modules libpcre2-dev libseccomp-dev libidn2-dev libcrypt-dev libssl-dev libargon2-dev libidn-dev libjansson-dev"
 build="$build libmariadb-dev libpq-dev python3 ca-certificates"
-test="libcmocka-dev clang clang-format libclang-rt-14-dev python3-pytest python3-pytest-xdist python3-pytest-timeout curl openssl isync fetchmail mutt tmux swaks libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl gsasl mandoc mariadb-server-core postgresql-15 fail2ban"
+test="libcmocka-dev clang clang-format libclang-rt-14-dev python3-pytest python3-pytest-xdist python3-pytest-timeout curl openssl isync fetchmail mutt tmux swaks libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl gsasl testssl.sh sslscan mandoc mariadb-server-core postgresql-15 fail2ban"
 bench="e2fsprogs postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd openssl"
 
 packages=$build

@@ -231,12 +231,14 @@ static void set_client_certificate(SSL_CTX *ssl, unsigned wanted, const struct c
 static bool set_protection(SSL_CTX *ssl, const struct tls_wanted *wanted, char *reason, size_t size)
 {
 	/* Only what has forward secrecy: keyd signs, and never decrypts. A client meets servers that have nothing better. */
-	static const char WITHOUT[] = ":!kRSA:!kDHE:!kPSK:!kSRP:!aNULL:!eNULL:!aDSS:!aPSK",
+	static const char WITHOUT[] = ":!kRSA:!kDHE:!PSK:!kSRP:!aNULL:!eNULL:!aDSS",
 			  CLIENT_WITHOUT[] = ":!kPSK:!kSRP:!aNULL:!eNULL:!aDSS:!aPSK";
 	/* What keyd signs with. */
 	static const char SIGNATURES[] =
 		"ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:"
 		"RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ECDSA+SHA512";
+	/* Those that keyd signs parameters of. Without them OpenSSL takes finite fields, too, where each handshake costs many times as much. */
+	static const char GROUPS[] = "X25519:P-256:X448:P-384:P-521";
 	char ciphers[1100];
 	uint64_t options;
 	int least, most;
@@ -256,6 +258,7 @@ static bool set_protection(SSL_CTX *ssl, const struct tls_wanted *wanted, char *
 		SLICE_ARG(wanted->ciphers.length ? wanted->ciphers : SLICE("HIGH")),
 		wanted->opens ? CLIENT_WITHOUT : WITHOUT);
 	return SSL_CTX_set_cipher_list(ssl, ciphers) == 1 &&
+	       SSL_CTX_set1_groups_list(ssl, GROUPS) == 1 &&
 	       SSL_CTX_set1_sigalgs_list(ssl, SIGNATURES) == 1;
 }
 

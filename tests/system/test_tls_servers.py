@@ -534,3 +534,14 @@ def test_fetchmail_over_pop3s(instance, tmp_path):
     command, environment = fetchmail(instance, "POP3", 995, TLS, ONE, SECRET, "password", tmp_path)
     run(*command, env=environment)
     assert sent.tag in (tmp_path / "got").read_text()
+
+
+@needs("openssl")
+@pytest.mark.parametrize("wish, taken", [(["-groups", "X25519"], True), (["-groups", "P-384"], True), (["-groups", "ffdhe2048"], False),
+                                         (["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256"], True),
+                                         (["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA"], False)])
+def test_costly_groups_and_old_ciphers_are_not_taken_from_users(shared_instance, wish, taken):
+    for port in (465, 993, 995):
+        done = subprocess.run(["openssl", "s_client", "-connect", f"{HOST}:{shared_instance.base + port}", *wish], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=TIMEOUT)
+        assert (done.returncode == 0) == taken, done.stdout
