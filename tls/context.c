@@ -84,8 +84,10 @@ static bool take_protocol(struct protocols *protocols, struct slice word)
 	if (least || most)
 		return true;
 	protocols->any_named = protocols->any_named || !not ;
-	if (version >= TLS1_2_VERSION)
-		(not ? protocols->without : protocols->named)[version - TLS1_2_VERSION] = true;
+	if (version >= TLS1_2_VERSION && not )
+		protocols->without[version - TLS1_2_VERSION] = true;
+	else if (version >= TLS1_2_VERSION)
+		protocols->named[version - TLS1_2_VERSION] = true;
 	return true;
 }
 
