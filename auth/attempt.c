@@ -132,6 +132,30 @@ static void note_visit(struct authd *authd, const struct exchange *exchange)
 		visits_note(authd->visits, &visit);
 }
 
+/* The client's network failed, and waits behind the others from now on. */
+static void suspect(const struct attempt *attempt)
+{
+	char network[PENALTY_NETWORK_TEXT];
+
+	penalty_network(exchange_client(attempt->step.exchange), network);
+	turns_suspect(&attempt->authd->turns, network);
+}
+
+/* Is the account refused to this client? A try counts for the network all the same, the good as the wrong. */
+static bool refused_account(const struct attempt *attempt, int64_t *delay)
+{
+	const char *client = exchange_client(attempt->step.exchange);
+	struct penalties *penalties = attempt->authd->penalties;
+	int64_t now = authd_now(attempt->authd);
+
+	if (!penalties_account_refused(
+		    penalties, now, client, exchange_login(attempt->step.exchange)))
+		return false;
+	*delay = penalties_refused(penalties, now, client);
+	suspect(attempt);
+	return true;
+}
+
 /* Counts what happened, and says what becomes of it. `*delay`: ms that the client has to wait for it. A good password is
  * refused like a wrong one while the account is. */
 static enum auth_status judge(
@@ -139,23 +163,18 @@ static enum auth_status judge(
 {
 	const char *login = exchange_login(attempt->step.exchange);
 	const char *client = exchange_client(attempt->step.exchange);
-	struct penalties *penalties = attempt->authd->penalties;
-	int64_t now = authd_now(attempt->authd);
-	char network[PENALTY_NETWORK_TEXT];
 
 	if (status != AUTH_OK && status != AUTH_FAILED)
 		return status;
-	if (penalties_account_refused(penalties, now, client, login)) {
-		*delay = penalties_longest_delay(penalties);
+	if (refused_account(attempt, delay))
 		return AUTH_REFUSED;
-	}
 	if (status == AUTH_OK) {
 		note_visit(attempt->authd, attempt->step.exchange);
 		return status;
 	}
-	*delay = penalties_failed(penalties, now, client, login);
-	penalty_network(client, network);
-	turns_suspect(&attempt->authd->turns, network);
+	*delay = penalties_failed(
+		attempt->authd->penalties, authd_now(attempt->authd), client, login);
+	suspect(attempt);
 	return status;
 }
 
@@ -190,13 +209,16 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	attempt_free(attempt);
 }
 
-/* Nobody hears the end, but a password that was tried is one that counts. */
+/* Nobody hears the end, but a password that was tried is one that counts; where the account is refused, a good one too. */
 static void attempt_end_unheard(struct attempt *attempt)
 {
+	enum auth_status status = exchange_status(attempt->step.exchange);
 	int64_t delay;
 
-	if (attempt->step.done && exchange_status(attempt->step.exchange) == AUTH_FAILED)
+	if (attempt->step.done && status == AUTH_FAILED)
 		(void)judge(attempt, AUTH_FAILED, &delay);
+	else if (attempt->step.done && status == AUTH_OK)
+		(void)refused_account(attempt, &delay);
 	attempt_free(attempt);
 }
 

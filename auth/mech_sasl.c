@@ -21,6 +21,7 @@ struct library {
 	enum credentials_status verdict;
 	bool checked; /* `verdict` holds */
 	bool nobody; /* the name that was claimed is none */
+	bool stranger; /* the wish is to act for another */
 };
 
 static const char *const PLUGINS[] = { "PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5" };
@@ -67,20 +68,30 @@ static int no_configuration(void *context, char **path)
 	return nowhere ? SASL_OK : SASL_NOMEM;
 }
 
-/* It always succeeds: where it fails, the LOGIN plugin loses the password's memory. A name that cannot be becomes one that
- * nobody has. */
+/*
+ * It always succeeds: where it fails, the LOGIN plugin loses the password's memory. A name that cannot be becomes one that
+ * nobody has. exchange->login is who proves himself, and that alone is counted and logged: a wish to act for another must not
+ * put the attempt under another name. To the library both are the same; whether the wish is one for oneself, in whatever form,
+ * is not left to it.
+ */
 static int make_canonical(sasl_conn_t *connection, void *context, const char *in,
 	unsigned in_length, unsigned flags, const char *user_realm, char *out, unsigned out_most,
 	unsigned *out_length)
 {
 	struct exchange *exchange = context;
 	struct library *library = exchange->state;
+	const struct slice name = slice_of(in, in_length);
 	size_t length;
 
-	library->nobody = library->nobody ||
-			  !exchange_find_login(exchange, slice_of(in, in_length), exchange->login);
-	if (library->nobody)
-		snprintf(exchange->login, sizeof(exchange->login), "-");
+	if (flags & SASL_CU_AUTHID) {
+		library->nobody =
+			library->nobody || !exchange_find_login(exchange, name, exchange->login);
+		if (library->nobody)
+			snprintf(exchange->login, sizeof(exchange->login), "-");
+	} else if (!exchange_may_act_for(exchange, name)) {
+		library->stranger = true;
+		exchange->note = "it may act for itself only";
+	}
 	length = strlen(exchange->login);
 	if (length >= out_most)
 		return SASL_BUFOVER;
@@ -192,8 +203,9 @@ static int look_up(void *context, sasl_server_params_t *parameters, unsigned fla
 		return SASL_NOUSER;
 	exchange = found;
 	library = exchange->state;
-	if ((flags & SASL_AUXPROP_AUTHZID) || library->nobody || library->checked ||
-		strstr(exchange->mech->name, "MD5") == NULL)
+	if (flags & SASL_AUXPROP_AUTHZID)
+		return SASL_OK;
+	if (library->nobody || library->checked || strstr(exchange->mech->name, "MD5") == NULL)
 		return SASL_NOUSER;
 	library->checked = true;
 	library->verdict = backends_read(exchange->backends, slice_of(user, length), stored);
@@ -339,9 +351,11 @@ static bool connect_library(struct exchange *exchange)
 static enum auth_status status_of(const struct library *library, int result)
 {
 	if (library->checked)
-		return library->verdict == CREDENTIALS_GOOD && result == SASL_OK ? AUTH_OK
-		       : library->verdict == CREDENTIALS_ERROR                   ? AUTH_TEMPORARY
-										 : AUTH_FAILED;
+		return library->verdict == CREDENTIALS_ERROR ? AUTH_TEMPORARY
+		       : library->verdict == CREDENTIALS_GOOD && result == SASL_OK &&
+				       !library->stranger
+			       ? AUTH_OK
+			       : AUTH_FAILED;
 	switch (result) {
 	case SASL_OK: /* without a password that was checked: no */
 	case SASL_BADAUTH:

@@ -270,6 +270,17 @@ int64_t penalties_failed(
 	return delay_after(limits, of_network > of_account ? of_network : of_account);
 }
 
+int64_t penalties_refused(struct penalties *penalties, int64_t now, const char *address)
+{
+	char network[PENALTY_NETWORK_TEXT];
+
+	penalty_network(address, network);
+	if (!exempt(penalties, address))
+		(void)count_failure(penalties, &penalties->networks, slice_from(network),
+			penalties->limits.network, now);
+	return penalties_longest_delay(penalties);
+}
+
 void penalties_good(
 	struct penalties *penalties, int64_t when, const char *address, const char *login)
 {

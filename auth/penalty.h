@@ -50,6 +50,8 @@ bool penalties_suspect(struct penalties *penalties, int64_t now, const char *add
 /* Count a failure; the ms that its answer has to wait. `login` "" when that never came. */
 int64_t penalties_failed(
 	struct penalties *penalties, int64_t now, const char *address, const char *login);
+/* An account was refused to this client: that counts for its network alone. The ms that the answer has to wait. */
+int64_t penalties_refused(struct penalties *penalties, int64_t now, const char *address);
 /* The user logged in from there at `when`, which may lie behind (what was known before a restart). */
 void penalties_good(
 	struct penalties *penalties, int64_t when, const char *address, const char *login);

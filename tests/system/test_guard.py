@@ -122,6 +122,30 @@ def test_nobody_locks_a_user_out_of_his_own_networks(make_instance):
     assert attempt(instance, ONE, "one-secret", "127.0.0.3").startswith(b"a OK")
 
 
+def _plain(instance, wish, user, password, address):
+    client = Client(instance, address)
+    answer = client.say("a AUTHENTICATE PLAIN " + base64.b64encode(f"{wish}\0{user}\0{password}".encode()).decode())
+    client.close()
+    return answer
+
+
+def test_who_wants_to_act_for_another_sees_no_more_of_a_locked_account(make_instance):
+    instance = make_instance(settings={**COUNTED, "auth_failure_account_limit": "5", "auth_failure_network_limit": "8"})
+    instance.start()
+    for n in range(10, 15):
+        attempt(instance, ONE, "guess", f"127.0.0.{n}")
+    seen = 0
+    for n, password in enumerate(["guess", "one-secret"] * 3):
+        assert _plain(instance, f"junk{n}@{DOMAIN}", ONE, password, "127.0.0.10").startswith(b"a NO [UNAVAILABLE] Too many failures")
+        instance.wait_log(rf"auth: user=<{ONE}> service=imap mech=PLAIN rip=127.0.0.10 refused: .*account_limit", after=seen)
+        seen = len(instance.log())
+    # The refused tries, too, are ones of that network.
+    assert attempt(instance, ONE, "one-secret", "127.0.0.10").startswith(b"a NO [UNAVAILABLE]")
+    assert attempt(instance, f"two@{DOMAIN}", "two-secret", "127.0.0.10").startswith(b"a NO [UNAVAILABLE]")
+    instance.wait_log(r"auth: user=<> service=imap mech=PLAIN rip=127.0.0.10 refused: too many failures \(auth_failure_network_limit\)")
+    assert _plain(instance, "ONE", ONE, "one-secret", "127.0.0.3").startswith(b"a OK")
+
+
 @pytest.mark.parametrize("port, lines", [(143, [f'a LOGIN "{ONE}" wrong']), (110, [f"USER {ONE}", "PASS wrong"])])
 def test_failures_cost_more_and_more_time(make_instance, port, lines):
     instance = make_instance(settings={"auth_failure_exempt_clients": "", "auth_failure_delay": "1s", "auth_failure_delay_limit": "2s"})

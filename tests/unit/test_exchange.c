@@ -100,6 +100,31 @@ static void plain_takes_the_right_password_only(void **state)
 	assert_int_equal(plain(SLICE("two@example.org\0one@example.org\0secret")), AUTH_FAILED);
 }
 
+/* Whoever guesses is counted under the name whose password he tries. */
+static void who_wants_to_act_for_another_fails_under_his_own_name(void **state)
+{
+	const struct slice wishes[] = { SLICE("junk@example.org\0one@example.org\0secret"),
+		SLICE("junk@example.org\0one\0wrong"), SLICE("two\0one\0secret"),
+		SLICE("a b\0one@example.org\0secret"), SLICE("-\0one\0secret") };
+
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+		struct exchange *exchange = begin("PLAIN");
+
+		assert_true(step(exchange, wishes[i]));
+		assert_int_equal(exchange_status(exchange), AUTH_FAILED);
+		assert_string_equal(exchange_login(exchange), "one@example.org");
+		exchange_free(&exchange);
+	}
+}
+
+static void ones_own_name_is_ones_own_in_every_form(void **state)
+{
+	assert_int_equal(plain(SLICE("one@example.org\0one\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("one\0one@example.org\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("ONE@Example.org\0one@example.org\0secret")), AUTH_OK);
+	assert_int_equal(plain(SLICE("ONE@Example.org\0one@example.org\0wrong")), AUTH_FAILED);
+}
+
 static void plain_refuses_what_is_malformed(void **state)
 {
 	const struct slice bad[] = { SLICE(""), SLICE("\0"), SLICE("\0\0"),
@@ -241,6 +266,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_takes_the_right_password_only),
+		cmocka_unit_test(who_wants_to_act_for_another_fails_under_his_own_name),
+		cmocka_unit_test(ones_own_name_is_ones_own_in_every_form),
 		cmocka_unit_test(plain_refuses_what_is_malformed),
 		cmocka_unit_test(plain_without_initial_response_gets_an_empty_challenge),
 		cmocka_unit_test(login_asks_for_name_and_password),

@@ -447,8 +447,8 @@ static void md5_hex(const char *text, size_t length, char *out)
 }
 
 /* RFC 2831 section 2.1.2.1 */
-static enum auth_status digest_for(
-	const char *service, const char *uri, const char *name, const char *password)
+static enum auth_status digest_wish(const char *service, const char *uri, const char *name,
+	const char *password, const char *wish)
 {
 	struct exchange *exchange = begin_for(service, "DIGEST-MD5", NULL);
 	char a1[256], a2[64], all[400], ha1[33], ha2[33], nonce[200] = "", text[800], result[33];
@@ -467,7 +467,7 @@ static enum auth_status digest_for(
 		slice_head(slice_from(at + 7), strcspn(at + 7, "\"")), nonce, sizeof(nonce)));
 	snprintf(a1, sizeof(a1), "%s:example.org:%s", name, password);
 	EVP_Digest(a1, strlen(a1), (unsigned char *)all, NULL, EVP_md5(), NULL);
-	snprintf(all + 16, sizeof(all) - 16, ":%s:cnonce", nonce);
+	snprintf(all + 16, sizeof(all) - 16, ":%s:cnonce%s%s", nonce, wish[0] ? ":" : "", wish);
 	md5_hex(all, 16 + strlen(all + 16), ha1);
 	snprintf(a2, sizeof(a2), "AUTHENTICATE:%s", uri);
 	md5_hex(a2, strlen(a2), ha2);
@@ -475,16 +475,24 @@ static enum auth_status digest_for(
 	md5_hex(all, strlen(all), result);
 	snprintf(text, sizeof(text),
 		"username=\"%s\",realm=\"example.org\",nonce=\"%s\",cnonce=\"cnonce\","
-		"nc=00000001,qop=auth,digest-uri=\"%s\",response=%s",
-		name, nonce, uri, result);
+		"nc=00000001,qop=auth,digest-uri=\"%s\",response=%s%s%s%s",
+		name, nonce, uri, result, wish[0] ? ",authzid=\"" : "", wish, wish[0] ? "\"" : "");
 	if (!step(exchange, slice_from(text))) {
 		assert_true(slice_starts(exchange_output(exchange), SLICE("rspauth=")));
 		assert_true(step(exchange, SLICE("")));
 	}
 	status = exchange_status(exchange);
+	assert_true(exchange_login(exchange)[0] == '\0' ||
+		    strncmp(exchange_login(exchange), name, strlen(name)) == 0);
 	exchange_free(&exchange);
 	buffer_free(&challenge);
 	return status;
+}
+
+static enum auth_status digest_for(
+	const char *service, const char *uri, const char *name, const char *password)
+{
+	return digest_wish(service, uri, name, password, "");
 }
 
 static enum auth_status digest(const char *name, const char *password)
@@ -509,6 +517,20 @@ static void digest_md5_needs_plain_text_that_counts(void **state)
 	assert_int_equal(digest("user", "pencil"), AUTH_FAILED);
 	assert_int_equal(digest("digest", "secret"), AUTH_OK);
 	assert_int_equal(digest("digest", "wrong"), AUTH_FAILED);
+}
+
+static enum auth_status digest_as(const char *wish, const char *password)
+{
+	return digest_wish("imap", "imap/host.example.org", "plain", password, wish);
+}
+
+static void digest_md5_lets_act_for_oneself_only(void **state)
+{
+	assert_int_equal(digest_as("plain", "secret"), AUTH_OK);
+	assert_int_equal(digest_as("Plain@example.org", "secret"), AUTH_OK);
+	assert_int_equal(digest_as("plain", "wrong"), AUTH_FAILED);
+	assert_int_equal(digest_as("junk", "secret"), AUTH_FAILED);
+	assert_int_equal(digest_as("junk", "wrong"), AUTH_FAILED);
 }
 
 /* RFC 5034 section 4: "pop", and not the name of the protocol's version. */
@@ -898,6 +920,7 @@ int main(void)
 		TEST(cram_md5_needs_plain_text_that_counts),
 		TEST(names_and_passwords_have_one_form),
 		TEST(digest_md5_needs_plain_text_that_counts),
+		TEST(digest_md5_lets_act_for_oneself_only),
 		TEST(digest_md5_knows_services_by_their_registered_names),
 		TEST(external_goes_by_the_certificate),
 		TEST(tokens_of_rfc_7515_are_good_in_their_time),

@@ -117,6 +117,24 @@ static void account_under_attack_is_refused_to_the_attackers_only(void **state)
 	penalties_free(&p);
 }
 
+/* Refused tries are tries: who goes on is refused for his network, and the account is free again in its time. */
+static void refused_tries_count_for_the_network_alone(void **state)
+{
+	struct penalties *p = make(4, 3);
+
+	attack(p, 0, "one", 3);
+	for (int i = 0; i < 3; i++) {
+		assert_false(penalties_network_refused(p, WINDOW / 100, "198.51.100.1"));
+		assert_true(penalties_account_refused(p, WINDOW / 100, "198.51.100.1", "one"));
+		assert_int_equal(penalties_refused(p, WINDOW / 100, "198.51.100.1"), 8000);
+	}
+	assert_true(penalties_network_refused(p, WINDOW / 100, "198.51.100.1"));
+	assert_false(penalties_account_refused(p, WINDOW / 3, "198.51.100.1", "one"));
+	assert_int_equal(penalties_refused(p, 0, "127.0.0.1"), 8000);
+	assert_false(penalties_suspect(p, 0, "127.0.0.1"));
+	penalties_free(&p);
+}
+
 static void users_typos_at_home_do_not_count_against_the_account(void **state)
 {
 	struct penalties *p = make(100, 3);
@@ -285,6 +303,7 @@ int main(void)
 		cmocka_unit_test(network_is_refused_at_its_limit_for_a_while),
 		cmocka_unit_test(network_is_an_address_or_a_64),
 		cmocka_unit_test(account_under_attack_is_refused_to_the_attackers_only),
+		cmocka_unit_test(refused_tries_count_for_the_network_alone),
 		cmocka_unit_test(users_typos_at_home_do_not_count_against_the_account),
 		cmocka_unit_test(exempt_clients_cost_the_first_delay_only),
 		cmocka_unit_test(memory_is_bounded_whatever_comes),
