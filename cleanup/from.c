@@ -103,10 +103,11 @@ static bool ask(struct transaction *t, struct slice address)
 
 struct reading {
 	struct transaction *t;
+	struct slice text; /* the field, unfolded */
 	unsigned found;
 };
 
-/* Words without an address are refused, too: who reads them may take them for one. */
+/* Words without an address, and beside one where no name can be, are refused, too: who reads them may take them for one. */
 static bool take_address(void *context, const struct header_address *part)
 {
 	struct reading *reading = context;
@@ -121,7 +122,9 @@ static bool take_address(void *context, const struct header_address *part)
 	if (part->local.length && !part->domain.length && t->cleanup->settings.origin)
 		address.domain = slice_from(t->cleanup->settings.origin);
 	good = address.local.length && address.domain.length && address_write(&address, &text);
-	if (!good || ++t->from_count > FROM_MOST)
+	if (part->excess)
+		is_foreign(t, reading->text);
+	else if (!good || ++t->from_count > FROM_MOST)
 		is_foreign(t, part->local.length ? part->local : part->name);
 	else if (!ask(t, buffer_slice(&text)))
 		transaction_fail(t, FAULT_MEMORY);
@@ -135,14 +138,15 @@ void from_check(void *context, struct slice value)
 	struct reading reading = { .t = t };
 	struct buffer text = { 0 };
 	struct arena arena;
+	bool unfolded = header_unfold(value, &text);
 
 	arena_init(&arena, FROM_MEMORY);
-	if (!header_unfold(value, &text))
+	reading.text = buffer_slice(&text);
+	if (!unfolded)
 		transaction_fail(t, FAULT_MEMORY);
-	else if (!address_list_parse(
-			 buffer_slice(&text), &arena, FROM_MOST + 1, take_address, &reading) ||
+	else if (!address_list_parse(reading.text, &arena, FROM_MOST + 1, take_address, &reading) ||
 		 !reading.found)
-		is_foreign(t, buffer_slice(&text));
+		is_foreign(t, reading.text);
 	arena_free(&arena);
 	buffer_free(&text);
 }

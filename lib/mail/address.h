@@ -57,6 +57,7 @@ struct header_address {
 	struct slice local; /* data NULL in group entries */
 	bool quoted_local; /* it is a quoted string, and so is there although it may be empty */
 	struct slice domain; /* data NULL when there is none */
+	bool excess; /* something was left out: behind ">" or the domain, or a comment is open */
 	int group; /* 0 address, 1 group start (name is its name), 2 group end */
 };
 /*

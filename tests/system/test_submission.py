@@ -184,12 +184,13 @@ def test_the_from_header_is_looked_at_as_well(submitting):
     instance = submitting(submission_check_from="reject", smtpd_sender_login_maps=maps, smtpd_error_sleep_time="0s")
     client = connect(instance)
     to = [f"two@{DOMAIN}"]
-    good = [(LOGIN,), (f'"two@{DOMAIN}" <{LOGIN}>',), (f"One <{LOGIN}>, Boss <boss@{DOMAIN}>",), (f"One (not <two@{DOMAIN}>) <{LOGIN}>",), ()]
+    good = [(LOGIN,), (f'"two@{DOMAIN}" <{LOGIN}>',), (f"One <{LOGIN}>, Boss <boss@{DOMAIN}>",), (f"One (not <two@{DOMAIN}>) <{LOGIN}>",), (f"<{LOGIN}> (One)",), ()]
     for senders in good:
         assert client.sendmail(LOGIN, to, message_from(*senders)) == {}, senders
     bad = [(f"two@{DOMAIN}",), (f"{LOGIN}, two@{DOMAIN}",), (LOGIN, f"two@{DOMAIN}"), (f"One <two@{DOMAIN}>",), ("somebody@elsewhere.test",),
            ("The boss",), ('"The boss"',), ("undisclosed:;",), ("",), (f"{LOGIN} <two@{DOMAIN}>",), (f"<two@{DOMAIN}> {LOGIN}",),
-           (",".join([LOGIN] * 30),)]
+           (",".join([LOGIN] * 30),), (f"<{LOGIN}> two@{DOMAIN}",), (f"<{LOGIN}> The boss",), (f"One <{LOGIN}> <two@{DOMAIN}>",),
+           (f"{LOGIN} two@{DOMAIN}",), (f"<{LOGIN}> (two@{DOMAIN}",)]
     for senders in bad:
         code, text = first_refusal(client, LOGIN, to, message_from(*senders))
         assert (code, text) == (550, "5.7.1 Error: From: address not owned by the user logged in"), senders

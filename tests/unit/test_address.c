@@ -214,7 +214,7 @@ static bool show(void *context, const struct header_address *a)
 	buffer_printf(out, "<%.*s", SLICE_ARG(a->local));
 	if (a->domain.data)
 		buffer_printf(out, "@%.*s", SLICE_ARG(a->domain));
-	return buffer_add_text(out, ">;");
+	return buffer_add_text(out, a->excess ? "> and more;" : ">;");
 }
 
 static void assert_list(const char *value, const char *expected)
@@ -258,19 +258,36 @@ static void obsolete_and_broken_forms_become_what_they_can(void **state)
 	assert_list("joe@x.org <joe@y.org>", "\"joe@x.org\" <joe@y.org>;");
 	assert_list("root", "<root>;");
 	assert_list("John Doe", "\"John Doe\" <>;");
-	assert_list("a@b@c", "<a@b>;");
+	assert_list("a@b@c", "<a@b> and more;");
 	assert_list("a@[x y]", "<a@[x y]>;");
 	assert_list("<joe@x", "<joe@x>;");
 	assert_list("\"open <joe@x", "<open <joe@x>;");
 	assert_list("Joe <>", "\"Joe\" <>;");
-	assert_list("a@b (open", "\"open\" <a@b>;");
-	assert_list("a@b c", "<a@b>;");
-	assert_list("<<a@b>>", "<a@b>;");
+	assert_list("a@b (open", "\"open\" <a@b> and more;");
+	assert_list("a@b c", "<a@b> and more;");
+	assert_list("<<a@b>>", "<a@b> and more;");
 	assert_list("a\r\n\tb <c@\r\n d>", "\"a b\" <c@d>;");
 	assert_list("\"a\r\n b\" <c@d>", "\"a b\" <c@d>;");
 	assert_list("\\", "<>;");
 	assert_list("(", "");
 	assert_list("[", "<[>;");
+}
+
+/* Who reads it may take what is left out for the sender. */
+static void what_an_address_leaves_out_is_told(void **state)
+{
+	assert_list("<a@b> c@d", "<a@b> and more;");
+	assert_list("Joe <a@b> <c@d>", "\"Joe\" <a@b> and more;");
+	assert_list("<a@b>c", "<a@b> and more;");
+	assert_list("<a@b>\"c\"", "<a@b> and more;");
+	assert_list("<a@b>:c@d", "<a@b> and more;");
+	assert_list("<a@b <c@d>", "<a@b> and more;");
+	assert_list("<a@b c@d>", "<a@b> and more;");
+	assert_list("a@b: c@d", "<a@b> and more;");
+	assert_list("<a@b> (c@d", "\"c@d\" <a@b> and more;");
+	assert_list("<a@b> (c) , <d@e>,", "\"c\" <a@b>;<d@e>;");
+	assert_list("A Group: <a@b> (c);, d@e", "group A Group;\"c\" <a@b>;end;<d@e>;");
+	assert_list("<a@b> c, <d@e>", "<a@b> and more;<d@e>;");
 }
 
 static void number_of_addresses_is_bounded(void **state)
@@ -301,6 +318,7 @@ int main(void)
 		cmocka_unit_test(usual_lists_are_read),
 		cmocka_unit_test(groups_begin_and_end),
 		cmocka_unit_test(obsolete_and_broken_forms_become_what_they_can),
+		cmocka_unit_test(what_an_address_leaves_out_is_told),
 		cmocka_unit_test(number_of_addresses_is_bounded),
 	};
 
