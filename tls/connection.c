@@ -133,6 +133,16 @@ static bool check_server(const struct tls_connection *connection, struct message
 	return handshake->check == TLS_CHECK_NONE;
 }
 
+/* Whatever the handshake went by, a session that was taken up again above all: nobody is passed on who is not good enough. */
+static bool check_peer(const struct tls_connection *connection, struct message_tls_ready *ready,
+	char *reason, size_t size)
+{
+	if (connection->handshake->opens)
+		return check_server(connection, ready, reason, size);
+	snprintf(reason, size, "no trusted certificate of the client");
+	return ready->trusted || !connection->handshake->needs_trusted;
+}
+
 /* A session of TLS 1.2 is there with the handshake, those of TLS 1.3 come later by themselves. */
 static void keep_session(struct tls_connection *connection)
 {
@@ -175,9 +185,9 @@ static void set_up(struct tls_connection *connection)
 		connection_fail(connection, "the connection's facts cannot be sealed");
 		return;
 	}
-	if (handshake->opens &&
-		!check_server(connection, &answer.tls_ready, reason, sizeof(reason))) {
+	if (!check_peer(connection, &answer.tls_ready, reason, sizeof(reason))) {
 		close(ends[1]);
+		buffer_free(&space.seal);
 		(void)SSL_shutdown(connection->ssl);
 		connection_fail(connection, reason);
 		return;
@@ -203,7 +213,7 @@ static void set_up(struct tls_connection *connection)
 }
 
 /* In words for the server's log; the client's own alert says most. */
-static void failure_text(int error, char *text, size_t size)
+static void failure_text(const SSL *ssl, int error, char *text, size_t size)
 {
 	unsigned long code = ERR_peek_last_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
@@ -212,6 +222,9 @@ static void failure_text(int error, char *text, size_t size)
 		snprintf(text, size, "%s", errno ? strerror(errno) : "lost connection");
 	else if (error == SSL_ERROR_WANT_ASYNC_JOB)
 		snprintf(text, size, "too many handshakes");
+	else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		snprintf(text, size, "%s: %s", reason,
+			X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
 	else if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		snprintf(text, size, "lost connection");
 	else
@@ -248,7 +261,7 @@ static void step(struct tls_connection *connection)
 		connection_wait(connection, &connection->tcp, 0);
 		return;
 	default:
-		failure_text(error, reason, sizeof(reason));
+		failure_text(connection->ssl, error, reason, sizeof(reason));
 		connection_fail(connection, reason);
 	}
 }

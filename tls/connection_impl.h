@@ -13,6 +13,7 @@ struct handshake {
 	uint16_t port;
 	bool waits_for_set;
 	bool opens; /* a TLS_CONNECT */
+	bool needs_trusted; /* a client without a certificate that checks out is turned away */
 	enum tls_check check;
 	char *fingerprints;
 };

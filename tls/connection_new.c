@@ -23,6 +23,7 @@ static struct handshake *handshake_new(struct tls_connection *connection,
 		.context = connection };
 	handshake->port = wanted->port;
 	handshake->opens = wanted->opens;
+	handshake->needs_trusted = wanted->client_certificate == TLS_CERTIFICATE_REQUIRE;
 	handshake->check = wanted->check;
 	handshake->fingerprints = slice_dup(wanted->fingerprints);
 	if (handshake->fingerprints &&

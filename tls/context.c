@@ -196,7 +196,7 @@ static bool set_alpn(const struct contexts *contexts, SSL_CTX *ssl, const struct
 	return true;
 }
 
-/* The handshake goes on whatever the certificate is: it is looked at afterwards, before a byte is passed on. */
+/* The handshake goes on whatever the certificate is; what it is worth is looked at afterwards. */
 static int verify_any(int good, X509_STORE_CTX *context)
 {
 	return 1;
@@ -216,10 +216,11 @@ static void set_client_certificate(SSL_CTX *ssl, unsigned wanted, const struct c
 
 	if (wanted == TLS_CERTIFICATE_NONE)
 		return;
-	SSL_CTX_set_verify(ssl,
-		SSL_VERIFY_PEER |
-			(wanted == TLS_CERTIFICATE_REQUIRE ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-		verify_any);
+	/* Who must have a trusted certificate hears in an alert what is wrong with his. */
+	if (wanted == TLS_CERTIFICATE_REQUIRE)
+		SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	else
+		SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, verify_any);
 	if (!set->trust)
 		return;
 	SSL_CTX_set1_cert_store(ssl, set->trust);

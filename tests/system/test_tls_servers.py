@@ -432,6 +432,32 @@ def test_certificates_of_clients_open_the_relay(make_instance, client_certificat
     assert answer[0] == 554 and b"Client certificate rejected: lost laptop" in answer[1]
 
 
+def test_where_a_trusted_certificate_must_be_a_strangers_is_refused(make_instance, client_certificates):
+    instance = make_instance()
+    ca = install(instance, client_certificates / "ca.pem")
+    instance.configure(smtpd_tls_CAfile=str(ca), smtpd_tls_req_ccert="yes")
+    instance.start()
+
+    def greeting(port, name, version):
+        context = trusting(instance, maximum_version=version)
+        if name:
+            context.load_cert_chain(client_certificates / f"{name}.pem", client_certificates / f"{name}.key")
+        with connect(instance, port) as connection:
+            try:
+                with context.wrap_socket(connection, server_hostname=f"mail.{DOMAIN}") as secured:
+                    return secured.recv(200)
+            except OSError:
+                return b""
+
+    for port in (465, 993, 995):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            assert greeting(port, "good", version), (port, instance.log_tail())
+            assert greeting(port, "own", version) == b"", port
+            assert greeting(port, None, version) == b"", port
+    for daemon in ("smtpd", "imap-login", "pop3-login"):
+        assert re.search(rf"{daemon}.*certificate verify failed: self-signed certificate", instance.log()), instance.log_tail()
+
+
 def test_received_tells_of_tls_and_certificate(make_instance, client_certificates):
     instance = make_instance(settings={"smtpd_tls_received_header": "yes", "smtpd_tls_ask_ccert": "yes"})
     instance.configure(smtpd_tls_CAfile=str(install(instance, client_certificates / "ca.pem")))

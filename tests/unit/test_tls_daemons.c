@@ -303,6 +303,54 @@ static void clients_certificates_are_told_and_trusted_when_they_check_out(void *
 	stop_all();
 }
 
+/* Whether a server that needs a trusted certificate gets this client. */
+static bool is_let_in(void (*prepare)(SSL_CTX *context, SSL *ssl), int version)
+{
+	static uint32_t serial = 500;
+	int fd = begin_wanting(++serial, "", buffer_slice(&world.set), TLS_CERTIFICATE_REQUIRE);
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	struct buffer space = { 0 };
+	struct message ready;
+	int plain;
+
+	SSL_set_max_proto_version(ssl, version);
+	if (prepare)
+		prepare(context, ssl);
+	SSL_set_fd(ssl, fd);
+	(void)SSL_connect(
+		ssl); /* in TLS 1.3 it is done before the server has seen the certificate */
+	plain = take_ready(&ready, &space);
+	assert_int_equal(ready.tls_ready.serial, serial);
+	assert_int_equal(ready.tls_ready.status == TLS_OK, plain >= 0);
+	assert_true(plain >= 0 ? ready.tls_ready.trusted : ready.tls_ready.reason.length > 0);
+	if (plain >= 0)
+		close(plain);
+	buffer_free(&space);
+	ERR_clear_error();
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(fd);
+	return plain >= 0;
+}
+
+static void where_a_trusted_certificate_must_be_nobody_comes_in_without(void **state)
+{
+	static const int VERSIONS[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+
+	start_all("smtpd_tls_cert_file=ec.pem\nsmtpd_tls_CAfile=ed.pem\n");
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(is_let_in(use_ed, VERSIONS[i]));
+		assert_false(is_let_in(use_rsa, VERSIONS[i]));
+		assert_false(is_let_in(NULL, VERSIONS[i]));
+	}
+	stop_all();
+	/* Without authorities there is none that could be trusted. */
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	assert_false(is_let_in(use_ed, TLS1_3_VERSION));
+	stop_all();
+}
+
 static SSL_SESSION *kept_session;
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
@@ -505,6 +553,7 @@ int main(void)
 		cmocka_unit_test(a_set_nobody_configured_and_garbage_are_told_as_failures),
 		cmocka_unit_test(the_facts_are_sealed_with_the_bindings_the_client_has),
 		cmocka_unit_test(clients_certificates_are_told_and_trusted_when_they_check_out),
+		cmocka_unit_test(where_a_trusted_certificate_must_be_nobody_comes_in_without),
 		cmocka_unit_test(a_session_goes_on_with_another_tlsd),
 		cmocka_unit_test(a_protocol_is_agreed_on_or_the_client_turned_away),
 		cmocka_unit_test(settings_that_make_no_sense_are_refused_and_nothing_ends),

@@ -260,6 +260,12 @@ void tcp_pair(int ends[2])
 
 int begin(uint32_t serial, const char *alpn, struct slice set)
 {
+	return begin_wanting(serial, alpn, set, TLS_CERTIFICATE_ASK);
+}
+
+int begin_wanting(uint32_t serial, const char *alpn, struct slice set,
+	enum tls_client_certificate certificate)
+{
 	struct message message = { .type = MESSAGE_TLS_ACCEPT, .fd_count = 1 };
 	int ends[2];
 
@@ -270,7 +276,7 @@ int begin(uint32_t serial, const char *alpn, struct slice set)
 	message.tls_accept.certificates = set;
 	message.tls_accept.protocols = SLICE(">=TLSv1.2");
 	message.tls_accept.ciphers = SLICE("HIGH:MEDIUM");
-	message.tls_accept.client_certificate = TLS_CERTIFICATE_ASK;
+	message.tls_accept.client_certificate = (uint8_t)certificate;
 	message.tls_accept.timeout_ms = PATIENCE;
 	message.tls_accept.client_address = SLICE("127.0.0.1");
 	message.fds[0] = ends[1];

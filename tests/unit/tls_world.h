@@ -52,6 +52,9 @@ int server_of_tlsd(enum service_id service);
 void tcp_pair(int ends[2]);
 /* TLS_ACCEPT of a new connection; its peer's end. */
 int begin(uint32_t serial, const char *alpn, struct slice set);
+/* The same of a server that wants that of its clients' certificates. */
+int begin_wanting(uint32_t serial, const char *alpn, struct slice set,
+	enum tls_client_certificate certificate);
 /* TLS_READY's descriptor, or -1. */
 int take_ready(struct message *ready, struct buffer *space);
 int take_ready_from(int channel, struct message *ready, struct buffer *space);
