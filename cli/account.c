@@ -303,17 +303,32 @@ static bool read_list(struct account_command *command)
 	return done;
 }
 
-static bool agreed(struct account_command *command)
+/* Asked on the terminal itself, wherever the standard streams lead. EX_OK when it may be done. */
+static int agreed(struct account_command *command)
 {
+	const char *mail = command->options & OPTION_PURGE_MAIL ? " and its mail, for ever" : "";
 	char answer[16];
+	FILE *terminal;
+	bool yes;
 
-	if (!(command->action->flags & ACTION_ASKS) || (command->options & OPTION_YES) ||
-		command->list || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-		return true;
-	fprintf(stderr, "%s %s %s%s? [y/N] ", command->action->name, command->name,
-		records_at(&command->records, 0)->words[0],
-		command->options & OPTION_PURGE_MAIL ? " and its mail, for ever" : "");
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+	if (!(command->action->flags & ACTION_ASKS) || (command->options & OPTION_YES))
+		return EX_OK;
+	terminal = fopen("/dev/tty", "r+e");
+	if (!terminal) {
+		cli_complain(command->name, "no terminal to ask on: %s needs --yes",
+			command->action->name);
+		return EX_USAGE;
+	}
+	if (command->list)
+		fprintf(terminal, "%s %zu of %s by the list%s? [y/N] ", command->action->name,
+			command->records.list.count, command->name, mail);
+	else
+		fprintf(terminal, "%s %s %s%s? [y/N] ", command->action->name, command->name,
+			records_at(&command->records, 0)->words[0], mail);
+	yes = fflush(terminal) == 0 && fgets(answer, sizeof(answer), terminal) &&
+	      (answer[0] == 'y' || answer[0] == 'Y');
+	fclose(terminal);
+	return yes ? EX_OK : EX_DATAERR;
 }
 
 /* The password of the command line's record, unless it has a hash. */
@@ -395,9 +410,11 @@ static int change(struct account_command *command)
 {
 	struct tally tally = { 0 };
 	char error[400];
-	int status;
+	int status = agreed(command);
 
-	if (!agreed(command) || !ask_password(command))
+	if (status != EX_OK)
+		return status;
+	if (!ask_password(command))
 		return EX_DATAERR;
 	if (!account_hash_passwords(command))
 		return EX_OSERR;

@@ -47,7 +47,7 @@ struct account_command {
 enum account_action_flag {
 	ACTION_CHANGES = 1, /* runs within a change of both databases */
 	ACTION_PASSWORD = 2, /* needs a hash: a password is asked for and hashed before */
-	ACTION_ASKS = 4, /* deletes: asks on a terminal */
+	ACTION_ASKS = 4, /* deletes: asks on the terminal */
 	ACTION_LOGS_OUT = 8, /* its users have no login any more: their sessions end */
 	ACTION_MAY_LOG_OUT = 16 /* likewise with --kick */
 };

@@ -23,7 +23,7 @@ static const char USAGE[] =
 	"       postern user app list ADDRESS [--json]\n"
 	"       postern user app delete ADDRESS NAME\n"
 	"       postern user add|passwd|disable|enable|quota|delete|rename - [--json] "
-	"[--all-or-nothing]\n"
+	"[--all-or-nothing] [--yes]\n"
 	"A password is asked for on the terminal, or read from standard input: its first line.\n"
 	"--kick ends the sessions of the user; delete and rename do so in any case.\n"
 	"HASH is as other mail systems keep it: of crypt(3), or {SCHEME}... SIZE is bytes, 500M or "

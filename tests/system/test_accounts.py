@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Domains, users, aliases, passwords and lookup tables of a running instance: what changes counts at once, and errors are never final."""
 import concurrent.futures
+import fcntl
 import imaplib
 import json
 import os
@@ -11,6 +12,7 @@ import smtplib
 import socket
 import sqlite3
 import subprocess
+import termios
 
 import pytest
 
@@ -57,7 +59,7 @@ def test_a_new_user_gets_mail_and_logs_in_at_once_and_a_deleted_one_does_not(ins
     shown = json.loads(instance.postern("user", "show", address, "--json").out)
     del shown["last_login"]
     assert shown == {"address": address, "mailbox": f"{DOMAIN}/three", "quota": 5 << 20, "enabled": True}
-    instance.postern("user", "delete", address)
+    instance.postern("user", "delete", "--yes", address)
     assert rcpt(instance, address)[0] == 550
     assert not login(instance, address, "pw")
 
@@ -103,7 +105,7 @@ def test_thousands_of_users_come_from_a_list_and_bad_lines_are_told(instance):
     listed = instance.postern("user", "list", "--json").out
     mine = [line for line in listed.splitlines() if '"list' in line]
     assert len(mine) == 2996
-    gone = instance.postern("user", "delete", "-", input="\n".join(mine))
+    gone = instance.postern("user", "delete", "--yes", "-", input="\n".join(mine))
     assert gone.out == "2996 deleted, 0 refused\n"
     assert not login(instance, f"list40@{DOMAIN}", "plain")
     assert rcpt(instance, f"list40@{DOMAIN}")[0] == 550
@@ -121,11 +123,11 @@ def test_domains_and_aliases_come_from_lists_too(instance):
     instance.postern("alias", "add", "-", input=f'a@one.example one@{DOMAIN} two@{DOMAIN}\n'
                                                 f'{{"address": "@two.example", "destination": "one@{DOMAIN}"}}\n')
     assert rcpt(instance, "a@one.example")[0] == 250 and rcpt(instance, "anybody@two.example")[0] == 250
-    refused = instance.postern("domain", "delete", "-", input="one.example\n", check=False)
+    refused = instance.postern("domain", "delete", "--yes", "-", input="one.example\n", check=False)
     assert refused.returncode == 65 and "still has" in refused.err
     aliases = instance.postern("alias", "list", "--json").out
-    assert instance.postern("alias", "delete", "-", input=aliases).out == "3 deleted, 0 refused\n"
-    assert instance.postern("domain", "delete", "one.example", "two.example", "--json").out == '{"deleted": 1, "refused": 0}\n'
+    assert instance.postern("alias", "delete", "--yes", "-", input=aliases).out == "3 deleted, 0 refused\n"
+    assert instance.postern("domain", "delete", "--yes", "one.example", "two.example", "--json").out == '{"deleted": 1, "refused": 0}\n'
     assert [json.loads(d)["domain"] for d in instance.postern("domain", "list", "--json").out.splitlines()] == [DOMAIN]
 
 
@@ -143,7 +145,7 @@ def test_a_renamed_user_keeps_mail_and_password(instance):
     wait_for(lambda: box.select()[1] == [b"2"], "mail for the old address")
     box.logout()
     # Whoever gets the old address as his own does not get the old mail.
-    instance.postern("alias", "delete", f"one@{DOMAIN}")
+    instance.postern("alias", "delete", "--yes", f"one@{DOMAIN}")
     instance.postern("user", "add", f"one@{DOMAIN}", input="another\n")
     box = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
     box.login(f"one@{DOMAIN}", "another")
@@ -155,41 +157,62 @@ def test_a_renamed_user_keeps_mail_and_password(instance):
 def test_mail_of_a_deleted_user_is_kept_unless_told(instance, tmp_path):
     folder = instance.path / "mail" / DOMAIN / "one"
     instance.wait_message(instance.send(to="one"))
-    instance.postern("user", "delete", f"one@{DOMAIN}")
+    instance.postern("user", "delete", "--yes", f"one@{DOMAIN}")
     assert list((folder / "new").iterdir()) + list((folder / "cur").iterdir())
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_text("not mail")
     (folder / "link").symlink_to(outside)
-    instance.postern("user", "delete", f"one@{DOMAIN}", "--purge-mail")
+    instance.postern("user", "delete", "--yes", f"one@{DOMAIN}", "--purge-mail")
     assert not folder.exists() and (outside / "file").exists()
     instance.wait_message(instance.send(to="two"), user="two")
-    instance.postern("user", "delete", f"two@{DOMAIN}", "--purge-mail", "--yes")
+    instance.postern("user", "delete", "--yes", f"two@{DOMAIN}", "--purge-mail")
     assert not (folder.parent / "two").exists()
-    assert instance.postern("user", "delete", f"two@{DOMAIN}", "--purge-mail", check=False).returncode == 65
+    assert instance.postern("user", "delete", "--yes", f"two@{DOMAIN}", "--purge-mail", check=False).returncode == 65
 
 
-def test_deleting_asks_on_a_terminal(instance):
-    def delete(answer):
-        pid, terminal = os.forkpty()
-        if pid == 0:
-            os.execv(str(instance.bin / "postern"), ["postern", "-c", str(instance.etc), "user", "delete", f"one@{DOMAIN}"])
-        os.write(terminal, answer)
-        output = b""
-        try:
-            while chunk := os.read(terminal, 4096):
-                output += chunk
-        except OSError:
-            pass  # its end
-        os.close(terminal)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+def on_a_terminal(instance, answer, *arguments, **redirected):
+    """Exit status of a command with a controlling terminal, and what was shown there; the answer comes when something is asked."""
+    terminal, other = os.openpty()
+    child = subprocess.Popen([str(instance.bin / "postern"), "-c", str(instance.etc), *arguments], start_new_session=True, pass_fds=(other,),
+                             preexec_fn=lambda: fcntl.ioctl(other, termios.TIOCSCTTY, 0),
+                             **{"stdin": other, "stdout": other, "stderr": other, **redirected})
+    os.close(other)
+    output = b""
+    try:
+        while chunk := os.read(terminal, 4096):
+            if b"? [y/N] " in chunk:
+                os.write(terminal, answer)
+            output += chunk
+    except OSError:
+        pass  # its end
+    os.close(terminal)
+    return child.wait(TIMEOUT), output
 
-    status, output = delete(b"n\n")
+
+@pytest.mark.parametrize("elsewhere", [(), ("stderr",), ("stdin",), ("stdin", "stdout", "stderr")])
+def test_deleting_asks_on_the_terminal_wherever_the_streams_lead(instance, elsewhere):
+    streams = {name: subprocess.DEVNULL for name in elsewhere}
+    status, output = on_a_terminal(instance, b"n\n", "user", "delete", f"one@{DOMAIN}", **streams)
     assert status == 65 and b"delete user one@" in output
     assert login(instance, f"one@{DOMAIN}", "one-secret")
-    status, output = delete(b"y\n")
+    status, output = on_a_terminal(instance, b"y\n", "user", "delete", f"one@{DOMAIN}", **streams)
     assert status == 0
     assert not login(instance, f"one@{DOMAIN}", "one-secret")
+
+
+def test_deleting_without_a_terminal_wants_yes(instance):
+    address = f"one@{DOMAIN}"
+    instance.postern("alias", "add", f"info@{DOMAIN}", address)
+    for arguments in (["user", "delete", address], ["user", "delete", "-"], ["alias", "delete", f"info@{DOMAIN}"], ["domain", "delete", DOMAIN]):
+        done = instance.postern(*arguments, check=False, input=f"{address}\n", start_new_session=True)
+        assert done.returncode == 64 and "--yes" in done.err
+    assert login(instance, address, "one-secret") and rcpt(instance, f"info@{DOMAIN}")[0] == 250
+    # A list is asked for as a whole.
+    with subprocess.Popen(["echo", address], stdout=subprocess.PIPE) as lines:
+        status, output = on_a_terminal(instance, b"n\n", "user", "delete", "-", stdin=lines.stdout)
+    assert status == 65 and b"delete 1 of user by the list? " in output
+    assert login(instance, address, "one-secret")
 
 
 @pytest.mark.core
@@ -265,7 +288,7 @@ def test_aliases_work_at_once_and_postmaster_always(instance):
         box = instance.imap(user)
         wait_for(lambda: box.select()[1] == [b"1"], f"mail for {user}")
         box.logout()
-    instance.postern("alias", "delete", f"info@{DOMAIN}")
+    instance.postern("alias", "delete", "--yes", f"info@{DOMAIN}")
     assert rcpt(instance, f"info@{DOMAIN}")[0] == 550
 
 
@@ -275,9 +298,9 @@ def test_commands_refuse_what_is_wrong(instance):
         (["user", "add", "a@unknown.example"], 65),
         (["user", "add", f"one@{DOMAIN}"], 65),
         (["user", "quota", f"one@{DOMAIN}", "much"], 65),
-        (["user", "delete", f"nobody@{DOMAIN}"], 65),
+        (["user", "delete", "--yes", f"nobody@{DOMAIN}"], 65),
         (["domain", "add", "not a domain"], 65),
-        (["domain", "delete", DOMAIN], 65),
+        (["domain", "delete", "--yes", DOMAIN], 65),
         (["alias", "add", f"x@{DOMAIN}", "no-address"], 65),
         (["user", "frobnicate"], 64),
         (["domain"], 64),
