@@ -21,7 +21,7 @@ static const char USAGE[] =
 	"       postern user rename ADDRESS NEW-ADDRESS [--keep-address]\n"
 	"       postern user app add ADDRESS NAME [--services imap,pop3,sieve,smtp]\n"
 	"       postern user app list ADDRESS [--json]\n"
-	"       postern user app delete ADDRESS NAME\n"
+	"       postern user app delete ADDRESS NAME [--kick]\n"
 	"       postern user add|passwd|disable|enable|quota|delete|rename - [--json] "
 	"[--all-or-nothing] [--yes]\n"
 	"A password is asked for on the terminal, or read from standard input: its first line.\n"
@@ -288,7 +288,7 @@ int user_main(int argc, char **argv)
 		{ "quota", 1, 2, ACTION_CHANGES, quota, "changed" },
 		{ "delete", 1, 1, ACTION_CHANGES | ACTION_ASKS | ACTION_LOGS_OUT, delete,
 			"deleted" },
-		{ "app", 2, 3, 0, user_app, NULL },
+		{ "app", 2, 3, ACTION_MAY_LOG_OUT, user_app, NULL },
 		{ "rename", 2, 2, ACTION_CHANGES | ACTION_LOGS_OUT, rename_user, "renamed" },
 		{ NULL, 0, 0, 0, NULL, NULL },
 	};

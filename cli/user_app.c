@@ -55,14 +55,17 @@ static int list(struct account_command *command, const char *login)
 		       : account_refuse(command, error);
 }
 
+/* No session says which password opened it: all of the user's are told of, or ended. */
 static int delete (struct account_command *command, const char *login)
 {
 	char error[300];
 
-	return credentials_app_delete(
-		       command->credentials, login, command->record->words[2], error, sizeof(error))
-		       ? EX_OK
-		       : account_refuse(command, error);
+	if (!credentials_app_delete(
+		    command->credentials, login, command->record->words[2], error, sizeof(error)))
+		return account_refuse(command, error);
+	if (account_note_login(command, login) != EX_OK)
+		return EX_TEMPFAIL;
+	return account_sessions(command, command->options & OPTION_KICK) ? EX_OK : EX_TEMPFAIL;
 }
 
 int user_app(struct account_command *command)
@@ -70,14 +73,17 @@ int user_app(struct account_command *command)
 	static const struct {
 		const char *word;
 		unsigned words;
+		unsigned options; /* that only some take */
 		int (*run)(struct account_command *command, const char *login);
-	} ACTIONS[] = { { "add", 3, add }, { "list", 2, list }, { "delete", 3, delete } };
+	} ACTIONS[] = { { "add", 3, 0, add }, { "list", 2, 0, list },
+		{ "delete", 3, OPTION_KICK, delete } };
 	char login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
 	struct accounts_mailbox mailbox;
 
 	for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(ACTIONS[0]); i++) {
 		if (strcmp(ACTIONS[i].word, command->record->words[0]) != 0 ||
-			ACTIONS[i].words != command->record->word_count)
+			ACTIONS[i].words != command->record->word_count ||
+			(command->options & OPTION_KICK & ~ACTIONS[i].options))
 			continue;
 		if (!accounts_check_address(
 			    command->record->words[1], false, login, error, sizeof(error)))
@@ -90,7 +96,7 @@ int user_app(struct account_command *command)
 	}
 	fputs("usage: postern user app add ADDRESS NAME [--services imap,pop3,sieve,smtp]\n"
 	      "       postern user app list ADDRESS [--json]\n"
-	      "       postern user app delete ADDRESS NAME\n",
+	      "       postern user app delete ADDRESS NAME [--kick]\n",
 		stderr);
 	return EX_USAGE;
 }

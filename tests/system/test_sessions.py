@@ -175,6 +175,23 @@ def test_a_new_password_ends_sessions_when_asked(serving):
     assert again.noop()[0] == "OK"
 
 
+def test_a_revoked_application_password_tells_of_sessions_and_ends_them_when_asked(serving):
+    def logged_in(name):
+        password = serving.postern("user", "app", "add", ONE, name).out.strip()
+        client = imaplib.IMAP4(HOST, serving.base + 143, timeout=TIMEOUT)
+        client.login(ONE, password)
+        return client
+
+    phone, tablet = logged_in("phone"), logged_in("tablet")
+    assert serving.postern("user", "app", "add", ONE, "x", "--kick", check=False).returncode == 64
+    assert "2 sessions are still open" in serving.postern("user", "app", "delete", ONE, "phone").err
+    assert phone.noop()[0] == "OK"
+    assert serving.postern("user", "app", "delete", ONE, "phone", "--kick", check=False).returncode == 65
+    assert phone.noop()[0] == "OK"
+    assert "2 sessions ended" in serving.postern("user", "app", "delete", ONE, "tablet", "--kick").out
+    assert phone.readline() == BYE and tablet.readline() == BYE
+
+
 def test_deleted_and_renamed_users_are_out(serving):
     sleeper = idle(serving)
     wait_for(lambda: asleep(serving), "the client to sleep", 10)
