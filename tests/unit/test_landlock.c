@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* What a descriptor of the log is good for, and a root folder for a session. */
+/* What a descriptor of the log is good for, a root folder for a session, and files without the right to name them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,12 +12,15 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/os.h"
+#include "sandbox/calls.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root_folder.h"
 
@@ -123,12 +126,45 @@ static void waiting_is_switched_on_and_off(void **state)
 	close(ends[1]);
 }
 
+/* The steps that failed as bits. */
+static int look_at_files(const struct calls_program *program, int fd)
+{
+	struct stat info;
+	int failed = 0;
+
+	failed |= prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : 1;
+	failed |= calls_apply(program) ? 0 : 2;
+	failed |= os_fstat(fd, &info) && S_ISREG(info.st_mode) && info.st_size == 5 ? 0 : 4;
+	failed |= !os_fstatat(AT_FDCWD, "/", &info, 0) && errno == EPERM ? 0 : 8;
+	return failed;
+}
+
+static void who_may_not_name_files_still_looks_at_those_it_holds(void **state)
+{
+	char error[100];
+	struct calls_program *program = calls_compile(0, error, sizeof(error));
+	int status, fd = memfd_create("file", MFD_CLOEXEC);
+	pid_t pid;
+
+	assert_non_null(program);
+	assert_int_equal(write(fd, "hello", 5), 5);
+	pid = fork();
+	if (pid == 0)
+		_exit(look_at_files(program, fd));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	calls_free(&program);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_log_can_be_added_to_and_not_truncated),
 		cmocka_unit_test(a_log_that_cannot_be_made_says_why),
 		cmocka_unit_test(a_session_has_its_folder_as_root_and_no_capability),
+		cmocka_unit_test(who_may_not_name_files_still_looks_at_those_it_holds),
 		cmocka_unit_test(waiting_is_switched_on_and_off),
 	};
 
