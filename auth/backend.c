@@ -11,6 +11,7 @@
 struct backends {
 	struct backends_settings settings;
 	struct schemes *schemes;
+	struct credentials *doors; /* which logins are closed; NULL: none are */
 	unsigned count;
 	struct backend *backend[BACKENDS_MOST];
 	char *name[BACKENDS_MOST];
@@ -58,6 +59,31 @@ static bool open_one(struct backends *backends, struct slice word, char *error, 
 	return true;
 }
 
+static bool open_doors(struct backends *backends, char *error, size_t error_size)
+{
+	const struct backends_settings *settings = &backends->settings;
+
+	if (!settings->file)
+		return !settings->credentials || credentials_open(settings->credentials, true,
+							 &backends->doors, error, error_size);
+	backends->doors = credentials_file_connect(settings->file);
+	if (!backends->doors)
+		snprintf(error, error_size, "no memory");
+	return backends->doors != NULL;
+}
+
+/* credentials.db knows who is disabled or deleted, whoever has the password. CREDENTIALS_BAD: he; _ERROR: not known now. */
+static enum credentials_status door(struct backends *backends, struct slice login)
+{
+	char stored[CREDENTIALS_MAX_HASH];
+	enum credentials_status status = CREDENTIALS_UNKNOWN;
+
+	if (backends->doors)
+		status = credentials_read(backends->doors, login, stored);
+	explicit_bzero(stored, sizeof(stored));
+	return status;
+}
+
 struct backends *backends_open(
 	const struct backends_settings *settings, char *error, size_t error_size)
 {
@@ -70,6 +96,10 @@ struct backends *backends_open(
 		return NULL;
 	}
 	backends->settings = *settings;
+	if (!open_doors(backends, error, error_size)) {
+		backends_close(&backends);
+		return NULL;
+	}
 	while (slice_word(&rest, ", \t\r\n", &word))
 		if (!open_one(backends, word, error, error_size)) {
 			backends_close(&backends);
@@ -90,6 +120,7 @@ void backends_close(struct backends **backends)
 		(*backends)->backend[i]->type->close((*backends)->backend[i]);
 		free((*backends)->name[i]);
 	}
+	credentials_close(&(*backends)->doors);
 	schemes_free(&(*backends)->schemes);
 	free(*backends);
 	*backends = NULL;
@@ -141,11 +172,15 @@ static enum credentials_status verify_at(struct backends *backends, struct backe
 enum credentials_status backends_verify(struct backends *backends,
 	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1])
 {
-	app[0] = '\0';
-	for (unsigned i = 0; i < backends->count; i++) {
-		struct backend *backend = backends->backend[i];
-		enum credentials_status status = verify_at(backends, backend, question, app);
+	enum credentials_status status = door(backends, question->login);
 
+	app[0] = '\0';
+	if (status == CREDENTIALS_ERROR)
+		return status;
+	for (unsigned i = 0; status != CREDENTIALS_BAD && i < backends->count; i++) {
+		struct backend *backend = backends->backend[i];
+
+		status = verify_at(backends, backend, question, app);
 		if (status == CREDENTIALS_GOOD && backend->type->good && !app[0])
 			backend->type->good(backend, question);
 		if (status != CREDENTIALS_UNKNOWN)
@@ -158,6 +193,10 @@ enum credentials_status backends_verify(struct backends *backends,
 enum credentials_status backends_read(
 	struct backends *backends, struct slice login, char stored[SCHEME_MAX_STORED])
 {
+	enum credentials_status closed = door(backends, login);
+
+	if (closed == CREDENTIALS_BAD || closed == CREDENTIALS_ERROR)
+		return closed;
 	for (unsigned i = 0; i < backends->count; i++) {
 		struct backend *backend = backends->backend[i];
 		enum credentials_status status =

@@ -9,7 +9,8 @@
  *
  * The first that knows the login decides; a later one is asked only when the ones before are certain that it is nobody to
  * them. One that cannot be asked makes the answer "try later". saslauthd does not tell an unknown login from a wrong
- * password: its no means unknown.
+ * password: its no means unknown. Whoever is disabled or deleted is nobody to all of them: credentials.db knows that, and is asked
+ * first.
  */
 #ifndef AUTH_BACKEND_H
 #define AUTH_BACKEND_H
@@ -24,7 +25,7 @@ typedef int (*backend_connect)(void *context);
 struct backends_settings {
 	const char *list; /* auth_backends */
 	const char *folder; /* for relative names of tables */
-	const char *credentials; /* path of credentials.db */
+	const char *credentials; /* path of credentials.db; NULL without `file`: nobody is closed */
 	struct credentials_file
 		*file; /* the same, watched by the caller; NULL: opened once for all */
 	const char *realm; /* auth_default_realm */

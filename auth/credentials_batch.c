@@ -67,6 +67,23 @@ static bool closes(enum credentials_action action)
 	       action == CREDENTIALS_RENAME;
 }
 
+/*
+ * A row that no password fits closes a login for every back end, whether or not credentials.db has a password of it: so is one
+ * whose mailbox is disabled, and one that was deleted or has another name now, until it is added again.
+ */
+static bool close_login(
+	struct credentials *credentials, const char *login, char *error, size_t error_size)
+{
+	const char *const texts[4] = { NULL, login };
+
+	return run(credentials, "UPDATE credentials SET enabled = 0 WHERE login = ?2", texts, 0,
+		       error, error_size) &&
+	       run(credentials,
+		       "INSERT OR IGNORE INTO credentials (login, hash, enabled, changed)"
+		       " VALUES (?2, '*', 0, 0)",
+		       texts, 0, error, error_size);
+}
+
 bool credentials_batch_add(struct credentials *credentials, const char *batch,
 	enum credentials_action action, const char *login, const char *value, char *error,
 	size_t error_size)
@@ -78,15 +95,7 @@ bool credentials_batch_add(struct credentials *credentials, const char *batch,
 		    " (?1, ?2, ?3, ?5, (SELECT enabled FROM credentials WHERE login = ?2))",
 		    texts, action, error, error_size))
 		return false;
-	/* One that has only application passwords is closed by a row that no password fits. */
-	return !closes(action) ||
-	       (run(credentials, "UPDATE credentials SET enabled = 0 WHERE login = ?2", texts, 0,
-			error, error_size) &&
-		       run(credentials,
-			       "INSERT OR IGNORE INTO credentials (login, hash, enabled, changed)"
-			       " SELECT ?2, '*', 0, 0 WHERE EXISTS"
-			       " (SELECT 1 FROM app_passwords WHERE login = ?2)",
-			       texts, 0, error, error_size));
+	return !closes(action) || close_login(credentials, login, error, error_size);
 }
 
 /* --- finishing --- */
@@ -103,12 +112,25 @@ static bool open_login(struct credentials *credentials, const char *login, bool 
 		(const char *const[4]){ NULL, login }, 0, error, error_size);
 }
 
+/* What closes the new name since somebody else had it goes, and the old one is closed. */
+static bool move_login(struct credentials *credentials, const char *login, const char *new_login,
+	bool enabled, char *error, size_t error_size)
+{
+	char ignored[200];
+
+	return run(credentials, "DELETE FROM credentials WHERE login = ?2 AND hash = '*'",
+		       (const char *const[4]){ NULL, new_login }, 0, error, error_size) &&
+	       (!credentials_rename(credentials, login, new_login, ignored, sizeof(ignored)) ||
+		       open_login(credentials, new_login, enabled, error, error_size)) &&
+	       close_login(credentials, login, error, error_size);
+}
+
 /* What was staged was checked then; a login that is not there needs no change. */
 static bool apply(
 	struct credentials *credentials, sqlite3_stmt *row, char *error, size_t error_size)
 {
-	char login[CREDENTIALS_MAX_LOGIN + 1], value[CREDENTIALS_MAX_HASH], ignored[200];
-	/* Without a row of its own it was open for application passwords, if there were any. */
+	char login[CREDENTIALS_MAX_LOGIN + 1], value[CREDENTIALS_MAX_HASH];
+	/* Without a row of its own it was open for application passwords and in other back ends. */
 	bool enabled = sqlite3_column_type(row, NOTED_ENABLED) == SQLITE_NULL ||
 		       sqlite3_column_int(row, NOTED_ENABLED) != 0;
 
@@ -123,15 +145,14 @@ static bool apply(
 	case CREDENTIALS_ENABLE:
 		return open_login(credentials, login, true, error, error_size);
 	case CREDENTIALS_DISABLE:
-		(void)!credentials_enable(credentials, login, false, ignored, sizeof(ignored));
-		return true;
+		return close_login(credentials, login, error, error_size);
 	case CREDENTIALS_DELETE:
-		return credentials_delete(credentials, login, error, error_size) ||
-		       credentials_read(credentials, slice_from(login), value) ==
-			       CREDENTIALS_UNKNOWN;
+		return (credentials_delete(credentials, login, error, error_size) ||
+			       credentials_read(credentials, slice_from(login), value) ==
+				       CREDENTIALS_UNKNOWN) &&
+		       close_login(credentials, login, error, error_size);
 	case CREDENTIALS_RENAME:
-		return !credentials_rename(credentials, login, value, ignored, sizeof(ignored)) ||
-		       open_login(credentials, value, enabled, error, error_size);
+		return move_login(credentials, login, value, enabled, error, error_size);
 	default:
 		snprintf(error, error_size, "a staged change is unknown");
 		return false;

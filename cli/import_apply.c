@@ -225,7 +225,8 @@ static void import_mailbox(struct import *import)
 		refuse_record(import, error);
 		return;
 	}
-	if ((!record->hash || stage(import, CREDENTIALS_SET, login, record->hash)) &&
+	if ((record->enabled == 0 || stage(import, CREDENTIALS_ENABLE, login, NULL)) &&
+		(!record->hash || stage(import, CREDENTIALS_SET, login, record->hash)) &&
 		(record->enabled != 0 || stage(import, CREDENTIALS_DISABLE, login, NULL)))
 		tell(import, OUTCOME_ADDED);
 }

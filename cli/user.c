@@ -77,7 +77,9 @@ static int add(struct account_command *command)
 		return EX_DATAERR;
 	if (!accounts_add_mailbox(command->accounts, login, quota, error, sizeof(error)))
 		return account_refuse(command, error);
-	if (record->hash)
+	if (record->enabled != 0) /* somebody may have had the name before */
+		status = stage(command, CREDENTIALS_ENABLE, login, NULL);
+	if (record->hash && status == EX_OK)
 		status = stage(command, CREDENTIALS_SET, login, record->hash);
 	if (record->enabled == 0 && status == EX_OK) {
 		if (!accounts_enable(command->accounts, login, false, error, sizeof(error)))
@@ -115,7 +117,7 @@ static int passwd(struct account_command *command)
 	return stage(command, CREDENTIALS_SET, login, command->record->hash);
 }
 
-/* Both databases say it: accounts.db closes the mailbox, credentials.db the login by SMTP. */
+/* Both databases say it: accounts.db closes the mailbox, credentials.db the login, whatever back end has its password. */
 static int enable(struct account_command *command)
 {
 	bool enabled = strcmp(command->action->name, "enable") == 0;

@@ -271,3 +271,36 @@ def test_recipients_are_counted_and_a_table_has_other_limits(submitting):
     other = connect(instance, "two")
     for _ in range(3):
         assert other.sendmail(f"two@{DOMAIN}", many, "x") == {}
+
+
+def test_who_is_disabled_or_deleted_sends_nothing_whoever_has_his_password(make_instance):
+    instance = make_instance(settings={"auth_failure_delay": "0"})
+    passwd = instance.etc / "passwd"
+    passwd.write_text(f"tom@{DOMAIN}:{{PLAIN}}tom-secret\ntim@{DOMAIN}:{{PLAIN}}tom-secret\n")
+    instance.configure(auth_allow_plain_scheme="yes", auth_backends=f"passwd-file:{passwd}", auth_mechanisms="plain, scram-sha-256")
+    submission_entry(instance)
+    instance.start()
+
+    def may(name):
+        client = smtplib.SMTP(HOST, instance.base + PORT, timeout=TIMEOUT)
+        client.ehlo()
+        plain = base64.b64encode(f"\0{name}@{DOMAIN}\0tom-secret".encode()).decode()
+        code, _ = client.docmd("AUTH", f"PLAIN {plain}")
+        client.close()
+        assert code in (235, 535)
+        return code == 235
+
+    instance.postern("user", "add", f"tom@{DOMAIN}", "--no-password")
+    assert may("tom")
+    instance.postern("user", "disable", f"tom@{DOMAIN}")
+    assert not may("tom")
+    instance.postern("user", "enable", f"tom@{DOMAIN}")
+    assert may("tom")
+    instance.postern("user", "rename", f"tom@{DOMAIN}", f"tim@{DOMAIN}")
+    assert may("tim") and not may("tom")
+    instance.postern("user", "disable", f"tim@{DOMAIN}")
+    instance.postern("user", "delete", f"tim@{DOMAIN}", "--yes")
+    assert not may("tim")
+    instance.postern("user", "add", f"tom@{DOMAIN}", "--no-password")
+    instance.postern("user", "rename", f"tom@{DOMAIN}", f"tim@{DOMAIN}")
+    assert may("tim") and not may("tom")

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "auth/backend.h"
+#include "auth/credentials_batch.h"
 #include "os/database.h"
 
 static char folder[64], path[128], list[400], error[400];
@@ -145,6 +146,32 @@ static void first_that_knows_the_login_decides(void **state)
 	assert_int_equal(verify("empty@example.org", ""), CREDENTIALS_BAD);
 }
 
+/* As `postern user disable` writes it for a login whose password is not there. */
+static void who_is_closed_is_closed_in_every_back_end(void **state)
+{
+	char stored[SCHEME_MAX_STORED], spec[200];
+	struct credentials *credentials;
+	uint64_t before;
+
+	snprintf(spec, sizeof(spec), "passwd-file:%s/passwd", folder);
+	assert_true(reopen(spec));
+	assert_int_equal(verify("two@example.org", "password"), CREDENTIALS_GOOD);
+	assert_true(credentials_open(path, false, &credentials, error, sizeof(error)));
+	assert_true(credentials_batch_begin(credentials, error, sizeof(error)));
+	assert_true(credentials_batch_add(credentials, "batch", CREDENTIALS_DISABLE,
+		"two@example.org", NULL, error, sizeof(error)));
+	assert_true(credentials_batch_save(credentials, error, sizeof(error)));
+	before = schemes_hashes(backends_schemes(backends));
+	assert_int_equal(verify("two@example.org", "password"), CREDENTIALS_BAD);
+	assert_int_equal(schemes_hashes(backends_schemes(backends)), before + 1);
+	assert_int_equal(
+		backends_read(backends, SLICE("two@example.org"), stored), CREDENTIALS_BAD);
+	assert_int_equal(verify("short@example.org", "password"), CREDENTIALS_GOOD);
+	assert_true(credentials_batch_finish(credentials, "batch", false, error, sizeof(error)));
+	assert_int_equal(verify("two@example.org", "password"), CREDENTIALS_GOOD);
+	credentials_close(&credentials);
+}
+
 static void bad_lists_are_refused(void **state)
 {
 	assert_false(reopen(""));
@@ -275,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(first_that_knows_the_login_decides),
+		TEST(who_is_closed_is_closed_in_every_back_end),
 		TEST(bad_lists_are_refused),
 		TEST(sql_is_asked_by_its_query),
 		TEST(nobody_costs_as_much_as_somebody),
