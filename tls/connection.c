@@ -198,7 +198,6 @@ static void set_up(struct tls_connection *connection)
 	figures_add(FIGURE_tls_handshakes, 1);
 	if (answer.tls_ready.resumed)
 		figures_add(FIGURE_tls_resumed, 1);
-	SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC);
 	connection->world->answer(connection, &answer);
 	close(ends[1]);
 	buffer_free(&space.seal);
@@ -209,7 +208,7 @@ static void set_up(struct tls_connection *connection)
 	handshake_free(handshake);
 	connection->handshake = NULL;
 	loop_timer_stop(&connection->timer);
-	connection_pump(connection);
+	connection_pump_begin(connection);
 }
 
 /* In words for the server's log; the client's own alert says most. */

@@ -18,7 +18,8 @@ enum {
 	CONNECTION_CHUNK = 16 * 1024, /* one record's plain text, at most */
 	CONNECTION_BURST = 8, /* chunks one way before others have their turn */
 	CONNECTION_FLUSH = 30000, /* ms for what a server that has gone has written */
-	CONNECTION_LINGER = 2000 /* ms for the client's end after ours */
+	CONNECTION_LINGER = 2000, /* ms for the client's end after ours */
+	CONNECTION_KEY_UPDATES = 32 /* of the client, without a byte of data between them */
 };
 
 struct tls_server;
@@ -57,6 +58,8 @@ struct tls_connection {
 	struct held in, out;
 	enum share_place place; /* among the connections */
 	enum share_place handshake_place;
+	unsigned key_updates; /* since the client's last byte */
+	bool in_stalled; /* nothing is read of the client before it takes what TLS itself has to answer */
 	bool in_ended; /* nothing more comes from the client */
 	bool out_ended; /* nothing more comes from the server */
 	bool lingering; /* our end was sent */

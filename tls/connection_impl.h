@@ -26,7 +26,11 @@ void connection_time_over(struct timer *timer);
 void connection_signed(struct signing *signing);
 void connection_close_watch(struct watch *watch);
 
-/* The handshake is done, `plain` is open: move bytes from here on. */
+/*
+ * The handshake is done, `plain` is open: move bytes from here on. Messages of the handshake that come later (new keys, RFC 8446
+ * 4.6.3) are one turn each.
+ */
+void connection_pump_begin(struct tls_connection *connection);
 void connection_pump(struct tls_connection *connection);
 /* Close and free; tells the world. */
 void connection_end(struct tls_connection *connection);

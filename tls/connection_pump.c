@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 /*
  * Bytes between client and server, after the handshake. What cannot be passed on is held, and nothing more is read that way until it
- * is gone.
+ * is gone. The same holds for what TLS itself has to answer: a client that asks for new keys on and on and takes no answer is not
+ * heard, one that does nothing else is dropped.
  *
  * The client's end, in whatever way it comes (close_notify, FIN, reset, garbage), is the end of file for the server. The server's end
  * closes the connection: what it wrote is sent, then close_notify, then FIN.
@@ -38,6 +39,25 @@ static void client_gone(struct tls_connection *connection)
 	connection->in_ended = connection->out_ended = true;
 	release(&connection->out);
 	ERR_clear_error();
+}
+
+/* What the library does by itself costs work and an answer: it is counted. */
+static void told_of_message(
+	int sent, int version, int type, const void *data, size_t length, SSL *ssl, void *argument)
+{
+	struct tls_connection *connection = argument;
+
+	if (!sent && type == SSL3_RT_HANDSHAKE && length &&
+		*(const unsigned char *)data == SSL3_MT_KEY_UPDATE)
+		connection->key_updates++;
+}
+
+void connection_pump_begin(struct tls_connection *connection)
+{
+	SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC | SSL_MODE_AUTO_RETRY);
+	SSL_set_msg_callback(connection->ssl, told_of_message);
+	SSL_set_msg_callback_arg(connection->ssl, connection);
+	connection_pump(connection);
 }
 
 /* --- client to server --- */
@@ -81,7 +101,11 @@ static void read_failed(struct tls_connection *connection, int result)
 {
 	switch (SSL_get_error(connection->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
+		if (connection->key_updates > CONNECTION_KEY_UPDATES)
+			client_gone(connection);
+		break;
 	case SSL_ERROR_WANT_WRITE:
+		connection->in_stalled = true;
 		break;
 	case SSL_ERROR_ZERO_RETURN:
 		connection->in_ended = true;
@@ -102,6 +126,7 @@ static void pump_in(struct tls_connection *connection)
 {
 	struct tls_world *world = connection->world;
 
+	connection->in_stalled = false;
 	for (int i = 0; i < CONNECTION_BURST && flush_in(connection) && !connection->in_ended;
 		i++) {
 		int got = SSL_read(connection->ssl, world->chunk, sizeof(world->chunk));
@@ -111,6 +136,7 @@ static void pump_in(struct tls_connection *connection)
 			read_failed(connection, got);
 			return;
 		}
+		connection->key_updates = 0;
 		sent = to_server(connection, world->chunk, (size_t)got);
 		if (sent < 0 || (sent < got && !hold(&connection->in, world->chunk + sent,
 						       (size_t)(got - sent)))) {
@@ -258,9 +284,9 @@ void connection_pump(struct tls_connection *connection)
 		connection_wait(connection, &connection->tcp, EPOLLIN);
 		return;
 	}
-	if (!connection->in_ended && !connection->in.data)
+	if (!connection->in_ended && !connection->in.data && !connection->in_stalled)
 		tcp |= EPOLLIN;
-	if (connection->out.data)
+	if (connection->out.data || connection->in_stalled)
 		tcp |= EPOLLOUT;
 	if (!connection->out_ended && !connection->out.data)
 		plain |= EPOLLIN;

@@ -14,11 +14,13 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -209,6 +211,87 @@ static void what_is_too_much_at_once_comes_whole(void **state)
 	stop_all();
 	free(out);
 	free(in);
+}
+
+/* Milliseconds of the processor that tlsd has had. */
+static int64_t used_by_tlsd(void)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(world.tlsd.pid, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &used), 0);
+	return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+static void forget_what_came(int fd)
+{
+	char bytes[4096];
+
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		continue;
+}
+
+/* Other keys, wanted from the other side as well, and a byte of data with each, as long as there is room for them. */
+static void ask_for_keys(struct client *client, int64_t until)
+{
+	do {
+		assert_true(loop_monotonic() < until);
+		forget_what_came(client->plain);
+		if (!SSL_want_write(client->ssl) &&
+			SSL_get_key_update_type(client->ssl) == SSL_KEY_UPDATE_NONE)
+			assert_int_equal(SSL_key_update(client->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	} while (SSL_write(client->ssl, "x", 1) == 1);
+}
+
+static void who_asks_for_keys_and_takes_no_answer_is_not_heard_and_costs_nothing(void **state)
+{
+	enum { WHILE = 300 /* ms that are looked at */, IDLE = 60 };
+	int64_t until = deadline(), before;
+	struct client client;
+	struct pollfd either[2];
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, NULL);
+	fcntl(client.fd, F_SETFL, O_NONBLOCK);
+	either[0] = (struct pollfd){ .fd = client.fd, .events = POLLOUT };
+	either[1] = (struct pollfd){ .fd = client.plain, .events = POLLIN };
+	/* tlsd reads no more when for a while nothing arrives, and there is no room for more. */
+	do
+		ask_for_keys(&client, until);
+	while (poll(either, 2, WHILE) > 0);
+	before = used_by_tlsd();
+	assert_int_equal(poll(either, 2, WHILE), 0);
+	assert_true(used_by_tlsd() - before < IDLE);
+	/* It takes the answers, and is heard again. */
+	while (poll(either, 1, 0) == 0) {
+		assert_true(loop_monotonic() < until);
+		forget_what_came(client.fd);
+		forget_what_came(client.plain);
+	}
+	disconnect(&client);
+	stop_all();
+}
+
+static void who_asks_for_keys_and_nothing_else_is_dropped(void **state)
+{
+	struct client client;
+	char byte;
+
+	start_all("smtpd_tls_cert_file=ec.pem\n");
+	connect_client(&client, NULL);
+	for (unsigned i = 0; i < 30; i++) {
+		assert_int_equal(SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(client.ssl), 1);
+	}
+	talk(&client);
+	for (unsigned i = 0; i < 100; i++) {
+		(void)SSL_key_update(client.ssl, SSL_KEY_UPDATE_REQUESTED);
+		(void)SSL_do_handshake(client.ssl);
+	}
+	assert_int_equal(recv(client.plain, &byte, 1, 0), 0);
+	disconnect(&client);
+	stop_all();
 }
 
 static void a_set_nobody_configured_and_garbage_are_told_as_failures(void **state)
@@ -550,6 +633,9 @@ int main(void)
 		cmocka_unit_test(a_client_gets_the_certificate_it_can_check),
 		cmocka_unit_test(the_end_of_one_side_is_the_end_of_file_of_the_other),
 		cmocka_unit_test(what_is_too_much_at_once_comes_whole),
+		cmocka_unit_test(
+			who_asks_for_keys_and_takes_no_answer_is_not_heard_and_costs_nothing),
+		cmocka_unit_test(who_asks_for_keys_and_nothing_else_is_dropped),
 		cmocka_unit_test(a_set_nobody_configured_and_garbage_are_told_as_failures),
 		cmocka_unit_test(the_facts_are_sealed_with_the_bindings_the_client_has),
 		cmocka_unit_test(clients_certificates_are_told_and_trusted_when_they_check_out),

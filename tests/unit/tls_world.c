@@ -245,16 +245,21 @@ void tcp_pair(int ends[2])
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t length = sizeof(address);
 	struct timeval patience = { .tv_sec = PATIENCE / 1000 };
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), space = 16384;
 
+	/* Soon full, when somebody does not read. */
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &space, sizeof(space));
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	getsockname(listener, (struct sockaddr *)&address, &length);
 	ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(ends[0], SOL_SOCKET, SO_RCVBUF, &space, sizeof(space));
 	assert_int_equal(connect(ends[0], (struct sockaddr *)&address, sizeof(address)), 0);
 	ends[1] = accept(listener, NULL, NULL);
 	assert_true(ends[1] >= 0);
+	for (unsigned i = 0; i < 2; i++)
+		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &space, sizeof(space));
 	close(listener);
 }
 
