@@ -2,12 +2,10 @@
 /* What failures cost. See penalty.h. */
 #include "auth/penalty.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/map.h"
-#include "service/front.h"
 
 enum {
 	WHOLE = 1000 /* parts of one failure, so that counts go down smoothly */,
@@ -166,18 +164,7 @@ static bool at_limit(const struct penalties *penalties, const struct penalty_tab
 
 void penalty_network(const char *address, char network[PENALTY_NETWORK_TEXT])
 {
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr six;
-
-	if (inet_pton(AF_INET6, address, &six) != 1) {
-		if (!slice_to_string(slice_head(slice_from(address), PENALTY_NETWORK_TEXT - 1),
-			    network, PENALTY_NETWORK_TEXT))
-			network[0] = '\0';
-		return;
-	}
-	memset(six.s6_addr + 8, 0, 8);
-	inet_ntop(AF_INET6, &six, text, sizeof(text));
-	snprintf(network, PENALTY_NETWORK_TEXT, "%s/64", text);
+	network_of(address, 32, 64, network);
 }
 
 static bool exempt(const struct penalties *penalties, const char *address)

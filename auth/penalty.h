@@ -15,12 +15,13 @@
 #define AUTH_PENALTY_H
 
 #include "base/slice.h"
+#include "service/front.h"
 
 enum {
 	PENALTY_NETWORKS = 20000,
 	PENALTY_ACCOUNTS = 20000,
 	PENALTY_KNOWN = 50000, /* pairs of account and network where a login was good */
-	PENALTY_NETWORK_TEXT = 65
+	PENALTY_NETWORK_TEXT = NETWORK_TEXT
 };
 
 struct penalty_limits {

@@ -116,6 +116,8 @@ static bool front_start(struct imap_front *f)
 		.connections_per_client =
 			(unsigned)config_int(c, PARAM_imap_client_connection_count_limit),
 		.unit = config_time(c, PARAM_anvil_rate_time_unit),
+		.ipv4_prefix = (unsigned)config_int(c, PARAM_smtpd_client_ipv4_prefix_length),
+		.ipv6_prefix = (unsigned)config_int(c, PARAM_smtpd_client_ipv6_prefix_length),
 		.exempt = config_text(c, PARAM_smtpd_client_event_limit_exceptions),
 	};
 

@@ -45,6 +45,8 @@ int main(int argc, char **argv)
 	limits.connections_per_client =
 		(unsigned)config_int(config, PARAM_pop3_client_connection_count_limit);
 	limits.unit = config_time(config, PARAM_anvil_rate_time_unit);
+	limits.ipv4_prefix = (unsigned)config_int(config, PARAM_smtpd_client_ipv4_prefix_length);
+	limits.ipv6_prefix = (unsigned)config_int(config, PARAM_smtpd_client_ipv6_prefix_length);
 	if (!tls_settings_load(&front.settings.tls, config, TLS_POP3))
 		return EX_OSERR;
 	service_enter(service, &CELL_POP3D);

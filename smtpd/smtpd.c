@@ -92,6 +92,8 @@ static bool open_all(struct smtpd *smtpd, const struct config *config)
 		.rate_per_client =
 			(unsigned)config_int(config, PARAM_smtpd_client_connection_rate_limit),
 		.unit = config_time(config, PARAM_anvil_rate_time_unit),
+		.ipv4_prefix = (unsigned)config_int(config, PARAM_smtpd_client_ipv4_prefix_length),
+		.ipv6_prefix = (unsigned)config_int(config, PARAM_smtpd_client_ipv6_prefix_length),
 		.exempt = config_text(config, PARAM_smtpd_client_event_limit_exceptions) };
 
 	smtpd->limits[FRONT_TOO_MANY] = limits.connections;

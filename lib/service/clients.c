@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* Counts and rates by client address. See clients.h. */
+/* Counts and rates by client. See clients.h. */
 #include "service/clients.h"
 
 #include <stdlib.h>
@@ -12,7 +12,13 @@ struct clients_entry {
 	int64_t since; /* start of the time unit that the rates count in */
 	unsigned rate[RATE_KINDS];
 	bool exempt, listed;
-	char address[64];
+	char network[NETWORK_TEXT];
+};
+
+/* Whose entry it is. */
+struct client {
+	bool exempt;
+	char network[NETWORK_TEXT];
 };
 
 bool clients_open(struct clients *clients, const struct front_limits *limits)
@@ -48,7 +54,7 @@ static void list_add(struct clients *clients, struct clients_entry *entry)
 static void forget(struct clients *clients, struct clients_entry *entry)
 {
 	list_remove(clients, entry);
-	map_remove(&clients->map, slice_from(entry->address));
+	map_remove(&clients->map, slice_from(entry->network));
 	free(entry);
 }
 
@@ -86,24 +92,50 @@ void clients_expire(struct clients *clients, int64_t now)
 	}
 }
 
+/* Who is exempt does not count for his network, in which others may be: he is looked at alone. */
+static struct client client_of(const struct clients *clients, const char *address)
+{
+	const struct front_limits *limits = &clients->limits;
+	struct client client = { .exempt = network_match(clients->exempt, address) };
+
+	network_of(address, client.exempt ? 32 : limits->ipv4_prefix,
+		client.exempt ? 128 : limits->ipv6_prefix, client.network);
+	return client;
+}
+
+/* NULL when there is none. */
+static struct clients_entry *find(const struct clients *clients, const char *address)
+{
+	struct client client = client_of(clients, address);
+
+	return map_get(&clients->map, slice_from(client.network));
+}
+
+static struct clients_entry *add_entry(
+	struct clients *clients, const struct client *client, int64_t now)
+{
+	struct clients_entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return NULL;
+	memcpy(entry->network, client->network, sizeof(entry->network));
+	entry->since = now;
+	entry->exempt = client->exempt;
+	if (map_put(&clients->map, slice_from(entry->network), entry))
+		return entry;
+	free(entry);
+	return NULL;
+}
+
 /* NULL when memory is out. */
 static struct clients_entry *entry_of(struct clients *clients, const char *address, int64_t now)
 {
-	struct clients_entry *entry = map_get(&clients->map, slice_from(address));
+	struct client client = client_of(clients, address);
+	struct clients_entry *entry = map_get(&clients->map, slice_from(client.network));
 
-	if (!entry) {
-		entry = calloc(1, sizeof(*entry));
-		if (!entry ||
-			!slice_to_string(
-				slice_from(address), entry->address, sizeof(entry->address)) ||
-			!map_put(&clients->map, slice_from(address), entry)) {
-			free(entry);
-			return NULL;
-		}
-		entry->since = now;
-		entry->exempt = network_match(clients->exempt, address);
-	}
-	if (now - entry->since >= clients->limits.unit) {
+	if (!entry)
+		entry = add_entry(clients, &client, now);
+	if (entry && now - entry->since >= clients->limits.unit) {
 		entry->since = now;
 		memset(entry->rate, 0, sizeof(entry->rate));
 	}
@@ -167,7 +199,7 @@ enum front_refusal clients_enter(struct clients *clients, const char *address, i
 
 void clients_leave(struct clients *clients, const char *address, int64_t now)
 {
-	struct clients_entry *entry = map_get(&clients->map, slice_from(address));
+	struct clients_entry *entry = find(clients, address);
 
 	if (!entry || !entry->connections)
 		return;
@@ -198,7 +230,7 @@ bool clients_rate(
 
 unsigned clients_count(const struct clients *clients, const char *address)
 {
-	const struct clients_entry *entry = map_get(&clients->map, slice_from(address));
+	const struct clients_entry *entry = find(clients, address);
 
 	return entry ? entry->connections : 0;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: ISC
 /*
- * Who is connected how often, and who came how often of late: counts and rates by client address. A front's memory of its
- * clients, without any descriptor, so that it can be tested with a clock of its own.
+ * Who is connected how often, and who came how often of late: counts and rates by client, which is an address or, as the limits
+ * say, a network. A front's memory of its clients, without any descriptor, so that it can be tested with a clock of its own.
  *
- * Bounded: an address is remembered while it has connections (the front bounds those in all) or, without any, for one time
+ * Bounded: a client is remembered while it has connections (the front bounds those in all) or, without any, for one time
  * unit; of these at most CLIENTS_REMEMBERED are kept, the ones seen last.
  */
 #ifndef SERVICE_CLIENTS_H
@@ -34,9 +34,9 @@ void clients_leave(struct clients *clients, const char *address, int64_t now);
 /* Count an event of kind `what`; true when it is above `limit` (0: no limit, not counted) in this time unit. */
 bool clients_rate(
 	struct clients *clients, const char *address, unsigned what, unsigned limit, int64_t now);
-/* Forget addresses without connections whose time unit is over. */
+/* Forget clients without connections whose time unit is over. */
 void clients_expire(struct clients *clients, int64_t now);
-/* Connections of this address now. */
+/* Connections of this client now. */
 unsigned clients_count(const struct clients *clients, const char *address);
 
 #endif

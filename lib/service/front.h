@@ -24,6 +24,7 @@ struct front_limits {
 		connections_per_client; /* smtpd_client_connection_count_limit and its like; 0 no limit */
 	unsigned rate_per_client; /* new ones in one `unit`; 0 no limit */
 	int64_t unit; /* ms (anvil_rate_time_unit) */
+	unsigned ipv4_prefix, ipv6_prefix; /* bits that clients counted as one have in common */
 	const char *exempt; /* list of networks (cidr) that no limit but `connections` holds for */
 };
 enum front_refusal { FRONT_ACCEPTED, FRONT_TOO_MANY, FRONT_TOO_MANY_FROM_CLIENT, FRONT_TOO_FAST };
@@ -43,5 +44,10 @@ void front_free(struct front **front);
 
 /* Networks: "10.0.0.0/8", "[2001:db8::]/32", "192.0.2.1", "!…" excludes; separated by comma or space. For mynetworks and the like. */
 bool network_match(const char *list, const char *address);
+enum { NETWORK_TEXT = 65 };
+/* The network of an address: "192.0.2.0/24", "2001:db8:1:2::/64"; with all bits the address itself, which a mapped one is, too. What
+ * is no address stays as it is, cut to fit. */
+void network_of(
+	const char *address, unsigned ipv4_bits, unsigned ipv6_bits, char network[NETWORK_TEXT]);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
-/* Is an address in a list of networks? For mynetworks and the like. See front.h. */
+/* Is an address in a list of networks, as mynetworks, and what network is it of? See front.h. */
 #include <arpa/inet.h>
+#include <stdio.h>
 
 #include "service/front.h"
 
@@ -73,4 +74,31 @@ bool network_match(const char *list, const char *address)
 			return !excluded;
 	}
 	return false;
+}
+
+void network_of(
+	const char *address, unsigned ipv4_bits, unsigned ipv6_bits, char network[NETWORK_TEXT])
+{
+	struct slice text = slice_head(slice_from(address), NETWORK_TEXT - 1);
+	struct network_address parsed;
+	char shown[INET6_ADDRSTRLEN];
+	unsigned bits;
+
+	if (!parse_address(slice_from(address), &parsed)) {
+		if (!slice_to_string(text, network, NETWORK_TEXT))
+			network[0] = '\0';
+		return;
+	}
+	bits = parsed.bits == 32 ? ipv4_bits : ipv6_bits;
+	for (unsigned i = 0; i < parsed.bits / 8; i++) {
+		unsigned kept = bits > 8 * i ? bits - 8 * i : 0;
+
+		if (kept < 8)
+			parsed.bytes[i] &= (unsigned char)(0xff00 >> kept);
+	}
+	inet_ntop(parsed.bits == 32 ? AF_INET : AF_INET6, parsed.bytes, shown, sizeof(shown));
+	if (bits < parsed.bits)
+		snprintf(network, NETWORK_TEXT, "%s/%u", shown, bits);
+	else
+		snprintf(network, NETWORK_TEXT, "%s", shown);
 }

@@ -3,12 +3,13 @@
 import pathlib
 import re
 import smtplib
+import socket
 import threading
 import time
 
 import pytest
 
-from postern import DOMAIN, PASSWORDS, wait_for
+from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, wait_for
 
 # Loopback is in mynetworks, whose clients are exempt from limits as delivered.
 FOREIGN = {"mynetworks": "", "smtpd_client_event_limit_exceptions": ""}
@@ -99,6 +100,18 @@ def test_connections_of_one_client_are_counted(make_instance):
         return greeting.startswith(b"220 ")
     wait_for(free, "room for another connection")
     assert held[1].noop()[0] == 250
+
+
+def test_clients_of_one_network_are_counted_as_one(make_instance):
+    instance = started(make_instance, smtpd_client_connection_count_limit="2", imap_client_connection_count_limit="2",
+                       pop3_client_connection_count_limit="2", smtpd_client_ipv4_prefix_length="24")
+    for port, welcome in ((25, b"220 "), (143, b"* OK"), (110, b"+OK")):
+        def greeted(address):
+            client = socket.create_connection((HOST, instance.base + port), TIMEOUT, (address, 0))
+            held.append(client)
+            return client.makefile("rb").readline().startswith(welcome)
+        held = []
+        assert [greeted(f"127.0.{i}") for i in ("0.2", "0.3", "0.4", "1.2")] == [True, True, False, True], port
 
 
 def test_connections_in_a_time_are_counted(make_instance):

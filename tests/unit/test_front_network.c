@@ -8,6 +8,8 @@
 
 #include "service/clients.h"
 
+#define EACH_ALONE .ipv4_prefix = 32, .ipv6_prefix = 128
+
 static void address_in_a_network_matches(void **state)
 {
 	const char *list = "10.0.0.0/8, 192.0.2.128/25 [2001:db8::]/32\n203.0.113.7";
@@ -54,11 +56,70 @@ static void nonsense_matches_nobody(void **state)
 	assert_false(network_match("0.0.0.0/0", NULL));
 }
 
+static void network_of_an_address_has_its_first_bits(void **state)
+{
+	static const struct {
+		const char *address;
+		unsigned ipv4, ipv6;
+		const char *network;
+	} CASES[] = { { "192.0.2.1", 32, 64, "192.0.2.1" },
+		{ "192.0.2.255", 25, 64, "192.0.2.128/25" }, { "192.0.2.1", 0, 64, "0.0.0.0/0" },
+		{ "2001:db8:1:2:ffff:ffff::1", 32, 64, "2001:db8:1:2::/64" },
+		{ "2001:db8:1:2:3:ffff:ffff:1", 32, 84, "2001:db8:1:2:3:f000::/84" },
+		{ "2001:db8::1", 32, 128, "2001:db8::1" }, { "::1", 32, 0, "::/0" },
+		{ "::ffff:192.0.2.1", 24, 64, "192.0.2.0/24" }, { "unknown", 8, 8, "unknown" } };
+	char network[NETWORK_TEXT], longest[100];
+
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		network_of(CASES[i].address, CASES[i].ipv4, CASES[i].ipv6, network);
+		assert_string_equal(network, CASES[i].network);
+	}
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	network_of(longest, 32, 64, network);
+	assert_int_equal(strlen(network), NETWORK_TEXT - 1);
+}
+
+static void clients_of_one_network_count_as_one(void **state)
+{
+	const struct front_limits limits = { .connections_per_client = 2,
+		.unit = 1000,
+		.exempt = "[2001:db8::5]",
+		.ipv4_prefix = 32,
+		.ipv6_prefix = 64 };
+	struct clients c;
+
+	assert_true(clients_open(&c, &limits));
+	assert_int_equal(clients_enter(&c, "2001:db8::1", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_enter(&c, "2001:db8::2", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_enter(&c, "2001:db8::3", 0), FRONT_TOO_MANY_FROM_CLIENT);
+	assert_int_equal(clients_count(&c, "2001:db8::9"), 2);
+	assert_false(clients_rate(&c, "2001:db8::1", 1, 1, 0));
+	assert_true(clients_rate(&c, "2001:db8::2", 1, 1, 0));
+	/* exempt among them, whoever came first */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(clients_enter(&c, "2001:db8::5", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_enter(&c, "2001:db8::3", 0), FRONT_TOO_MANY_FROM_CLIENT);
+	/* of another network, and of another family */
+	assert_int_equal(clients_enter(&c, "2001:db8:0:1::1", 0), FRONT_ACCEPTED);
+	for (int i = 1; i <= 3; i++) {
+		char address[16];
+
+		snprintf(address, sizeof(address), "192.0.2.%d", i);
+		assert_int_equal(clients_enter(&c, address, 0), FRONT_ACCEPTED);
+	}
+	clients_leave(&c, "2001:db8::1", 0);
+	assert_int_equal(clients_enter(&c, "2001:db8::3", 0), FRONT_ACCEPTED);
+	clients_free(&c);
+}
+
 static void clients_over_their_count_are_refused(void **state)
 {
-	const struct front_limits limits = {
-		.connections = 4, .connections_per_client = 2, .unit = 1000, .exempt = "127.0.0.0/8"
-	};
+	const struct front_limits limits = { .connections = 4,
+		.connections_per_client = 2,
+		.unit = 1000,
+		.exempt = "127.0.0.0/8",
+		EACH_ALONE };
 	struct clients c;
 
 	assert_true(clients_open(&c, &limits));
@@ -81,7 +142,8 @@ static void exempt_clients_have_no_count_limit(void **state)
 	const struct front_limits limits = { .connections_per_client = 1,
 		.rate_per_client = 1,
 		.unit = 1000,
-		.exempt = "127.0.0.0/8" };
+		.exempt = "127.0.0.0/8",
+		EACH_ALONE };
 	struct clients c;
 
 	assert_true(clients_open(&c, &limits));
@@ -94,7 +156,7 @@ static void exempt_clients_have_no_count_limit(void **state)
 
 static void rate_counts_within_one_unit(void **state)
 {
-	const struct front_limits limits = { .rate_per_client = 2, .unit = 1000 };
+	const struct front_limits limits = { .rate_per_client = 2, .unit = 1000, EACH_ALONE };
 	struct clients c;
 
 	assert_true(clients_open(&c, &limits));
@@ -117,8 +179,10 @@ static void rate_counts_within_one_unit(void **state)
 
 static void addresses_are_forgotten(void **state)
 {
-	const struct front_limits limits = { .connections_per_client = 10, .unit = 1000 };
-	const struct front_limits rates = { .rate_per_client = 10, .unit = 1000 };
+	const struct front_limits limits = {
+		.connections_per_client = 10, .unit = 1000, EACH_ALONE
+	};
+	const struct front_limits rates = { .rate_per_client = 10, .unit = 1000, EACH_ALONE };
 	struct clients c;
 	char address[32];
 
@@ -155,6 +219,8 @@ int main(void)
 		cmocka_unit_test(mapped_address_is_its_ipv4_address),
 		cmocka_unit_test(first_match_decides_and_exclamation_excludes),
 		cmocka_unit_test(nonsense_matches_nobody),
+		cmocka_unit_test(network_of_an_address_has_its_first_bits),
+		cmocka_unit_test(clients_of_one_network_count_as_one),
 		cmocka_unit_test(clients_over_their_count_are_refused),
 		cmocka_unit_test(exempt_clients_have_no_count_limit),
 		cmocka_unit_test(rate_counts_within_one_unit),
