@@ -401,6 +401,10 @@ static void readable(struct watch *watch, uint32_t events)
 		client->input.length < POP3_INPUT_MAX ? buffer_reserve(&client->input, 4096) : NULL;
 	ssize_t n;
 
+	if (!to && (events & (EPOLLHUP | EPOLLERR))) {
+		client_free(client);
+		return;
+	}
 	if (!to) {
 		/* It sends on and on while it may not: the rest waits in the socket. */
 		loop_rewatch(watch, 0);

@@ -9,14 +9,16 @@
 
 static struct service service;
 static struct pop3_front front;
-static bool secured;
+static bool secured, authd_thinks;
 
 bool login_begin(
 	struct login *login, struct login_client *c, const char *mechanism, struct slice initial)
 {
 	logins++;
 	secured = c->secured;
-	return false;
+	if (authd_thinks)
+		c->state = LOGIN_AUTHENTICATING;
+	return authd_thinks;
 }
 
 void login_continue(struct login *login, struct login_client *c, struct slice response)
@@ -43,6 +45,7 @@ void front_release(struct front *f, const char *address)
 
 static int setup(void **state)
 {
+	authd_thinks = false;
 	service = (struct service){ .loop = loop_new(NULL) };
 	front = (struct pop3_front){ .service = &service,
 		.tlsd = &tlsd,
@@ -158,6 +161,27 @@ static void without_a_certificate_there_is_no_stls(void **state)
 	assert_string_equal(say("STLS\r\n"), "-ERR TLS support isn't enabled\r\n");
 }
 
+/* What can be read no more and has gone would be told again in each turn. */
+static void a_client_that_said_too_much_and_went_is_forgotten(void **state)
+{
+	char much[4097];
+
+	memset(much, 'x', sizeof(much) - 1);
+	much[sizeof(much) - 1] = '\0';
+	authd_thinks = true;
+	connect_from("127.0.0.1");
+	got();
+	say("USER one\r\nPASS secret\r\n");
+	assert_int_equal(logins, 1);
+	for (size_t sent = 0; sent < 2 * POP3_INPUT_MAX; sent += sizeof(much) - 1)
+		say(much);
+	assert_int_equal(front.count, 1);
+	close(client);
+	client = -1;
+	got();
+	assert_int_equal(front.count, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -170,6 +194,7 @@ int main(void)
 		T(commands_sent_with_stls_are_never_run),
 		T(before_the_handshake_the_greeting_waits),
 		T(a_failed_handshake_is_the_end),
+		T(a_client_that_said_too_much_and_went_is_forgotten),
 		T(without_a_certificate_there_is_no_stls),
 	};
 
