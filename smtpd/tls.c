@@ -28,15 +28,13 @@ bool session_may_authenticate(const struct session *s)
 	       (s->secure || s->client.local || !s->settings->tls_auth_only);
 }
 
-/* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. */
-static void make_request(struct session *s, struct message *accept)
+/* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. The request has its texts from `client`. */
+static void make_request(
+	struct session *s, const struct front_client *client, struct message *accept)
 {
-	struct front_client client = { .port = s->client.port, .local_port = s->client.local_port };
 	size_t unread = s->input_end - s->input_start;
 
-	memcpy(client.address, s->client.address, sizeof(client.address));
-	memcpy(client.local_address, s->client.local_address, sizeof(client.local_address));
-	tls_request(&s->settings->tls, &client, s->input + s->input_start, &unread, accept);
+	tls_request(&s->settings->tls, client, s->input + s->input_start, &unread, accept);
 	s->input_start = s->input_end = s->input_scanned = unread;
 	accept->tls_accept.serial = ++s->serial;
 	if (s->client.stress && accept->tls_accept.timeout_ms > STRESS_HANDSHAKE)
@@ -45,11 +43,14 @@ static void make_request(struct session *s, struct message *accept)
 
 bool session_start_tls(struct session *s)
 {
+	struct front_client client = { .port = s->client.port, .local_port = s->client.local_port };
 	struct message accept, ready;
 	char reason[256] = "TLS service went away";
 	int64_t deadline;
 
-	make_request(s, &accept);
+	memcpy(client.address, s->client.address, sizeof(client.address));
+	memcpy(client.local_address, s->client.local_address, sizeof(client.local_address));
+	make_request(s, &client, &accept);
 	if (s->settings->tls.loglevel >= 2)
 		log_info("setting up TLS connection from %s", s->name);
 	/* tlsd keeps the time; beyond that it is tlsd that does not answer. */

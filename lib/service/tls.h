@@ -50,7 +50,7 @@ struct tls_info {
 };
 
 /*
- * The TLS_ACCEPT for that client, without serial and descriptor. This is the one place where a connection turns from plaintext
+ * The TLS_ACCEPT for that client, without serial and descriptor; its texts are those of `settings` and `client`. This is the one place where a connection turns from plaintext
  * to TLS: what was read of the client so far and not used is wiped, and `*unread` becomes 0 (CVE-2011-0411 and its like: what
  * was sent in clear must never count as sent under TLS).
  */

@@ -406,6 +406,9 @@ static bool world_start_tls(
 	must(slice_equal(a->service, SLICE("smtp")), "a handshake for another service");
 	must(slice_equal(a->certificates, buffer_slice(&w->settings.tls.certificates)),
 		"a handshake with other certificates");
+	must(slice_equal(a->client_address, slice_from(w->session.client.address)) &&
+			a->client_port == w->session.client.port,
+		"a handshake of another client");
 	w->handshakes++;
 	*ready = (struct message){ .type = MESSAGE_TLS_READY };
 	ready->tls_ready = (struct message_tls_ready){ .serial = a->serial,
