@@ -70,15 +70,6 @@ ptrdiff_t slice_search(struct slice s, struct slice needle)
 	return p ? p - s.data : -1;
 }
 
-ptrdiff_t slice_search_nocase(struct slice s, struct slice needle)
-{
-	for (size_t i = 0; i + needle.length <= s.length; i++) {
-		if (slice_starts_nocase(slice_tail(s, i), needle))
-			return (ptrdiff_t)i;
-	}
-	return -1;
-}
-
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -63,8 +63,6 @@ ptrdiff_t slice_find(struct slice s, char byte);
 ptrdiff_t slice_find_last(struct slice s, char byte);
 /* Index of the first occurrence, or -1. An empty needle is found at 0. */
 ptrdiff_t slice_search(struct slice s, struct slice needle);
-/* Likewise, ASCII case ignored. */
-ptrdiff_t slice_search_nocase(struct slice s, struct slice needle);
 
 /* Without white space (SP HT CR LF) at both ends. */
 struct slice slice_trim(struct slice s);

@@ -129,6 +129,33 @@ def test_the_certificate_of_a_client_is_his_login(instance, tmp_path):
     client.shutdown()
 
 
+def test_a_common_name_is_one_name_and_never_looked_into(instance, tmp_path):
+    """EXTERNAL: certificates of an authority, which looks at names, not at how they could be written down."""
+    def make(*arguments):
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    authority, key = instance.etc / "clients.pem", tmp_path / "ca.key"
+    make("req", "-x509", *curve, "-subj", "/CN=Test CA", "-days", 2, "-keyout", key, "-out", authority)
+    authority.chmod(0o644)
+    instance.configure(auth_mechanisms="plain, external", auth_certificate_maps="", smtpd_tls_CAfile=authority, imap_tls_ask_ccert="yes")
+    instance.reload()
+    for name, good in ((f"one@{DOMAIN}", True), (f"evil CN=one@{DOMAIN}", False), (f"CN=one@{DOMAIN}", False), (f"x, CN=one@{DOMAIN}", False)):
+        make("req", *curve, "-subj", "/CN=" + name.replace("=", "\\="), "-keyout", tmp_path / "client.key", "-out", tmp_path / "client.csr")
+        make("x509", "-req", "-in", tmp_path / "client.csr", "-CA", authority, "-CAkey", key, "-CAcreateserial", "-days", 2,
+             "-out", tmp_path / "client.pem")
+        context = ssl._create_unverified_context()
+        context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+        client = imaplib.IMAP4_SSL(HOST, instance.base + 993, ssl_context=context, timeout=TIMEOUT)
+        if good:
+            client.authenticate("EXTERNAL", lambda _: b"")
+            client.logout()
+            continue
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            client.authenticate("EXTERNAL", lambda _: b"")
+        client.shutdown()
+
+
 def test_curl_chooses_scram_or_what_it_is_told(instance):
     listed = subprocess.run(["curl", "-V"], capture_output=True, text=True, check=True).stdout
     url = f"imap://{HOST}:{instance.base + 143}/"

@@ -563,13 +563,23 @@ static void external_goes_by_the_certificate(void **state)
 	struct tls_facts own = {
 		.subject = SLICE("user"), .fingerprint = SLICE("AB:CD"), .trusted = true
 	};
+	/* Common names with an attribute in them, and names that have no common name. */
+	const struct slice NOT_ITS[] = { SLICE("evil CN=user"), SLICE("CN=user"),
+		SLICE("C=XX, O=Example, CN=user@example.org"), SLICE("/O=Example/CN=user"),
+		SLICE("user CN=other"), SLICE(" user"), SLICE("user "), SLICE("other,user"),
+		SLICE("") };
 	char spec[200];
 
 	assert_int_equal(external(&own, ""), AUTH_OK);
 	assert_int_equal(external(&own, "user@example.org"), AUTH_OK);
 	assert_int_equal(external(&own, "plain@example.org"), AUTH_FAILED);
-	own.subject = SLICE("C=XX, O=Example, CN=User@example.org");
+	own.subject = SLICE("User@example.org");
 	assert_int_equal(external(&own, ""), AUTH_OK);
+	for (size_t i = 0; i < sizeof(NOT_ITS) / sizeof(NOT_ITS[0]); i++) {
+		own.subject = NOT_ITS[i];
+		assert_int_equal(external(&own, ""), AUTH_FAILED);
+	}
+	own.subject = SLICE("user");
 	own.trusted = false;
 	assert_int_equal(external(&own, ""), AUTH_FAILED);
 	own.trusted = true;
