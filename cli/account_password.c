@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: ISC
 /* Passwords of commands: asked for, and hashed on all processors. See account.h. */
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cli/account.h"
 #include "cli/progress.h"
+#include "os/os.h"
 
 enum { THREADS_MOST = 64, LOOK = 100 * 1000 /* us between looks at how far they are */ };
 
@@ -25,20 +30,62 @@ static bool read_line(char *text, size_t size)
 	return true;
 }
 
-static bool ask_unseen(const char *prompt, char *text, size_t size)
+/* Wait for a line of the terminal, or for one of the signals that are blocked. True for the line. */
+static bool line_comes(int signals)
 {
-	struct termios before, unseen;
-	bool good;
+	struct pollfd sources[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = signals, .events = POLLIN } };
 
-	fprintf(stderr, "%s", prompt);
-	if (tcgetattr(STDIN_FILENO, &before) < 0)
+	while (poll(sources, 2, -1) < 0)
+		if (errno != EINTR)
+			return true; /* reading waits as well */
+	return !sources[1].revents;
+}
+
+/*
+ * Once, with nothing shown of what is typed. What would end or stop the command has to wait meanwhile, so that it takes effect on a
+ * terminal as it was before; *again when there was such a signal.
+ */
+static bool ask_once(
+	const char *prompt, const sigset_t *signals, char *text, size_t size, bool *again)
+{
+	int arrived = signalfd(-1, signals, SFD_CLOEXEC);
+	struct termios before, unseen;
+	bool good = false;
+
+	*again = false;
+	if (arrived < 0 || tcgetattr(STDIN_FILENO, &before) < 0) {
+		os_close(&arrived);
 		return false;
+	}
 	unseen = before;
 	unseen.c_lflag &= ~(tcflag_t)ECHO;
+	fprintf(stderr, "%s", prompt);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
-	good = read_line(text, size);
+	if (line_comes(arrived))
+		good = read_line(text, size);
+	else
+		*again = true;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);
+	os_close(&arrived);
+	return good;
+}
+
+static bool ask_unseen(const char *prompt, char *text, size_t size)
+{
+	static const int SIGNALS[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+	sigset_t signals, before;
+	bool good, again;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++)
+		sigaddset(&signals, SIGNALS[i]);
+	do {
+		sigprocmask(SIG_BLOCK, &signals, &before);
+		good = ask_once(prompt, &signals, text, size, &again);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	} while (again);
 	return good;
 }
 

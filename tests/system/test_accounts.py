@@ -201,6 +201,35 @@ def test_deleting_asks_on_the_terminal_wherever_the_streams_lead(instance, elsew
     assert not login(instance, f"one@{DOMAIN}", "one-secret")
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
+def test_a_terminal_shows_again_what_is_typed_when_the_password_prompt_is_left(instance, sent):
+    terminal, other = os.openpty()
+    output = b""
+
+    def shows():
+        return bool(termios.tcgetattr(other)[3] & termios.ECHO)
+
+    def asked(times):
+        nonlocal output
+        while output.count(b"Password: ") < times:
+            output += os.read(terminal, 4096)
+        wait_for(lambda: not shows(), "a terminal that shows nothing")
+
+    child = subprocess.Popen([str(instance.bin / "postern"), "-c", str(instance.etc), "user", "passwd", f"one@{DOMAIN}"], start_new_session=True,
+                             preexec_fn=lambda: fcntl.ioctl(other, termios.TIOCSCTTY, 0), stdin=other, stdout=other, stderr=other)
+    asked(1)
+    os.write(terminal, b"\x1a")  # has no effect, as nobody could continue it: it asks anew
+    asked(2)
+    os.write(terminal, {signal.SIGINT: b"half\x03", signal.SIGQUIT: b"half\x1c"}.get(sent, b"half"))
+    if sent in (signal.SIGTERM, signal.SIGHUP):
+        child.send_signal(sent)
+    assert child.wait(TIMEOUT) == -sent
+    assert shows() and b"half" not in output
+    os.close(terminal)
+    os.close(other)
+    assert login(instance, f"one@{DOMAIN}", "one-secret")
+
+
 def test_deleting_without_a_terminal_wants_yes(instance):
     address = f"one@{DOMAIN}"
     instance.postern("alias", "add", f"info@{DOMAIN}", address)
