@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "auth/backend_impl.h"
+#include "auth/file_state.h"
 #include "base/map.h"
-#include "os/os.h"
 
 enum { FILE_MOST = 64 << 20, FIELDS_BEFORE_EXTRA = 7 };
 
@@ -162,12 +162,8 @@ static enum credentials_status read_file(
 static bool file_changed(const struct backend *backend)
 {
 	const struct passwd_file *file = (const struct passwd_file *)backend;
-	struct stat now;
 
-	return os_fstat(file->fd, &now) &&
-	       (now.st_nlink != file->opened.st_nlink || now.st_size != file->opened.st_size ||
-		       now.st_mtim.tv_sec != file->opened.st_mtim.tv_sec ||
-		       now.st_mtim.tv_nsec != file->opened.st_mtim.tv_nsec);
+	return file_state_changed(file->fd, &file->opened);
 }
 
 const struct backend_type BACKEND_PASSWD_FILE = { .name = "passwd-file",

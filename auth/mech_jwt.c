@@ -16,7 +16,7 @@
 #include "base/buffer.h"
 #include "base/base64.h"
 #include "os/json_text.h"
-#include "os/os.h"
+#include "auth/file_state.h"
 
 enum {
 	KEYS_MOST = 32,
@@ -224,12 +224,7 @@ void oauth_close(struct oauth **oauth)
 
 bool oauth_changed(const struct oauth *oauth)
 {
-	struct stat now;
-
-	return os_fstat(oauth->fd, &now) &&
-	       (now.st_nlink != oauth->opened.st_nlink || now.st_size != oauth->opened.st_size ||
-		       now.st_mtim.tv_sec != oauth->opened.st_mtim.tv_sec ||
-		       now.st_mtim.tv_nsec != oauth->opened.st_mtim.tv_nsec);
+	return file_state_changed(oauth->fd, &oauth->opened);
 }
 
 const char *oauth_scope(const struct oauth *oauth)

@@ -172,6 +172,23 @@ static void who_is_closed_is_closed_in_every_back_end(void **state)
 	credentials_close(&credentials);
 }
 
+/* As "sed -i.bak" and "mv" leave it. */
+static void a_file_that_lives_on_under_another_name_is_replaced_all_the_same(void **state)
+{
+	char spec[200];
+
+	snprintf(spec, sizeof(spec), "passwd-file:%s/passwd", folder);
+	assert_true(reopen(spec));
+	assert_null(backends_changed(backends));
+	/* Times of files go by ticks. */
+	for (int i = 0; i < 1000 && !backends_changed(backends); i++) {
+		usleep(1000);
+		assert_int_equal(rename("passwd", "passwd.old"), 0);
+		assert_int_equal(rename("passwd.old", "passwd"), 0);
+	}
+	assert_string_equal(backends_changed(backends), spec);
+}
+
 static void bad_lists_are_refused(void **state)
 {
 	assert_false(reopen(""));
@@ -303,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(first_that_knows_the_login_decides),
 		TEST(who_is_closed_is_closed_in_every_back_end),
+		TEST(a_file_that_lives_on_under_another_name_is_replaced_all_the_same),
 		TEST(bad_lists_are_refused),
 		TEST(sql_is_asked_by_its_query),
 		TEST(nobody_costs_as_much_as_somebody),
