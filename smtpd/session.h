@@ -144,6 +144,7 @@ struct session_settings {
 		strict_envelopes, normalize_newlines, parents_match, forbid_pipelining;
 	struct tls_settings tls;
 	const char *relay_clientcerts;
+	const char *plaintext_networks; /* that tls_auth_only does not hold for */
 	bool tls_auth_only, tls_received_header;
 	bool open_relay; /* no list refuses foreign destinations: nobody is served */
 };
@@ -371,7 +372,7 @@ void actions_discard(struct session *session, char *queue_id, size_t size);
 bool session_offers_tls(const struct session *session);
 /* Without TLS nothing of worth is done (530). */
 bool session_needs_tls(const struct session *session);
-/* Passwords may be asked for: smtpd_tls_auth_only. */
+/* Passwords may be asked for: smtpd_tls_auth_only, plaintext_auth_networks. Never in clear where TLS must be. */
 bool session_may_authenticate(const struct session *session);
 /* tlsd is there; false is logged. Then the handshake; when it fails the client is lost, and the log says why. */
 bool session_reach_tls(struct session *session);

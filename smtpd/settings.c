@@ -156,6 +156,7 @@ bool session_settings_load(struct session_settings *s, const struct config *c, c
 	s->check_from = check_from_of(config_text(c, PARAM_submission_check_from));
 	snprintf(s->log_name, sizeof(s->log_name), "%s/smtpd", config_text(c, PARAM_syslog_name));
 	load_codes(s, c);
+	s->plaintext_networks = config_text(c, PARAM_plaintext_auth_networks);
 	s->tls_auth_only = config_bool(c, PARAM_smtpd_tls_auth_only);
 	s->tls_received_header = config_bool(c, PARAM_smtpd_tls_received_header);
 	s->relay_clientcerts = config_text(c, PARAM_relay_clientcerts);

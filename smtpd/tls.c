@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "service/front.h"
 #include "service/log.h"
 #include "smtpd/session.h"
 
@@ -24,8 +25,10 @@ bool session_needs_tls(const struct session *s)
 
 bool session_may_authenticate(const struct session *s)
 {
-	return !session_needs_tls(s) &&
-	       (s->secure || s->client.local || !s->settings->tls_auth_only);
+	if (session_needs_tls(s))
+		return false;
+	return s->secure || s->client.local || !s->settings->tls_auth_only ||
+	       network_match(s->settings->plaintext_networks, s->client.address);
 }
 
 /* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. The request has its texts from `client`. */

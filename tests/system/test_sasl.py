@@ -197,7 +197,7 @@ def cram_md5(instance, user, password):
 
 
 def test_submission_offers_and_takes_what_is_configured(make_instance):
-    instance = make_instance(settings={**INSTANCE_SETTINGS, "smtpd_sasl_auth_enable": "yes", "smtpd_tls_auth_only": "no"})
+    instance = make_instance(settings={**INSTANCE_SETTINGS, "smtpd_sasl_auth_enable": "yes"})
     with (instance.etc / "master.cf").open("a") as master_cf:
         master_cf.write(f"{instance.base + 31} inet n - y - - smtpd\n")
     instance.start()

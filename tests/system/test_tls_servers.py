@@ -224,7 +224,7 @@ def test_no_greeting_without_a_handshake(shared_instance, port):
 
 
 def test_from_afar_passwords_need_tls(make_instance):
-    instance = make_instance(settings={"plaintext_auth_networks": ""})
+    instance = make_instance(settings={"plaintext_auth_networks": "", "smtpd_sasl_auth_enable": "yes"})
     instance.start()
     imap = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
     assert "LOGINDISABLED" in imap.capabilities and "AUTH=PLAIN" not in imap.capabilities
@@ -243,6 +243,13 @@ def test_from_afar_passwords_need_tls(make_instance):
     pop.user(ONE)
     pop.pass_(SECRET)
     pop.quit()
+    with contextlib.closing(instance.smtp()) as smtp:
+        smtp.ehlo()
+        assert "auth" not in smtp.esmtp_features
+        assert smtp.docmd("AUTH", "PLAIN")[0] == 538
+        smtp._host = f"mail.{DOMAIN}"
+        smtp.starttls(context=trusting(instance))
+        smtp.login(ONE, SECRET)
     # Neither the password nor the attempt is in the log as a failure of authd's: it was never asked.
     assert not re.search(r"service=(imap|pop3).*(wrong|failed|unknown)", instance.log())
 

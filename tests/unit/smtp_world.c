@@ -463,6 +463,7 @@ void world_open(struct world *w)
 {
 	*w = (struct world){ .cleanup_code = 250 };
 	w->settings = (struct session_settings){ .host = "mail.example.test",
+		.plaintext_networks = "",
 		.banner = "mail.example.test ESMTP Postern",
 		.reject_footer = "",
 		.forbidden_commands = "CONNECT GET POST",

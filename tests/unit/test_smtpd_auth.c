@@ -78,6 +78,23 @@ static void without_encryption_nobody_is_asked_where_that_is_so(void **state)
 	assert_true(w->auth_secured);
 }
 
+static void in_clear_passwords_are_taken_from_networks_that_may_say_them(void **state)
+{
+	struct world *w = *state;
+
+	w->settings.auth.enabled = w->settings.tls_auth_only = true;
+	w->settings.plaintext_networks = "127.0.0.0/8 [::1]/128";
+	world_connect(w, "192.0.2.1");
+	assert_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	session_finish(&w->session);
+	world_connect(w, "127.0.0.1");
+	assert_non_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+	session_finish(&w->session);
+	w->settings.tls.level = TLS_LEVEL_ENCRYPT;
+	world_connect(w, "127.0.0.1");
+	assert_null(strstr(world_say(w, "EHLO x\r\n"), "AUTH"));
+}
+
 /* ---- Exchanges -------------------------------------------------------------------------------------------------------- */
 
 static void a_password_in_the_command_logs_in(void **state)
@@ -544,6 +561,7 @@ int main(void)
 		T(ehlo_tells_what_authd_offers_and_asks_once),
 		T(auth_is_not_offered_where_it_is_not_wanted),
 		T(without_encryption_nobody_is_asked_where_that_is_so),
+		T(in_clear_passwords_are_taken_from_networks_that_may_say_them),
 		T(a_password_in_the_command_logs_in),
 		T(challenges_are_answered_one_by_one),
 		T(a_wrong_password_is_told_and_logged),
