@@ -12,6 +12,7 @@ EXCHANGE := auth/exchange.c auth/credentials_file.c $(wildcard auth/mech_*.c aut
 AUTH := auth/tickets.c auth/penalty.c auth/turns.c auth/visits.c auth/usage.c $(EXCHANGE)
 test_mechanisms_SOURCES := $(EXCHANGE)
 test_mechanisms_LIBS := $(EXCHANGE_LIBS)
+test_mech_digest_SOURCES := auth/mech_digest.c
 test_backends_SOURCES := $(EXCHANGE)
 test_backends_LIBS := $(EXCHANGE_LIBS)
 test_exchange_SOURCES := $(AUTH)

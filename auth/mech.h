@@ -53,6 +53,12 @@ bool mech_done(struct exchange *exchange, enum auth_status status);
 /* A login that proved itself by other means than a password: is it there and enabled? Sets the status; returns true (done). */
 bool mech_known_login(struct exchange *exchange);
 
+enum { MECH_DIGEST_DIRECTIVES = 32 };
+/*
+ * Is it a list of directives of which none stands twice (RFC 2831 section 2.1.2, which has such answers refused)? libsasl2 takes them and
+ * loses the memory of the first: without this a client could have authd grow.
+ */
+bool mech_digest_is_sound(struct slice response);
 bool mech_sasl_open(char *error, size_t error_size);
 bool mech_sasl_step(struct exchange *exchange);
 void mech_sasl_free(struct exchange *exchange);

@@ -379,6 +379,9 @@ static int run_library(struct exchange *exchange, const char **out, unsigned *le
 	const char *input =
 		exchange->has_input ? (exchange->input.data ? exchange->input.data : "") : NULL;
 
+	if (exchange->input.length && strcmp(exchange->mech->name, "DIGEST-MD5") == 0 &&
+		!mech_digest_is_sound(buffer_slice(&exchange->input)))
+		return SASL_BADPROT;
 	if (library->begun)
 		return sasl_server_step(
 			library->connection, input, (unsigned)exchange->input.length, out, length);

@@ -264,6 +264,33 @@ bool schemes_fitted_raw(const struct schemes *schemes)
 	return schemes->fitted_raw;
 }
 
+static bool waste_once(struct schemes *schemes, struct slice password)
+{
+	char hash[CRYPT_OUTPUT_SIZE];
+
+	if (!schemes->dummy[0] && !scheme_crypt_new(schemes, SLICE("no password"),
+					  schemes->settings.cost, schemes->dummy))
+		return false;
+	schemes->hashes++;
+	if (password.length >= SCHEME_MAX_PASSWORD || slice_find(password, '\0') >= 0)
+		password = slice_of("", 0);
+	return scheme_crypt_hash(schemes, password, schemes->dummy, hash);
+}
+
+/* A wrong password of a scheme that is quick to tell would say who has one: the time of a hash as it is made today passes, too. */
+static bool is_quick(const struct verifier *verifier)
+{
+	static const char *const SLOW[] = { "$y$", "$gy$", "$7$", "$2" };
+
+	if (verifier->scheme->verify == scheme_argon2)
+		return false;
+	if (verifier->scheme->verify == scheme_crypt)
+		for (size_t i = 0; i < sizeof(SLOW) / sizeof(SLOW[0]); i++)
+			if (slice_starts(verifier->value, slice_from(SLOW[i])))
+				return false;
+	return true;
+}
+
 static enum scheme_result verify_form(
 	struct schemes *schemes, struct slice stored, struct slice password)
 {
@@ -274,11 +301,15 @@ static enum scheme_result verify_form(
 		password = slice_of("", 0);
 	/* An empty password fits nothing, whatever is stored; the time of a hash passes. */
 	while (result == SCHEME_SILENT && next_verifier(&stored, &verifier))
-		if (counts(schemes, &verifier) && verifier.scheme->verify) {
+		if (counts(schemes, &verifier) && verifier.scheme->verify)
 			result = verifier.scheme->verify(schemes, &verifier, password);
-			schemes->hashes += result != SCHEME_SILENT;
-		}
-	return result == SCHEME_FITS && password.length == 0 ? SCHEME_WRONG : result;
+	if (result == SCHEME_SILENT || schemes->form_only)
+		return result;
+	if (result == SCHEME_FITS && password.length == 0)
+		result = SCHEME_WRONG;
+	if (result != SCHEME_WRONG || !is_quick(&verifier) || !waste_once(schemes, password))
+		schemes->hashes++;
+	return result;
 }
 
 enum scheme_result schemes_verify(
@@ -295,19 +326,6 @@ enum scheme_result schemes_verify(
 	}
 	explicit_bzero(prepared, sizeof(prepared));
 	return result;
-}
-
-static bool waste_once(struct schemes *schemes, struct slice password)
-{
-	char hash[CRYPT_OUTPUT_SIZE];
-
-	if (!schemes->dummy[0] && !scheme_crypt_new(schemes, SLICE("no password"),
-					  schemes->settings.cost, schemes->dummy))
-		return false;
-	schemes->hashes++;
-	if (password.length >= SCHEME_MAX_PASSWORD || slice_find(password, '\0') >= 0)
-		password = slice_of("", 0);
-	return scheme_crypt_hash(schemes, password, schemes->dummy, hash);
 }
 
 bool schemes_waste(struct schemes *schemes, struct slice password)

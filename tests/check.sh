@@ -86,7 +86,7 @@ side_by_side fuzz "$fuzz_seconds" build/fuzz/tests/fuzz_*
 pytest_round() {
 	name=$1
 	shift
-	timeout "$pytest_seconds" /usr/bin/python3 -m pytest -q -n "$((jobs * 2))" --dist loadgroup --timeout 240 -p no:cacheprovider "$@" >"$logs/$name.log" 2>&1
+	timeout "$pytest_seconds" /usr/bin/python3 -m pytest -q -n "$((jobs * 3))" --dist loadgroup --timeout 240 -p no:cacheprovider "$@" >"$logs/$name.log" 2>&1
 	status=$?
 	summary=$(tail -1 "$logs/$name.log")
 	count() { echo "$summary" | sed -n "s/.*[^0-9]\([0-9][0-9]*\) $1.*/\1/p;s/^\([0-9][0-9]*\) $1.*/\1/p" | head -1; }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A MariaDB or PostgreSQL of the test's own: in a folder that is thrown away, on a UNIX socket and a loopback port, with TLS, stopped by its pid."""
 import atexit
+import contextlib
 import os
 import pathlib
 import pwd
@@ -116,7 +117,9 @@ class Server:
         """The server, and its children where it has some."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for pid in [self.process.pid, *map(int, children)]:
-            os.kill(pid, number)
+            # One that served a connection may have ended since it was listed.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def close(self):
         if self.process and self.process.poll() is None:

@@ -93,7 +93,7 @@ def attempt(instance, user, password, address="127.0.0.1", port=143):
 
 @pytest.mark.core
 def test_a_network_that_guesses_is_refused_for_a_while_and_no_other(make_instance):
-    instance = make_instance(settings={**COUNTED, "auth_failure_network_limit": "4", "auth_failure_window": "8s"})
+    instance = make_instance(settings={**COUNTED, "auth_failure_network_limit": "4", "auth_failure_window": "20s"})
     instance.start()
     for n in range(4):
         assert attempt(instance, f"nobody{n}@{DOMAIN}", "x", "127.0.0.9").startswith(b"a NO [AUTHENTICATIONFAILED]")

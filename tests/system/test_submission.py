@@ -144,7 +144,7 @@ def test_authd_may_be_restarted_at_any_time(submitting):
     # An exchange in the middle ends; the login that was given stays, and another can be had.
     assert raw.say(base64.b64encode(LOGIN.encode()).decode()).startswith(b"454 4.7.0 ")
     plain = base64.b64encode(f"\0{LOGIN}\0{PASSWORDS['one']}".encode()).decode()
-    assert raw.say(f"AUTH PLAIN {plain}").startswith(b"235 ")
+    wait_for(lambda: raw.say(f"AUTH PLAIN {plain}").startswith(b"235 "), "a login with the new authd", pause=0.1)
     assert client.sendmail(LOGIN, [f"two@{DOMAIN}"], "Subject: after\r\n\r\nx\r\n") == {}
     connect(instance).quit()
 

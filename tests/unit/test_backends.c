@@ -299,6 +299,13 @@ static void what_cannot_be_asked_is_no_refusal(void **state)
 	assert_int_equal(verify("two@example.org", "password"), CREDENTIALS_GOOD);
 }
 
+static void sql_server_is_refused_at_the_start(void **state)
+{
+	assert_false(reopen("credentials mysql:/etc/x.cf"));
+	assert_non_null(strstr(error, "mysql:/etc/x.cf"));
+	assert_false(reopen("pgsql:/etc/x.cf"));
+}
+
 static void replaced_file_is_noticed(void **state)
 {
 	char spec[200], from[160], to[160];
@@ -327,6 +334,7 @@ int main(void)
 		TEST(old_hash_is_upgraded_by_a_good_login_only),
 		TEST(saslauthd_is_asked_in_its_own_way),
 		TEST(what_cannot_be_asked_is_no_refusal),
+		TEST(sql_server_is_refused_at_the_start),
 		TEST(replaced_file_is_noticed),
 	};
 

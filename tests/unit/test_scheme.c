@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -176,6 +177,37 @@ static void nobody_costs_as_many_hashes_as_somebody(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* By the thread's own clock: a wrong password of a scheme that is cheap costs what one of a new scheme costs. */
+static double seconds_of(const char *stored)
+{
+	struct timespec begin, end;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	assert_int_equal(verify(stored, "wrong"), SCHEME_WRONG);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	return (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+}
+
+static void a_wrong_password_of_a_cheap_scheme_costs_as_much_as_any(void **state)
+{
+	static const char *const CHEAP[] = { "{SSHA}SoB78XLkHNz7fpvBCKxuQHH1LRJzYWx0",
+		"{SHA256.HEX}5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8" };
+	uint64_t before;
+	double waste;
+	struct timespec begin, end;
+
+	assert_true(schemes_waste(schemes, SLICE("x")));
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	assert_true(schemes_waste(schemes, SLICE("x")));
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	waste = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	for (size_t i = 0; i < sizeof(CHEAP) / sizeof(CHEAP[0]); i++) {
+		before = schemes_hashes(schemes);
+		assert_true(seconds_of(CHEAP[i]) > waste / 2);
+		assert_int_equal(schemes_hashes(schemes), before + 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +217,7 @@ int main(void)
 		TEST(plain_text_counts_only_when_asked_for),
 		TEST(unknown_and_malformed_values_never_fit),
 		TEST(nobody_costs_as_many_hashes_as_somebody),
+		TEST(a_wrong_password_of_a_cheap_scheme_costs_as_much_as_any),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
