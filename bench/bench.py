@@ -9,6 +9,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -184,6 +185,8 @@ def main():
     parser.add_argument("--disk", choices=("fresh", "folder"), default="fresh",
                         help="a new ext4 in an image file for each system and round, or a folder on the disk that is there")
     options = parser.parse_args()
+    # Stopped from outside, it stops what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-bench-"))
     folder.chmod(0o755)
     disk = Disk(folder) if options.disk == "fresh" else Folder(folder)
