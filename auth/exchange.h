@@ -69,7 +69,7 @@ MUST_CHECK bool exchange_input(struct exchange *exchange, bool has_input, struct
 bool exchange_step(struct exchange *exchange, struct backends *backends);
 /* A token that the introspection command is to be asked about, before the next exchange_step; empty: none. */
 struct slice exchange_question(const struct exchange *exchange);
-/* What it said; `answered` false: nothing, for now. The question is wiped. */
+/* What it said; `answered` false: it could not say. The question is wiped. */
 void exchange_answer(struct exchange *exchange, bool answered, struct slice answer);
 enum auth_status exchange_status(const struct exchange *exchange);
 struct slice exchange_output(const struct exchange *exchange);

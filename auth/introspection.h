@@ -19,7 +19,7 @@ struct inquiry {
 
 /*
  * `time`: ms that introspect takes for an answer; a little later there is none. `heard` is called in the loop, never from within
- * introspection_ask; `answered` false: nothing for now. NULL when memory is out.
+ * introspection_ask; `answered` false: it could not say. NULL when memory is out.
  */
 struct introspection *introspection_open(struct service *service, int64_t time,
 	void (*heard)(struct inquiry *inquiry, bool answered, struct slice answer));
