@@ -67,8 +67,7 @@ static void make_password(char password[CREDENTIALS_APP_PASSWORD + 1])
 	explicit_bzero(random, sizeof(random));
 }
 
-/* As it was made, or typed without dashes or with spaces. False when it cannot be one. */
-static bool normalize(struct slice typed, char plain[CHARACTERS + 1])
+static size_t without_dashes(struct slice typed, char plain[CHARACTERS + 1])
 {
 	size_t length = 0;
 
@@ -78,11 +77,21 @@ static bool normalize(struct slice typed, char plain[CHARACTERS + 1])
 		if (c == '-' || c == ' ')
 			continue;
 		if (length == CHARACTERS || c == '\0' || !strchr(ALPHABET, c))
-			return false;
+			return 0;
 		plain[length++] = c;
 	}
 	plain[length] = '\0';
-	return length == CHARACTERS;
+	return length;
+}
+
+/* As it was made, or typed without dashes or with spaces. False, and nothing of it is kept, when it cannot be one. */
+static bool normalize(struct slice typed, char plain[CHARACTERS + 1])
+{
+	bool good = without_dashes(typed, plain) == CHARACTERS;
+
+	if (!good)
+		explicit_bzero(plain, CHARACTERS + 1);
+	return good;
 }
 
 static bool too_many(struct credentials *credentials, struct slice login)

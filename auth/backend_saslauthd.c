@@ -118,7 +118,7 @@ static enum credentials_status verify_asker(struct backend *backend,
 	struct asker *asker = (struct asker *)backend;
 	enum credentials_status status = CREDENTIALS_ERROR;
 	struct slice user = question->login, realm = slice_of("", 0);
-	struct buffer text = buffer_limited(4096);
+	struct buffer text = buffer_secret(4096);
 	int fd;
 
 	/* System users have no domain: what is of the default realm is asked for without it. */
@@ -132,8 +132,6 @@ static enum credentials_status verify_asker(struct backend *backend,
 		status = ask(fd, buffer_slice(&text));
 	if (fd >= 0)
 		close(fd);
-	if (text.data)
-		explicit_bzero(text.data, text.capacity);
 	buffer_free(&text);
 	return status;
 }

@@ -53,7 +53,7 @@ static enum credentials_status read_asked(
 	struct backend *backend, struct slice login, char stored[SCHEME_MAX_STORED])
 {
 	struct asked *asked = (struct asked *)backend;
-	struct buffer value = { 0 };
+	struct buffer value = buffer_secret(0);
 	struct slice name;
 	enum credentials_status status = CREDENTIALS_ERROR;
 	enum table_status found = table_lookup(asked->table, login, &value);
@@ -66,8 +66,6 @@ static enum credentials_status read_asked(
 		status = slice_to_string(buffer_slice(&value), stored, SCHEME_MAX_STORED)
 				 ? CREDENTIALS_GOOD
 				 : CREDENTIALS_BAD;
-	if (value.data)
-		explicit_bzero(value.data, value.capacity);
 	buffer_free(&value);
 	return status;
 }

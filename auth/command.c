@@ -109,7 +109,7 @@ bool command_start(struct command *command, const struct command_settings *setti
 	command->pid = -1;
 	command->watch.fd = -1;
 	command->most = settings->output_most;
-	command->output = buffer_limited(settings->output_most + READ_AT_ONCE);
+	command->output = buffer_secret(settings->output_most + READ_AT_ONCE);
 	if (from >= 0 && pipe2(to, O_CLOEXEC) == 0 && start_reading(command, to[0])) {
 		command->pid = fork();
 		if (command->pid == 0)

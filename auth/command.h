@@ -32,7 +32,7 @@ struct command_settings {
 struct command {
 	struct loop *loop;
 	void (*ended)(struct command *command, enum command_end end);
-	struct buffer output; /* the owner's to wipe and free when it has ended */
+	struct buffer output; /* secret; the owner's to free when it has ended */
 	size_t most;
 	struct watch watch;
 	struct timer limit;

@@ -184,10 +184,10 @@ struct exchange *exchange_new(const struct exchange_start *start)
 	exchange->mech = exchange_mechanism_known(start) ? mech_of(start->mechanism) : NULL;
 	exchange->note = "";
 	exchange->secured = start->secured;
-	exchange->input = buffer_limited(MAX_SASL);
-	exchange->output = buffer_limited(MAX_SASL);
-	exchange->question = buffer_limited(MAX_SASL);
-	exchange->answer = buffer_limited(MAX_INTROSPECTION);
+	exchange->input = buffer_secret(MAX_SASL);
+	exchange->output = buffer_secret(MAX_SASL);
+	exchange->question = buffer_secret(MAX_SASL);
+	exchange->answer = buffer_secret(MAX_INTROSPECTION);
 	if (exchange->mech &&
 		slice_to_string(start->service, exchange->service, sizeof(exchange->service)) &&
 		slice_to_string(
@@ -199,23 +199,16 @@ struct exchange *exchange_new(const struct exchange_start *start)
 	return NULL;
 }
 
-static void wipe(struct buffer *buffer)
-{
-	if (buffer->data)
-		explicit_bzero(buffer->data, buffer->capacity);
-	buffer_free(buffer);
-}
-
 void exchange_free(struct exchange **exchange)
 {
 	if (!*exchange)
 		return;
 	if ((*exchange)->mech && (*exchange)->mech->free)
 		(*exchange)->mech->free(*exchange);
-	wipe(&(*exchange)->input);
-	wipe(&(*exchange)->output);
-	wipe(&(*exchange)->question);
-	wipe(&(*exchange)->answer);
+	buffer_free(&(*exchange)->input);
+	buffer_free(&(*exchange)->output);
+	buffer_free(&(*exchange)->question);
+	buffer_free(&(*exchange)->answer);
 	buffer_free(&(*exchange)->facts);
 	free(*exchange);
 	*exchange = NULL;
@@ -280,8 +273,7 @@ bool exchange_step(struct exchange *exchange, struct backends *backends)
 	if (++exchange->steps > EXCHANGE_STEPS)
 		return mech_done(exchange, AUTH_BAD);
 	done = run(exchange);
-	if (exchange->input.data)
-		explicit_bzero(exchange->input.data, exchange->input.capacity);
+	buffer_clear(&exchange->input);
 	if (!exchange->output.failed && !exchange->question.failed)
 		return done;
 	return mech_done(exchange, AUTH_TEMPORARY);
@@ -294,7 +286,7 @@ struct slice exchange_question(const struct exchange *exchange)
 
 void exchange_answer(struct exchange *exchange, bool answered, struct slice answer)
 {
-	wipe(&exchange->question);
+	buffer_free(&exchange->question);
 	exchange->heard = true;
 	exchange->answered = answered && buffer_add(&exchange->answer, answer);
 }

@@ -59,13 +59,6 @@ static int64_t now_of(const struct introspect *daemon)
 	return loop_now(service_loop(daemon->service));
 }
 
-static void wipe(struct buffer *buffer)
-{
-	if (buffer->data)
-		explicit_bzero(buffer->data, buffer->capacity);
-	buffer_free(buffer);
-}
-
 static void tell(struct introspect *daemon, const char *what)
 {
 	int64_t now = now_of(daemon);
@@ -97,8 +90,8 @@ static void finish(struct job *job, enum introspect_status status, struct slice 
 	if (!asker->gone)
 		answer(asker, job->serial, status, text);
 	asker_done(asker);
-	wipe(&job->command.output);
-	wipe(&job->token);
+	buffer_free(&job->command.output);
+	buffer_free(&job->token);
 	free(job);
 	if (--daemon->jobs == 0 && daemon->draining)
 		service_end(daemon->service, EX_OK);
@@ -178,9 +171,10 @@ static bool add_job(struct asker *asker, const struct message_introspect_ask *as
 
 	if (!job)
 		return false;
+	job->token.secret = true;
 	/* A line: what reads lines may read it. */
 	if (!buffer_add(&job->token, ask->token) || !buffer_add_byte(&job->token, '\n')) {
-		wipe(&job->token);
+		buffer_free(&job->token);
 		free(job);
 		return false;
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "auth/mech.h"
+#include "base/secret.h"
 
 /* libsasl2's form of the key of HMAC-MD5: the inner state and the outer one, each four words, high byte first. */
 enum { MD5_BYTES = 16, CRAM_KEY = 2 * MD5_BYTES };
@@ -289,6 +290,8 @@ bool mech_sasl_open(char *error, size_t error_size)
 
 	if (opened)
 		return true;
+	/* It does not wipe all that it knows of a password. */
+	sasl_set_alloc(malloc, calloc, secret_realloc, secret_free);
 	sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
 	result = sasl_server_init(CALLBACKS, "postern");
 	if (result == SASL_OK)

@@ -18,9 +18,6 @@ void conn_forget_prelogin(struct conn *conn)
 		return;
 	tls_cancel(&l->handshake);
 	free(l->tls);
-	/* It may hold a password. */
-	if (l->in.data)
-		explicit_bzero(l->in.data, l->in.capacity);
 	buffer_free(&l->in);
 	buffer_free(&l->out);
 	arena_free(&l->arena);
@@ -57,9 +54,11 @@ void conn_begin(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
-	conn->pre->in = buffer_limited(CONN_INPUT_LIMIT);
+	/* It may hold a password. */
+	conn->pre->in = buffer_secret(CONN_INPUT_LIMIT);
 	conn->pre->out = buffer_limited(CONN_OUTPUT_LIMIT);
 	arena_init(&conn->pre->arena, CONN_ARENA_LIMIT);
+	conn->pre->arena.secret = true;
 	conn->timer = (struct timer){ .fire = conn_timeout, .context = conn };
 	if (!loop_timer_start(f->loop, &conn->timer, f->login_timeout)) {
 		conn_close(conn);
@@ -232,7 +231,6 @@ static bool conn_commands(struct conn *conn)
 			conn_end(conn, "Aborted login by logging out", NULL);
 			return false;
 		}
-		explicit_bzero(copy, length);
 		arena_reset(&conn->pre->arena);
 		if (conn->pre->bad >= CONN_BAD_LIMIT) {
 			conn_end(conn, "Too many bad commands", "Too many invalid commands.");

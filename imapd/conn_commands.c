@@ -115,7 +115,7 @@ static bool parse_initial(struct parser *p, struct buffer *decoded, struct slice
 
 static void run_authenticate(struct conn *conn, struct parser *p)
 {
-	struct buffer decoded = buffer_limited(CONN_INPUT_LIMIT);
+	struct buffer decoded = buffer_secret(CONN_INPUT_LIMIT);
 	struct slice mechanism, initial;
 
 	if (!parse_space(p) || !parse_atom(p, &mechanism))
@@ -123,8 +123,6 @@ static void run_authenticate(struct conn *conn, struct parser *p)
 	if (parse_initial(p, &decoded, &initial) &&
 		!(login_shows_password(mechanism) && refuse_plaintext(conn)))
 		conn_authenticate(conn, mechanism, initial);
-	if (decoded.data)
-		explicit_bzero(decoded.data, decoded.capacity);
 	buffer_free(&decoded);
 }
 

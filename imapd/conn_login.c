@@ -31,7 +31,7 @@ static void begin(struct conn *conn, const char *mechanism, struct slice initial
 
 void conn_login(struct conn *conn, struct slice user, struct slice password)
 {
-	struct buffer initial = buffer_limited(CONN_INPUT_LIMIT + 2);
+	struct buffer initial = buffer_secret(CONN_INPUT_LIMIT + 2);
 
 	buffer_add_byte(&initial, '\0');
 	buffer_add(&initial, user);
@@ -39,8 +39,6 @@ void conn_login(struct conn *conn, struct slice user, struct slice password)
 	buffer_add(&initial, password);
 	remember_user(conn, user);
 	begin(conn, "PLAIN", buffer_slice(&initial));
-	if (initial.data)
-		explicit_bzero(initial.data, initial.capacity);
 	buffer_free(&initial);
 }
 
@@ -69,7 +67,7 @@ static void abort_exchange(struct conn *conn, const char *reply)
 
 void conn_sasl_line(struct conn *conn, struct slice line)
 {
-	struct buffer response = buffer_limited(CONN_INPUT_LIMIT);
+	struct buffer response = buffer_secret(CONN_INPUT_LIMIT);
 
 	if (slice_equal(line, SLICE("*"))) {
 		abort_exchange(conn, "BAD Authentication aborted.");
@@ -80,8 +78,6 @@ void conn_sasl_line(struct conn *conn, struct slice line)
 		conn->state = CONN_AUTH;
 		login_continue(conn->front->login, &conn->client, buffer_slice(&response));
 	}
-	if (response.data)
-		explicit_bzero(response.data, response.capacity);
 	buffer_free(&response);
 }
 

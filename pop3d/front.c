@@ -202,7 +202,7 @@ static void list_mechanisms(struct pop3_client *client)
 static void auth(struct pop3_client *client, struct slice arguments)
 {
 	struct slice mechanism, rest = arguments;
-	struct buffer initial = buffer_limited(MAX_SASL);
+	struct buffer initial = buffer_secret(MAX_SASL);
 	char name[33];
 
 	if (!slice_word(&rest, " ", &mechanism)) {
@@ -223,8 +223,6 @@ static void auth(struct pop3_client *client, struct slice arguments)
 			rest.length ? slice_of(initial.data ? initial.data : "", initial.length)
 				    : slice_of(NULL, 0));
 	}
-	if (initial.data)
-		explicit_bzero(initial.data, initial.length);
 	buffer_free(&initial);
 }
 
@@ -254,7 +252,7 @@ static void command(struct pop3_client *client, struct slice line)
 
 static void response(struct pop3_client *client, struct slice line)
 {
-	struct buffer raw = buffer_limited(MAX_SASL);
+	struct buffer raw = buffer_secret(MAX_SASL);
 
 	client->in_exchange = false;
 	if (slice_equal(line, SLICE("*"))) {
@@ -267,8 +265,6 @@ static void response(struct pop3_client *client, struct slice line)
 		login_continue(client->front->login, &client->login,
 			slice_of(raw.data ? raw.data : "", raw.length));
 	}
-	if (raw.data)
-		explicit_bzero(raw.data, raw.length);
 	buffer_free(&raw);
 }
 
@@ -304,7 +300,6 @@ static bool one_line(struct pop3_client *client)
 		response(client, line);
 	else
 		command(client, line);
-	explicit_bzero(client->input.data, (size_t)end + 1);
 	buffer_consume(&client->input, (size_t)end + 1);
 	return true;
 }
@@ -569,7 +564,7 @@ void pop3_accepted(
 	client->front = front;
 	client->since = loop_now(service_loop(front->service));
 	client->why = "Disconnected";
-	client->input = buffer_limited(POP3_INPUT_MAX + 4096);
+	client->input = buffer_secret(POP3_INPUT_MAX + 4096);
 	client->login = (struct login_client){ .fd = fd, .peer = *peer, .context = client };
 	client->next = front->first;
 	client->at = &front->first;

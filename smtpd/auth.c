@@ -200,14 +200,8 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 
 static bool decode(struct exchange *e, struct slice text)
 {
-	if (e->raw.data)
-		explicit_bzero(e->raw.data, e->raw.capacity);
 	buffer_clear(&e->raw);
-	if (!base64_decode(text, &e->raw))
-		return false;
-	/* It stands in the input buffer, where the next line need not cover it. */
-	explicit_bzero((char *)text.data, text.length);
-	return true;
+	return base64_decode(text, &e->raw);
 }
 
 /* Nobody waits for the end of it any more. */
@@ -329,23 +323,22 @@ static const char *refusal(const struct session *s)
 	return NULL;
 }
 
-enum command_result command_auth(struct session *s, struct slice argument)
+static enum command_result begin(struct exchange *e, struct slice argument)
 {
-	struct exchange e = { .session = s, .raw = buffer_limited(MAX_SASL) };
+	struct session *s = e->session;
 	const char *why = refusal(s);
-	enum command_result result;
 	struct slice word;
 
 	if (why) {
 		reply(s, "%s", why);
 		return COMMAND_ERROR;
 	}
-	if (!slice_word(&argument, " \t", &word) || word.length >= sizeof(e.method)) {
+	if (!slice_word(&argument, " \t", &word) || word.length >= sizeof(e->method)) {
 		reply(s, "501 5.5.4 Syntax: AUTH mechanism");
 		return COMMAND_ERROR;
 	}
-	printable_copy(word, e.method, sizeof(e.method));
-	for (char *c = e.method; *c; c++)
+	printable_copy(word, e->method, sizeof(e->method));
+	for (char *c = e->method; *c; c++)
 		*c = ascii_upper(*c);
 	if (session_over_rate(s, RATE_AUTH)) {
 		reply(s, "450 4.7.1 Error: too many AUTH commands from %s", s->client.address);
@@ -353,11 +346,16 @@ enum command_result command_auth(struct session *s, struct slice argument)
 		return COMMAND_ERROR;
 	}
 	if (!is_allowed(s, word))
-		return fail(&e, "504 5.5.4 Error: unrecognized authentication type",
+		return fail(e, "504 5.5.4 Error: unrecognized authentication type",
 			"Invalid authentication mechanism");
-	result = authenticate(&e, slice_trim(argument));
-	if (e.raw.data)
-		explicit_bzero(e.raw.data, e.raw.capacity);
+	return authenticate(e, slice_trim(argument));
+}
+
+enum command_result command_auth(struct session *s, struct slice argument)
+{
+	struct exchange e = { .session = s, .raw = buffer_secret(MAX_SASL) };
+	enum command_result result = begin(&e, argument);
+
 	buffer_free(&e.raw);
 	return result;
 }

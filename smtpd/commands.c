@@ -274,6 +274,19 @@ static bool has_control(struct slice line)
 	return false;
 }
 
+/* Input for the log. What AUTH brings may be a password. */
+static struct slice to_show(const struct session *s, const struct command *before)
+{
+	struct slice input = slice_of(s->input + s->input_start, s->input_end - s->input_start);
+
+	if (before->id == COMMAND_AUTH)
+		return SLICE("(not shown)");
+	for (size_t i = 0; i + 4 <= input.length; i++)
+		if (slice_starts_nocase(slice_tail(input, i), SLICE("AUTH")))
+			return slice_head(input, i + 4);
+	return input;
+}
+
 /* Input that is there already behind a command whose reply the client must wait for. False: the session ends for it. */
 static bool in_step(struct session *s, const struct command *command)
 {
@@ -282,9 +295,7 @@ static bool in_step(struct session *s, const struct command *command)
 	if (s->pipelined || !input_pending(s) || (s->esmtp && !(command->flags & COMMAND_LAST)))
 		return true;
 	s->pipelined = true;
-	printable_copy(
-		slice_head(slice_of(s->input + s->input_start, s->input_end - s->input_start), 100),
-		text, sizeof(text));
+	printable_copy(slice_head(to_show(s, command), 100), text, sizeof(text));
 	log_info("improper command pipelining after %s from %s: %s", command->name, s->name, text);
 	if (!s->settings->forbid_pipelining)
 		return true;
@@ -293,7 +304,8 @@ static bool in_step(struct session *s, const struct command *command)
 	return false;
 }
 
-static void dispatch(struct session *s, struct slice line)
+/* Which command it was; NULL: none of ours. */
+static const struct command *dispatch(struct session *s, struct slice line)
 {
 	struct slice rest = line, name = { 0 };
 	const struct command *command;
@@ -307,20 +319,21 @@ static void dispatch(struct session *s, struct slice line)
 
 		if (foreign) {
 			count(s, COMMAND_UNKNOWN, unknown(s, line, name));
-			return;
+			return NULL;
 		}
 		reply(s, "500 5.5.2 Error: bad syntax");
 		count(s, command ? command->id : COMMAND_UNKNOWN, COMMAND_ERROR);
-		return;
+		return command;
 	}
 	if (!command) {
 		count(s, COMMAND_UNKNOWN, unknown(s, line, name));
-		return;
+		return NULL;
 	}
 	if (command->flags & COMMAND_JUNK)
 		count_junk(s);
 	result = in_step(s, command) ? run(s, command, slice_trim(rest)) : COMMAND_ERROR;
 	count(s, command->id, result);
+	return command;
 }
 
 /* Limits that end a session before the next command. False: it has ended. */
@@ -386,13 +399,14 @@ static enum line_status command_line(struct session *s, struct slice *line)
 
 bool session_step(struct session *s)
 {
+	const struct command *command = NULL;
 	struct slice line;
 
 	if (s->closing || s->loss != LOSS_NONE || !within_limits(s))
 		return false;
 	switch (command_line(s, &line)) {
 	case LINE_GOOD:
-		dispatch(s, line);
+		command = dispatch(s, line);
 		break;
 	case LINE_TOO_LONG:
 		reply(s, "500 5.5.2 Error: line too long");
@@ -408,6 +422,9 @@ bool session_step(struct session *s)
 	case LINE_LOST:
 		break;
 	}
+	/* The lines of an exchange that was refused come as commands that are none. */
+	if (!command || command->id == COMMAND_AUTH)
+		input_forget(s);
 	if (s->loss != LOSS_NONE)
 		say_lost(s);
 	return !s->closing;

@@ -124,6 +124,13 @@ void input_consume(struct session *s, size_t length)
 	s->input_scanned = s->input_start;
 }
 
+/* Input is moved to the front while a line is not complete, and lines stay until others come over them. */
+void input_forget(struct session *s)
+{
+	explicit_bzero(s->input, s->input_start);
+	explicit_bzero(s->input + s->input_end, s->input_size - s->input_end);
+}
+
 /* Drop an over-long line up to its end. */
 static enum line_status skip_line(struct session *s, int64_t limit, int64_t deadline)
 {

@@ -329,6 +329,8 @@ void output_challenge(struct session *session, struct slice text);
 /* Bytes that are there; waits until `deadline` when there are none. False: client gone, session->loss says how. */
 MUST_CHECK bool input_some(struct session *session, struct slice *bytes, int64_t deadline);
 void input_consume(struct session *session, size_t length);
+/* Wipe what was consumed: it may have been a password. */
+void input_forget(struct session *session);
 static inline bool input_pending(const struct session *session)
 {
 	return session->input_end > session->input_start;

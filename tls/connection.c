@@ -76,8 +76,8 @@ void connection_end(struct tls_connection *connection)
 		connection->next->at = connection->at;
 	connection->world->ended(connection);
 	SSL_free(connection->ssl);
-	free(connection->in.data);
-	free(connection->out.data);
+	held_release(&connection->in);
+	held_release(&connection->out);
 	handshake_free(connection->handshake);
 	buffer_free(&connection->session_key);
 	free(connection);

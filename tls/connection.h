@@ -17,6 +17,7 @@
 enum {
 	CONNECTION_CHUNK = 16 * 1024, /* one record's plain text, at most */
 	CONNECTION_BURST = 8, /* chunks one way before others have their turn */
+	CONNECTION_LOGIN = 64 * 1024, /* bytes at a client's beginning, among which passwords are */
 	CONNECTION_FLUSH = 30000, /* ms for what a server that has gone has written */
 	CONNECTION_LINGER = 2000, /* ms for the client's end after ours */
 	CONNECTION_KEY_UPDATES = 32 /* of the client, without a byte of data between them */
@@ -58,6 +59,7 @@ struct tls_connection {
 	struct held in, out;
 	enum share_place place; /* among the connections */
 	enum share_place handshake_place;
+	unsigned forgotten; /* bytes of the client that were wiped when they had been passed on */
 	unsigned key_updates; /* since the client's last byte */
 	bool in_stalled; /* nothing is read of the client before it takes what TLS itself has to answer */
 	bool in_ended; /* nothing more comes from the client */

@@ -32,6 +32,8 @@ void connection_close_watch(struct watch *watch);
  */
 void connection_pump_begin(struct tls_connection *connection);
 void connection_pump(struct tls_connection *connection);
+/* What is held is wiped and freed. */
+void held_release(struct held *held);
 /* Close and free; tells the world. */
 void connection_end(struct tls_connection *connection);
 /* Wait for these events; 0: for none (nothing is asked of epoll, which would go on telling of a hang-up). False: it was ended. */

@@ -27,8 +27,10 @@ static bool hold(struct held *held, const char *data, size_t length)
 	return true;
 }
 
-static void release(struct held *held)
+void held_release(struct held *held)
 {
+	if (held->data)
+		explicit_bzero(held->data, held->length);
 	free(held->data);
 	*held = (struct held){ 0 };
 }
@@ -37,7 +39,7 @@ static void release(struct held *held)
 static void client_gone(struct tls_connection *connection)
 {
 	connection->in_ended = connection->out_ended = true;
-	release(&connection->out);
+	held_release(&connection->out);
 	ERR_clear_error();
 }
 
@@ -52,8 +54,23 @@ static void told_of_message(
 		connection->key_updates++;
 }
 
+/*
+ * At the beginning of a connection passwords come: nothing of that stays, neither here nor in the library's buffer. What comes later is
+ * mail, where wiping would cost time.
+ */
+static void forget_read(struct tls_connection *connection, size_t length)
+{
+	if (connection->forgotten >= CONNECTION_LOGIN)
+		return;
+	explicit_bzero(connection->world->chunk, length);
+	connection->forgotten += (unsigned)length;
+	if (connection->forgotten >= CONNECTION_LOGIN)
+		SSL_clear_options(connection->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 void connection_pump_begin(struct tls_connection *connection)
 {
+	SSL_set_options(connection->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_clear_mode(connection->ssl, SSL_MODE_ASYNC | SSL_MODE_AUTO_RETRY);
 	SSL_set_msg_callback(connection->ssl, told_of_message);
 	SSL_set_msg_callback_arg(connection->ssl, connection);
@@ -75,7 +92,7 @@ static ssize_t to_server(struct tls_connection *connection, const char *data, si
 static void server_gone(struct tls_connection *connection)
 {
 	connection->out_ended = true;
-	release(&connection->in);
+	held_release(&connection->in);
 }
 
 static bool flush_in(struct tls_connection *connection)
@@ -93,7 +110,7 @@ static bool flush_in(struct tls_connection *connection)
 	held->offset += (uint32_t)sent;
 	if (held->offset < held->length)
 		return false;
-	release(held);
+	held_release(held);
 	return true;
 }
 
@@ -138,8 +155,11 @@ static void pump_in(struct tls_connection *connection)
 		}
 		connection->key_updates = 0;
 		sent = to_server(connection, world->chunk, (size_t)got);
-		if (sent < 0 || (sent < got && !hold(&connection->in, world->chunk + sent,
-						       (size_t)(got - sent)))) {
+		if (sent >= 0 && sent < got &&
+			!hold(&connection->in, world->chunk + sent, (size_t)(got - sent)))
+			sent = -1;
+		forget_read(connection, (size_t)got);
+		if (sent < 0) {
 			server_gone(connection);
 			return;
 		}
@@ -184,7 +204,7 @@ static bool flush_out(struct tls_connection *connection)
 	held->offset += (uint32_t)sent;
 	if (held->offset < held->length)
 		return false;
-	release(held);
+	held_release(held);
 	return true;
 }
 
@@ -241,7 +261,7 @@ static void say_good_bye(struct tls_connection *connection)
 	if (connection->plain.loop)
 		loop_unwatch(&connection->plain);
 	os_close(&connection->plain.fd);
-	release(&connection->in);
+	held_release(&connection->in);
 	connection->lingering = true;
 }
 

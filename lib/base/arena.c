@@ -100,6 +100,8 @@ void arena_reset(struct arena *arena)
 
 	if (!block)
 		return;
+	for (struct arena_block *b = block; arena->secret && b; b = b->next)
+		explicit_bzero(b->data, b->used);
 	for (struct arena_block *b = block->next; b; b = next) {
 		next = b->next;
 		free(b);

@@ -13,6 +13,7 @@ struct arena {
 	struct arena_block *blocks;
 	size_t used; /* bytes given out since the last reset */
 	size_t limit; /* bytes; set by arena_init */
+	bool secret; /* what was given out is wiped by reset and free; set behind arena_init */
 };
 
 void arena_init(struct arena *arena, size_t limit);

@@ -64,7 +64,7 @@ bool base64_decode(struct slice text, struct buffer *out)
 		unsigned count = !last || four[3] != '=' ? 3 : four[2] != '=' ? 2 : 1;
 
 		if (!decode_four(four, count, out)) {
-			out->length = before;
+			buffer_cut(out, before);
 			return false;
 		}
 	}

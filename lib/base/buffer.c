@@ -5,6 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* realloc would leave a copy behind. */
+static char *grow_secret(struct buffer *b, size_t capacity)
+{
+	char *data = malloc(capacity);
+
+	if (data && b->data) {
+		memcpy(data, b->data, b->length);
+		explicit_bzero(b->data, b->capacity);
+		free(b->data);
+	}
+	return data;
+}
+
 char *buffer_reserve(struct buffer *b, size_t more)
 {
 	size_t limit = b->limit ? b->limit : BUFFER_DEFAULT_LIMIT;
@@ -21,7 +34,7 @@ char *buffer_reserve(struct buffer *b, size_t more)
 	capacity = b->capacity < 128 ? 256 : b->capacity * 2;
 	if (capacity < wanted)
 		capacity = wanted;
-	data = realloc(b->data, capacity);
+	data = b->secret ? grow_secret(b, capacity) : realloc(b->data, capacity);
 	if (!data) {
 		b->failed = true;
 		return NULL;
@@ -104,25 +117,35 @@ bool buffer_printf(struct buffer *b, const char *format, ...)
 
 void buffer_consume(struct buffer *b, size_t length)
 {
-	if (length >= b->length) {
-		b->length = 0;
-		return;
-	}
-	if (length)
+	if (length > b->length)
+		length = b->length;
+	if (length && length < b->length)
 		memmove(b->data, b->data + length, b->length - length);
-	b->length -= length;
+	buffer_cut(b, b->length - length);
+}
+
+void buffer_cut(struct buffer *b, size_t length)
+{
+	if (length >= b->length)
+		return;
+	if (b->secret)
+		explicit_bzero(b->data + length, b->length - length);
+	b->length = length;
 }
 
 void buffer_clear(struct buffer *b)
 {
-	b->length = 0;
+	buffer_cut(b, 0);
 	b->failed = false;
 }
 
 void buffer_free(struct buffer *b)
 {
+	/* All of it: what was put behind the end, as buffer_text's NUL, counts too. */
+	if (b->secret && b->data)
+		explicit_bzero(b->data, b->capacity);
 	free(b->data);
-	*b = (struct buffer){ .limit = b->limit };
+	*b = (struct buffer){ .limit = b->limit, .secret = b->secret };
 }
 
 const char *buffer_text(struct buffer *b)

@@ -20,6 +20,7 @@ struct channel_packet {
 	struct channel_packet *next;
 	unsigned fd_count;
 	int fds[MESSAGE_FDS];
+	bool secret;
 	size_t length;
 	char data[];
 };
@@ -129,6 +130,8 @@ static void packet_free(struct channel_packet *packet)
 {
 	for (unsigned i = 0; i < packet->fd_count; i++)
 		close(packet->fds[i]);
+	if (packet->secret)
+		explicit_bzero(packet->data, packet->length);
 	free(packet);
 }
 
@@ -225,6 +228,11 @@ static int batch_receive(int fd, struct batch *batch)
 	return n < 0 && errno == ECONNRESET ? 0 : n;
 }
 
+static void packet_wipe(struct mmsghdr *packet)
+{
+	message_wipe(packet->msg_hdr.msg_iov->iov_base, packet->msg_len);
+}
+
 /* Hand one packet to the owner; what stays unread of its descriptors is closed. `why` says what ends the channel, or is NULL. */
 static void batch_deliver(struct channel *channel, struct mmsghdr *packet, const char **why)
 {
@@ -238,12 +246,14 @@ static void batch_deliver(struct channel *channel, struct mmsghdr *packet, const
 		channel->receive(channel, &message);
 		message_close_fds(&message);
 	}
+	packet_wipe(packet);
 }
 
 static void batch_drop(struct mmsghdr *packet)
 {
 	struct message message;
 
+	packet_wipe(packet);
 	take_descriptors(&packet->msg_hdr, &message);
 	message_close_fds(&message);
 }
@@ -331,7 +341,7 @@ static struct channel_packet *packet_new(const struct message *message, struct b
 
 	if (!packet)
 		return NULL;
-	*packet = (struct channel_packet){ .length = encoded->length };
+	*packet = (struct channel_packet){ .length = encoded->length, .secret = encoded->secret };
 	memcpy(packet->data, encoded->data, encoded->length);
 	for (; packet->fd_count < message->fd_count; packet->fd_count++) {
 		int copy = fcntl(message->fds[packet->fd_count], F_DUPFD_CLOEXEC, 3);
@@ -345,19 +355,16 @@ static struct channel_packet *packet_new(const struct message *message, struct b
 	return packet;
 }
 
-bool channel_send(struct channel *channel, const struct message *message)
+/* Straight to the socket, without a copy, when nothing waits; what the socket does not take is queued. */
+static bool send_or_queue(
+	struct channel *channel, const struct message *message, struct buffer *encoded)
 {
-	static _Thread_local struct buffer encoded;
 	struct channel_packet *packet;
 
-	buffer_clear(&encoded);
-	if (!channel_is_open(channel) || !message_encode(message, &encoded))
-		return false;
-	/* Nothing waits: straight to the socket, without a copy. What the socket does not take is queued. */
-	if (!channel->out_head && packet_send(channel->watch.fd, encoded.data, encoded.length,
+	if (!channel->out_head && packet_send(channel->watch.fd, encoded->data, encoded->length,
 					  message->fds, message->fd_count) >= 0)
 		return true;
-	packet = packet_new(message, &encoded);
+	packet = packet_new(message, encoded);
 	if (!packet)
 		return false;
 	if (channel->out_tail)
@@ -368,6 +375,32 @@ bool channel_send(struct channel *channel, const struct message *message)
 	channel->out_bytes += packet->length;
 	loop_defer(channel->loop, &channel->flush);
 	return true;
+}
+
+/* Where a message is encoded; emptied for this one. Behind it comes encoded_done. */
+static struct buffer *encoded_begin(const struct message *message)
+{
+	static _Thread_local struct buffer encoded;
+
+	buffer_clear(&encoded);
+	encoded.secret = message_is_secret(message->type);
+	return &encoded;
+}
+
+static void encoded_done(struct buffer *encoded)
+{
+	buffer_clear(encoded);
+	encoded->secret = false;
+}
+
+bool channel_send(struct channel *channel, const struct message *message)
+{
+	struct buffer *encoded = encoded_begin(message);
+	bool done = channel_is_open(channel) && message_encode(message, encoded) &&
+		    send_or_queue(channel, message, encoded);
+
+	encoded_done(encoded);
+	return done;
 }
 
 void channel_push(struct channel *channel)
@@ -412,16 +445,11 @@ static bool wait_for(int fd, short events, int64_t deadline)
 	}
 }
 
-bool channel_sync_send(int fd, const struct message *message, int64_t deadline)
+static bool sync_send(
+	int fd, const struct message *message, const struct buffer *encoded, int64_t deadline)
 {
-	static _Thread_local struct buffer encoded;
-
-	buffer_clear(&encoded);
-	if (!message_encode(message, &encoded)) {
-		errno = EBADMSG;
-		return false;
-	}
-	while (packet_send(fd, encoded.data, encoded.length, message->fds, message->fd_count) < 0) {
+	while (packet_send(fd, encoded->data, encoded->length, message->fds, message->fd_count) <
+		0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
 			errno = EPIPE;
 			return false;
@@ -430,6 +458,18 @@ bool channel_sync_send(int fd, const struct message *message, int64_t deadline)
 			return false;
 	}
 	return true;
+}
+
+bool channel_sync_send(int fd, const struct message *message, int64_t deadline)
+{
+	struct buffer *encoded = encoded_begin(message);
+	bool done = message_encode(message, encoded);
+
+	if (!done)
+		errno = EBADMSG;
+	done = done && sync_send(fd, message, encoded, deadline);
+	encoded_done(encoded);
+	return done;
 }
 
 bool channel_sync_send_packets(

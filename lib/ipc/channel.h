@@ -64,7 +64,7 @@ MUST_CHECK bool channel_sync_send_packets(
 	int fd, const struct slice *packets, unsigned count, int64_t deadline);
 /* True when the peer still holds its end. */
 bool channel_sync_peer_is_there(int fd);
-/* `space` holds the packet while the message is used. */
+/* `space` holds the packet while the message is used (none with a SECRET field comes to anybody this way). */
 MUST_CHECK bool channel_sync_receive(
 	int fd, struct message *message, struct buffer *space, int64_t deadline);
 

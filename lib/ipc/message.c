@@ -5,7 +5,16 @@
 #include <stddef.h>
 #include <unistd.h>
 
-enum field_kind { FIELD_TEXT, FIELD_BYTES, FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_I64 };
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_BYTES,
+	FIELD_SECRET,
+	FIELD_U8,
+	FIELD_U16,
+	FIELD_U32,
+	FIELD_U64,
+	FIELD_I64
+};
 
 struct field {
 	const char *name;
@@ -19,6 +28,7 @@ struct form {
 	const struct field *(*fields)(void);
 	unsigned field_count;
 	unsigned fd_limit;
+	bool secret;
 };
 
 /* Each message's fields, with their offsets within its own struct: the union's members all begin at body_offset(). */
@@ -32,15 +42,17 @@ struct form {
 	}
 MESSAGES(FORM_FIELDS)
 
-#define FORM_COUNT(kind_, name_, max_) +1
+#define FORM_COUNT(kind_, name_, max_)  +1
+#define FORM_SECRET(kind_, name_, max_) || FIELD_##kind_ == FIELD_SECRET
 #define FORM_ROW(NAME, member, fds) \
-	[MESSAGE_##NAME] = { #NAME, fields_of_##member, 0 FIELDS_##NAME(FORM_COUNT), fds },
+	[MESSAGE_##NAME] = { #NAME, fields_of_##member, 0 FIELDS_##NAME(FORM_COUNT), fds, \
+		false FIELDS_##NAME(FORM_SECRET) },
 static const struct form FORMS[MESSAGE_TYPES] = { MESSAGES(FORM_ROW) };
 
 static size_t kind_size(uint8_t kind)
 {
-	static const uint8_t SIZES[] = { sizeof(struct slice), sizeof(struct slice), 1, 2, 4, 8,
-		8 };
+	static const uint8_t SIZES[] = { sizeof(struct slice), sizeof(struct slice),
+		sizeof(struct slice), 1, 2, 4, 8, 8 };
 
 	return SIZES[kind];
 }
@@ -55,7 +67,7 @@ static bool encode_field(const struct field *field, const char *at, struct buffe
 	struct slice s;
 	uint32_t length;
 
-	if (field->kind > FIELD_BYTES)
+	if (field->kind > FIELD_SECRET)
 		return buffer_append(packet, at, kind_size(field->kind));
 	memcpy(&s, at, sizeof(s));
 	length = (uint32_t)s.length;
@@ -82,12 +94,12 @@ bool message_encode(const struct message *message, struct buffer *packet)
 	for (unsigned i = 0; i < form->field_count; i++) {
 		if (!encode_field(&fields[i],
 			    (const char *)message + body_offset() + fields[i].offset, packet)) {
-			packet->length = start;
+			buffer_cut(packet, start);
 			return false;
 		}
 	}
 	if (packet->length - start > MESSAGE_MAX) {
-		packet->length = start;
+		buffer_cut(packet, start);
 		return false;
 	}
 	return true;
@@ -98,7 +110,7 @@ static bool decode_field(const struct field *field, struct slice *packet, char *
 	struct slice s;
 	uint32_t length;
 
-	if (field->kind > FIELD_BYTES) {
+	if (field->kind > FIELD_SECRET) {
 		size_t size = kind_size(field->kind);
 
 		if (packet->length < size)
@@ -211,6 +223,21 @@ uint16_t message_build(void)
 const char *message_name(enum message_type type)
 {
 	return type > MESSAGE_NONE && type < MESSAGE_TYPES ? FORMS[type].name : "?";
+}
+
+bool message_is_secret(enum message_type type)
+{
+	return type > MESSAGE_NONE && type < MESSAGE_TYPES && FORMS[type].secret;
+}
+
+void message_wipe(void *packet, size_t length)
+{
+	uint16_t type = MESSAGE_NONE;
+
+	if (length >= sizeof(type))
+		memcpy(&type, packet, sizeof(type));
+	if (type == MESSAGE_NONE || type >= MESSAGE_TYPES || FORMS[type].secret)
+		explicit_bzero(packet, length);
 }
 
 unsigned message_fd_limit(enum message_type type)

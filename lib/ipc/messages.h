@@ -4,8 +4,9 @@
  * out of these tables; a message's number is its place in MESSAGES and holds within one build only (all processes of an
  * instance come from one build; master checks).
  *
- * FIELDS_NAME(F) lists the fields: F(kind, name, max). Kinds: TEXT (no NUL, at most max bytes), BYTES (at most max bytes), U8,
- * U16, U32, U64, I64 (max 0). FDS gives how many descriptors travel with the message, at most.
+ * FIELDS_NAME(F) lists the fields: F(kind, name, max). Kinds: TEXT (no NUL, at most max bytes), BYTES (at most max bytes), SECRET
+ * (BYTES that may be a password: channels leave no copy of such a message behind), U8, U16, U32, U64, I64 (max 0). FDS gives how
+ * many descriptors travel with the message, at most.
  */
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H
@@ -323,9 +324,9 @@ enum {
 	F(U32, serial, 0) \
 	F(TEXT, service, 16) \
 	/* "imap", "pop3", "smtp" */ F(TEXT, mechanism, 32) F(U8, has_initial, 0) \
-		F(BYTES, initial, MAX_SASL) F(TEXT, client_address, 64) F(TEXT, local_address, 64) \
+		F(SECRET, initial, MAX_SASL) F(TEXT, client_address, 64) F(TEXT, local_address, 64) \
 			F(U8, secured, 0) F(BYTES, tls, MAX_TLS_SEAL) /* what tlsd sealed about the connection */
-#define FIELDS_AUTH_CONTINUE(F)  F(U32, serial, 0) F(BYTES, response, MAX_SASL)
+#define FIELDS_AUTH_CONTINUE(F)  F(U32, serial, 0) F(SECRET, response, MAX_SASL)
 #define FIELDS_AUTH_CANCEL(F)    F(U32, serial, 0)
 #define FIELDS_AUTH_CHALLENGE(F) F(U32, serial, 0) F(BYTES, challenge, MAX_SASL)
 #define FIELDS_AUTH_RESULT(F) \
@@ -350,7 +351,7 @@ enum {
 #define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN) F(U32, order, 0) /* as AUTH_RESULT's */
 
 /* --- authd -> introspect: is that token good? The answer is the command's, as it is (RFC 7662 section 2.2). --- */
-#define FIELDS_INTROSPECT_ASK(F) F(U32, serial, 0) F(BYTES, token, MAX_SASL)
+#define FIELDS_INTROSPECT_ASK(F) F(U32, serial, 0) F(SECRET, token, MAX_SASL)
 #define FIELDS_INTROSPECT_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) /* enum introspect_status */ F(BYTES, answer, MAX_INTROSPECTION)
 

@@ -2,19 +2,12 @@
 /* Reading JSON. See json_text.h. */
 #include "os/json_text.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/secret.h"
 #include "os/os.h"
-
-static void wipe_and_free(void *memory)
-{
-	if (memory)
-		explicit_bzero(memory, malloc_usable_size(memory));
-	free(memory);
-}
 
 /* The seed of its hash tables is given to it: where there is no /dev/urandom it would take the time. */
 static void set_up(void)
@@ -22,7 +15,7 @@ static void set_up(void)
 	size_t seed;
 
 	os_random(&seed, sizeof(seed));
-	json_set_alloc_funcs(malloc, wipe_and_free);
+	json_set_alloc_funcs(malloc, secret_free);
 	json_object_seed(seed | 1);
 }
 

@@ -97,8 +97,11 @@ static struct link_waiting *waiting_new(const struct message *message)
 {
 	struct link_waiting *waiting = calloc(1, sizeof(*waiting));
 
-	if (!waiting || !message_encode(message, &waiting->packet)) {
-		free(waiting);
+	if (!waiting)
+		return NULL;
+	waiting->packet.secret = message_is_secret(message->type);
+	if (!message_encode(message, &waiting->packet)) {
+		waiting_free(waiting);
 		return NULL;
 	}
 	for (; waiting->fd_count < message->fd_count; waiting->fd_count++) {

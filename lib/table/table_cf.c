@@ -108,7 +108,7 @@ struct table *cf_open(const struct table_opening *opening, struct table *table,
 	bool (*set_up)(struct table *table, const struct table_opening *opening, const char *path,
 		struct slice source))
 {
-	struct buffer path = { 0 }, source = { 0 };
+	struct buffer path = { 0 }, source = buffer_secret(0);
 	bool done = false;
 
 	if (table_path(opening, "", &path)) {
@@ -118,8 +118,6 @@ struct table *cf_open(const struct table_opening *opening, struct table *table,
 		else
 			done = set_up(table, opening, buffer_text(&path), buffer_slice(&source));
 	}
-	if (source.data)
-		explicit_bzero(source.data, source.length);
 	buffer_free(&path);
 	buffer_free(&source);
 	if (!done)

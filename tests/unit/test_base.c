@@ -67,6 +67,52 @@ static void a_buffer_stops_at_its_limit_and_stays_failed(void **state)
 	buffer_free(&b);
 }
 
+static bool is_blank(const char *data, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (data[i])
+			return false;
+	return true;
+}
+
+static void what_leaves_a_secret_buffer_is_wiped(void **state)
+{
+	struct buffer b = buffer_secret(0);
+	struct slice rest;
+
+	assert_true(buffer_add_text(&b, "user password rest"));
+	buffer_consume(&b, 14);
+	rest = buffer_slice(&b);
+	assert_true(slice_equal(rest, SLICE("rest")));
+	assert_true(is_blank(rest.data + rest.length, 14));
+	buffer_cut(&b, 2);
+	assert_true(is_blank(b.data + 2, 16));
+	buffer_clear(&b);
+	assert_true(is_blank(b.data, 18));
+	/* It goes on being secret, with what it holds, however large it becomes. */
+	for (int i = 0; i < 1000; i++)
+		assert_true(buffer_add_text(&b, "password"));
+	assert_true(slice_ends_nocase(buffer_slice(&b), SLICE("wordpassword")));
+	assert_int_equal(b.length, 8000);
+	buffer_free(&b);
+	assert_true(b.secret);
+}
+
+static void a_secret_arena_is_wiped_when_it_is_emptied(void **state)
+{
+	struct arena arena;
+	const char *copy;
+
+	arena_init(&arena, 10000);
+	arena.secret = true;
+	copy = arena_dup(&arena, SLICE("password"));
+	assert_non_null(copy);
+	/* Its one block stays. */
+	arena_reset(&arena);
+	assert_true(is_blank(copy, 8));
+	arena_free(&arena);
+}
+
 static void an_arena_stops_at_its_limit_and_can_be_used_again(void **state)
 {
 	struct arena arena;
@@ -241,6 +287,8 @@ int main(void)
 		cmocka_unit_test(words_and_parts_cover_the_whole_slice),
 		cmocka_unit_test(text_with_nul_is_no_string),
 		cmocka_unit_test(a_buffer_stops_at_its_limit_and_stays_failed),
+		cmocka_unit_test(what_leaves_a_secret_buffer_is_wiped),
+		cmocka_unit_test(a_secret_arena_is_wiped_when_it_is_emptied),
 		cmocka_unit_test(an_arena_stops_at_its_limit_and_can_be_used_again),
 		cmocka_unit_test(a_map_finds_what_was_put_and_not_what_was_removed),
 		cmocka_unit_test(timers_fire_in_order_of_time_whatever_order_they_were_started_in),

@@ -150,6 +150,57 @@ static void descriptors_travel_and_the_end_is_noticed(void **state)
 	loop_free(&loop);
 }
 
+static const char *heard_at;
+static size_t heard_length;
+
+static void hear_secret(struct channel *channel, struct message *message)
+{
+	heard_at = message->auth_continue.response.data;
+	heard_length = message->auth_continue.response.length;
+	assert_true(slice_equal(message->auth_continue.response, SLICE("password")));
+}
+
+static void what_may_be_a_password_is_wiped_when_it_was_heard(void **state)
+{
+	struct loop *loop = loop_new(NULL);
+	struct channel a = { 0 }, b = { 0 };
+	struct message m = { .type = MESSAGE_AUTH_CONTINUE };
+	int ends[2];
+
+	assert_true(message_is_secret(MESSAGE_AUTH_BEGIN) &&
+		    message_is_secret(MESSAGE_AUTH_CONTINUE) &&
+		    message_is_secret(MESSAGE_INTROSPECT_ASK));
+	assert_false(message_is_secret(MESSAGE_CLEANUP_CONTENT) ||
+		     message_is_secret(MESSAGE_AUTH_RESULT) || message_is_secret(MESSAGE_NONE));
+	assert_true(channel_pair(ends));
+	assert_true(channel_open(&a, loop, ends[0], receive, peer_closed, NULL));
+	assert_true(channel_open(&b, loop, ends[1], hear_secret, peer_closed, NULL));
+	m.auth_continue.response = SLICE("password");
+	assert_true(channel_send(&a, &m));
+	loop_turn(loop, 100);
+	assert_int_equal(heard_length, 8);
+	for (size_t i = 0; i < heard_length; i++)
+		assert_int_equal(heard_at[i], 0);
+	channel_close(&a);
+	channel_close(&b);
+	loop_free(&loop);
+}
+
+static void only_what_is_secret_or_no_message_is_wiped(void **state)
+{
+	struct message m = { .type = MESSAGE_CLEANUP_CONTENT };
+	struct buffer packet = { 0 };
+	char garbage[] = "\xff\xffpassword";
+
+	m.cleanup_content.chunk = SLICE("content");
+	assert_true(message_encode(&m, &packet));
+	message_wipe(packet.data, packet.length);
+	assert_true(slice_search(buffer_slice(&packet), SLICE("content")) > 0);
+	message_wipe(garbage, sizeof(garbage));
+	assert_int_equal(garbage[3], 0);
+	buffer_free(&packet);
+}
+
 static unsigned without_descriptor;
 
 static void count_without_descriptor(struct channel *channel, struct message *message)
@@ -259,6 +310,8 @@ int main(void)
 		cmocka_unit_test(packets_of_a_list_come_out_in_order_up_to_one_that_did_not_fit),
 		cmocka_unit_test(every_message_type_survives_a_round_trip_when_empty),
 		cmocka_unit_test(descriptors_travel_and_the_end_is_noticed),
+		cmocka_unit_test(what_may_be_a_password_is_wiped_when_it_was_heard),
+		cmocka_unit_test(only_what_is_secret_or_no_message_is_wiped),
 		cmocka_unit_test(process_without_free_descriptors_keeps_its_peers),
 		cmocka_unit_test(what_is_no_message_ends_the_channel_and_not_the_process),
 		cmocka_unit_test(messages_to_a_slow_peer_are_queued_in_order_and_then_bounded),
