@@ -417,7 +417,11 @@ static bool open_all(struct authd *authd)
 	authd->outside = outside_open(authd->service, CELL_OUTSIDE_SASLAUTHD);
 	authd->introspection = introspection_open(authd->service,
 		config_time(authd->config, PARAM_auth_oauth_introspection_timeout), attempt_heard);
-	if (!authd->tickets || !authd->penalties || !authd->outside || !authd->introspection) {
+	/* Twice: for a connection and an answer, as directoryd has it. */
+	authd->lookups =
+		lookups_open(authd->service, 2 * config_time(authd->config, PARAM_sql_timeout));
+	if (!authd->tickets || !authd->penalties || !authd->outside || !authd->introspection ||
+		!authd->lookups) {
 		log_error("out of memory");
 		return false;
 	}

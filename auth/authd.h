@@ -10,6 +10,7 @@
 #define AUTH_AUTHD_H
 
 #include "auth/introspection.h"
+#include "auth/lookups.h"
 #include "auth/outside.h"
 #include "auth/parts.h"
 #include "auth/penalty.h"
@@ -29,6 +30,7 @@ struct authd {
 	struct parts parts;
 	struct outside *outside;
 	struct introspection *introspection;
+	struct lookups *lookups; /* in tables of SQL servers */
 	struct threads *threads;
 	struct turns turns; /* what waits for a worker */
 	struct penalties *penalties;

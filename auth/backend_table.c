@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* A lookup table (sqlite:, hash:, ...) as a back end: login name to what is stored. See backend.h. */
+/* A lookup table (sqlite:, hash:, mysql:, ...) as a back end: login name to what is stored. See backend.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,24 +12,10 @@ struct asked {
 	struct table *table;
 };
 
-/* authd's cell lets it reach no server and no module of one: said at the start instead of at every login. */
-static bool is_far(const char *spec)
-{
-	return strncmp(spec, "mysql:", 6) == 0 || strncmp(spec, "pgsql:", 6) == 0;
-}
-
 static struct backend *open_asked(const struct backend_opening *opening)
 {
-	struct asked *asked;
+	struct asked *asked = calloc(1, sizeof(*asked));
 
-	if (is_far(opening->name)) {
-		snprintf(opening->error, opening->error_size,
-			"%s: passwords cannot be looked up in a SQL server; import them (postern "
-			"import), or use sqlite:",
-			opening->name);
-		return NULL;
-	}
-	asked = calloc(1, sizeof(*asked));
 	if (!asked) {
 		snprintf(opening->error, opening->error_size, "no memory");
 		return NULL;

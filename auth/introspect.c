@@ -290,7 +290,7 @@ int main(int argc, char **argv)
 		return EX_SOFTWARE;
 	}
 	daemon.waiting_end = &daemon.waiting;
-	askers_open(&daemon.askers, PEERS_MOST, receive);
+	askers_open(&daemon.askers, PEERS_MOST, sizeof(struct asker), receive);
 	daemon.time = config_time(daemon.config, PARAM_auth_oauth_introspection_timeout);
 	daemon.most = (unsigned)config_int(daemon.config, PARAM_auth_oauth_introspection_limit);
 	if (!read_command(&daemon)) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
 /*
- * proxymap - asks SQL servers (mysql:, pgsql: tables) for directoryd, which neither waits nor connects.
+ * proxymap - asks SQL servers (mysql:, pgsql: tables) for directoryd and authd, which do not connect.
  *
  * It opens every such table that the configuration names, some connections each, before it is confined. Each connection has a
- * thread that waits for its server, so a slow or dead one holds up nobody but those who ask for its tables.
+ * thread that waits for its server, so a slow or dead one holds up nobody but those who ask for its tables. Tables of passwords are
+ * authd's alone, and all others directoryd's: neither learns through here what is the other's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/share.h"
 #include "base/vector.h"
 #include "config/config.h"
 #include "directory/proxymap_names.h"
@@ -24,7 +26,9 @@
 enum {
 	TABLES_MOST = 64,
 	CONNECTIONS_MOST = 16, /* of one table */
-	JOBS_MOST = 10000, /* questions in all */
+	JOBS_MOST = 10000, /* questions in all, beyond OWN_JOBS of each peer */
+	OWN_JOBS =
+		64, /* of one peer that no other can keep it from: as many as authd has workers */
 	PEERS_MOST = 64,
 	CHECK_TABLES = 1000, /* ms between looks at the files */
 	RESOLVE_AGAIN =
@@ -33,9 +37,15 @@ enum {
 	SPEC_MOST = 1024
 };
 
+struct proxy_peer {
+	struct asker asker;
+	struct share share; /* of places for questions */
+};
+
 struct job {
 	struct thread_job link;
-	struct asker *asker;
+	struct proxy_peer *peer;
+	enum share_place place;
 	struct sql_source *source;
 	uint32_t serial;
 	int64_t until; /* ms: what waited longer is not asked any more */
@@ -48,6 +58,7 @@ struct job {
 struct sql_source {
 	struct proxymap *daemon;
 	char *spec;
+	enum service_id owner; /* who may ask */
 	struct table *tables[CONNECTIONS_MOST];
 	unsigned count;
 	struct threads *threads; /* one for each of `tables` */
@@ -61,7 +72,7 @@ struct proxymap {
 	unsigned source_count, connections;
 	int64_t patience; /* ms */
 	struct reach reach;
-	unsigned jobs;
+	struct share_pool places; /* for questions */
 	struct peers askers;
 	struct timer check, resolve;
 	bool unresolved;
@@ -84,12 +95,14 @@ static void do_job(void *hand, struct thread_job *link)
 
 /* --- answers --- */
 
-static void tell_error(struct job *job, int64_t now)
+static void tell(struct sql_source *source, const char *what)
 {
-	if (job->source->told && now - job->source->told < TELL_AGAIN)
+	int64_t now = loop_now(service_loop(source->daemon->service));
+
+	if (source->told && now - source->told < TELL_AGAIN)
 		return;
-	job->source->told = now;
-	log_warning("%s: %s", job->source->spec, job->error);
+	source->told = now;
+	log_warning("%s: %s", source->spec, what);
 }
 
 static void answer(
@@ -107,21 +120,29 @@ static void answer(
 	channel_send(&asker->channel, &message);
 }
 
+static void job_free(struct job *job)
+{
+	/* It may be what is stored of a password. */
+	if (job->value.data)
+		explicit_bzero(job->value.data, job->value.capacity);
+	buffer_free(&job->key);
+	buffer_free(&job->value);
+	free(job);
+}
+
 static void finish_job(void *context, struct thread_job *link)
 {
 	struct proxymap *daemon = context;
 	struct job *job = (struct job *)link;
-	struct asker *asker = job->asker;
+	struct asker *asker = &job->peer->asker;
 
 	if (job->status == TABLE_ERROR)
-		tell_error(job, loop_now(service_loop(daemon->service)));
+		tell(job->source, job->error);
 	if (!asker->gone)
 		answer(asker, job->serial, job->status, buffer_slice(&job->value));
+	share_give(&daemon->places, &job->peer->share, job->place);
 	asker_done(asker);
-	daemon->jobs--;
-	buffer_free(&job->key);
-	buffer_free(&job->value);
-	free(job);
+	job_free(job);
 }
 
 /* --- questions --- */
@@ -134,27 +155,55 @@ static struct sql_source *source_of(struct proxymap *daemon, struct slice spec)
 	return NULL;
 }
 
-static bool add_job(struct asker *asker, const struct message_proxymap_ask *ask)
+/* The table, if this one may ask for it. */
+static struct sql_source *source_for(const struct asker *asker, struct slice spec)
 {
-	struct proxymap *daemon = asker->daemon;
-	struct sql_source *source = source_of(daemon, ask->table);
-	struct job *job = source && daemon->jobs < JOBS_MOST ? calloc(1, sizeof(*job)) : NULL;
+	struct sql_source *source = source_of(asker->daemon, spec);
+	char text[120];
 
-	if (!source)
-		log_warning("%.*s: not a table that could be opened", SLICE_ARG(ask->table));
+	if (!source) {
+		log_warning("%.*s: not a table that could be opened", SLICE_ARG(spec));
+		return NULL;
+	}
+	if (source->owner == asker->from)
+		return source;
+	snprintf(text, sizeof(text),
+		"refused to %s: tables of auth_backends and "
+		"auth_certificate_maps are authd's, all others directoryd's",
+		service_id_name(asker->from));
+	tell(source, text);
+	return NULL;
+}
+
+static struct job *job_new(struct proxy_peer *peer, const struct message_proxymap_ask *ask)
+{
+	static const struct share_bounds bounds = { .own = OWN_JOBS, .most = OWN_JOBS + JOBS_MOST };
+	struct proxymap *daemon = peer->asker.daemon;
+	enum share_place place = share_take(&daemon->places, &peer->share, &bounds);
+	struct job *job = place == SHARE_NONE ? NULL : calloc(1, sizeof(*job));
+
+	if (job && buffer_add(&job->key, ask->key)) {
+		job->peer = peer;
+		job->place = place;
+		job->serial = ask->serial;
+		job->until = loop_now(service_loop(daemon->service)) + daemon->patience;
+		job->value = buffer_limited(MAX_CHUNK);
+		return job;
+	}
+	free(job);
+	share_give(&daemon->places, &peer->share, place);
+	return NULL;
+}
+
+static bool add_job(struct proxy_peer *peer, const struct message_proxymap_ask *ask)
+{
+	struct sql_source *source = source_for(&peer->asker, ask->table);
+	struct job *job = source ? job_new(peer, ask) : NULL;
+
 	if (!job)
 		return false;
-	job->asker = asker;
 	job->source = source;
-	job->serial = ask->serial;
-	job->until = loop_now(service_loop(daemon->service)) + daemon->patience;
-	job->value = buffer_limited(MAX_CHUNK);
-	if (!buffer_add(&job->key, ask->key)) {
-		free(job);
-		return false;
-	}
-	asker->jobs++;
-	daemon->jobs++;
+	peer->asker.jobs++;
 	threads_add(source->threads, &job->link);
 	return true;
 }
@@ -164,8 +213,8 @@ static void receive(struct channel *channel, struct message *message)
 	struct asker *asker = channel->context;
 
 	if (message->type != MESSAGE_PROXYMAP_ASK)
-		service_refuse(channel, "directoryd", message);
-	else if (!add_job(asker, &message->proxymap_ask))
+		service_refuse(channel, service_id_name(asker->from), message);
+	else if (!add_job((struct proxy_peer *)asker, &message->proxymap_ask))
 		answer(asker, message->proxymap_ask.serial, TABLE_ERROR, SLICE(""));
 }
 
@@ -178,7 +227,8 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 
 /* --- tables --- */
 
-static void add_source(struct proxymap *daemon, struct slice spec)
+/* Whose it is when it is named first, it stays. */
+static void add_source(struct proxymap *daemon, struct slice spec, enum service_id owner)
 {
 	struct sql_source *source = &daemon->sources[daemon->source_count];
 	const char *folder = config_text(daemon->config, PARAM_config_directory);
@@ -186,7 +236,7 @@ static void add_source(struct proxymap *daemon, struct slice spec)
 
 	if (source_of(daemon, spec) || daemon->source_count == TABLES_MOST)
 		return;
-	*source = (struct sql_source){ .daemon = daemon, .spec = slice_dup(spec) };
+	*source = (struct sql_source){ .daemon = daemon, .spec = slice_dup(spec), .owner = owner };
 	while (source->spec && source->count < daemon->connections) {
 		struct table *table =
 			table_open(source->spec, folder, TABLE_FOLD, error, sizeof(error));
@@ -201,7 +251,7 @@ static void add_source(struct proxymap *daemon, struct slice spec)
 			reach_add(&daemon->reach, table);
 		source->tables[source->count++] = table;
 	}
-	/* It may stand in a parameter that nobody reads; directoryd's questions for it are answered with an error. */
+	/* It may stand in a parameter that nobody reads; questions for it are answered with an error. */
 	if (source->count == 0) {
 		log_error("%s", error);
 		free(source->spec);
@@ -215,10 +265,9 @@ static bool ends_name(char c)
 	return (unsigned char)c <= ' ' || c == ',' || c == '}' || c == 0x7f;
 }
 
-/* Every "mysql:name" and "pgsql:name" of the configuration, whichever parameter or restriction it stands in. */
-static void find_sources(struct proxymap *daemon, const char *type)
+static void find_sources(
+	struct proxymap *daemon, struct slice rest, const char *type, enum service_id owner)
 {
-	struct slice rest = service_snapshot(daemon->service);
 	ptrdiff_t at;
 
 	while ((at = slice_search(rest, slice_from(type))) >= 0) {
@@ -229,8 +278,27 @@ static void find_sources(struct proxymap *daemon, const char *type)
 		while (length < rest.length && !ends_name(rest.data[length]))
 			length++;
 		if (begins && length > strlen(type) && length < SPEC_MOST)
-			add_source(daemon, slice_head(rest, length));
+			add_source(daemon, slice_head(rest, length), owner);
 		rest = slice_tail(rest, length);
+	}
+}
+
+/*
+ * Every "mysql:name" and "pgsql:name" of the configuration, whichever parameter or restriction it stands in. What authd looks up is its
+ * own, also when it has a name of the user's, or another parameter names it, too: directoryd shall not get at passwords by way of a
+ * table that it has use for.
+ */
+static void find_all_sources(struct proxymap *daemon)
+{
+	static const enum parameter AUTHS[] = { PARAM_auth_backends, PARAM_auth_certificate_maps };
+	static const char *const TYPES[] = { "mysql:", "pgsql:" };
+
+	for (size_t type = 0; type < sizeof(TYPES) / sizeof(TYPES[0]); type++) {
+		for (size_t i = 0; i < sizeof(AUTHS) / sizeof(AUTHS[0]); i++)
+			find_sources(daemon, slice_from(config_text(daemon->config, AUTHS[i])),
+				TYPES[type], SERVICE_AUTH);
+		find_sources(
+			daemon, service_snapshot(daemon->service), TYPES[type], SERVICE_DIRECTORY);
 	}
 }
 
@@ -294,13 +362,13 @@ int main(int argc, char **argv)
 		log_error("the configuration snapshot cannot be read");
 		return EX_SOFTWARE;
 	}
-	askers_open(&daemon.askers, PEERS_MOST, receive);
+	askers_open(&daemon.askers, PEERS_MOST, sizeof(struct proxy_peer), receive);
+	daemon.places.limit = JOBS_MOST;
 	daemon.connections = (unsigned)config_int(daemon.config, PARAM_sql_connections);
 	daemon.patience = config_time(daemon.config, PARAM_sql_timeout);
 	sql_tables_timeout((unsigned)(daemon.patience / 1000));
 	reach_begin(&daemon.reach);
-	find_sources(&daemon, "mysql:");
-	find_sources(&daemon, "pgsql:");
+	find_all_sources(&daemon);
 	names_known(address_of, &daemon);
 	service_enter(daemon.service, &daemon.reach.cell);
 	if (!start_threads(&daemon))

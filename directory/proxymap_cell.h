@@ -12,14 +12,14 @@
 static const struct cell CELL_PROXYMAP = {
 	.service = SERVICE_PROXYMAP,
 	.uid = UID_NET,
-	.serve = PEER(DIRECTORY),
+	.serve = PEER(DIRECTORY) | PEER(AUTH),
 	.calls = CELL_CALLS_THREAD | CELL_CALLS_STREAM | CELL_CALLS_UNIX,
 	.ports = { 3306, 5432 },
 	.memory = MIB(2048),
 	.descriptors = 1024,
 	.processes = 256,
-	.purpose = "Asks SQL servers for directoryd; the only process with a right to connect to "
-		   "them.",
+	.purpose = "Asks SQL servers for directoryd, and for authd, each its own tables; the only "
+		   "process with a right to connect to them.",
 };
 
 #endif

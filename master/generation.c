@@ -118,6 +118,27 @@ static bool opens_tables(enum service_id id)
 	return id == SERVICE_DIRECTORY || id == SERVICE_PROXYMAP;
 }
 
+/* What authd's entry says of its tables counts for who asks for them, too. */
+static bool add_auth_tables(struct generation *generation, struct config_source *own)
+{
+	static const char *const NAMES[] = { "auth_backends", "auth_certificate_maps" };
+	bool ok = true;
+
+	for (unsigned i = 0; i < generation->services.count; i++) {
+		const struct service_entry *entry = &generation->services.entries[i];
+
+		if (service_id_of(slice_from(entry->command)) != SERVICE_AUTH)
+			continue;
+		for (unsigned j = 0; j < entry->override_count; j++)
+			for (size_t k = 0; k < sizeof(NAMES) / sizeof(NAMES[0]); k++)
+				if (strcmp(entry->overrides[j].name, NAMES[k]) == 0)
+					ok = config_source_set(
+						     own, NAMES[k], entry->overrides[j].value) &&
+					     ok;
+	}
+	return ok;
+}
+
 static bool add_tls_sets(struct generation *generation, struct config_source *own)
 {
 	const char *sets = buffer_text(&generation->tls_sets);
@@ -144,6 +165,8 @@ static bool entry_snapshot(struct generation *generation, const struct service_e
 		ok = config_source_set(own, entry->overrides[i].name, entry->overrides[i].value);
 	if (ok && opens_tables(id))
 		ok = add_overrides_of_all(generation, own);
+	if (ok && id == SERVICE_PROXYMAP)
+		ok = add_auth_tables(generation, own);
 	if (ok && (id == SERVICE_KEYD || id == SERVICE_TLSD))
 		ok = add_tls_sets(generation, own);
 	ok = ok && config_snapshot(own, snapshot, report);

@@ -241,7 +241,8 @@ enum {
 	F(U32, serial, 0) F(TEXT, address, MAX_ADDRESS) F(TEXT, login, MAX_LOGIN) F(TEXT, tables, 1024)
 #define FIELDS_DIRECTORY_OWNER_ANSWER(F) F(U32, serial, 0) F(U8, status, 0) /* enum owner_status */
 
-/* --- directoryd -> proxymap: a key of a table of a SQL server, by the table's name as the configuration has it --- */
+/* --- directoryd and authd -> proxymap: a key of a table of a SQL server, by the table's name as the configuration has it. Each may ask for
+ * its own: authd for those of auth_backends and auth_certificate_maps, directoryd for all others. --- */
 #define FIELDS_PROXYMAP_ASK(F) F(U32, serial, 0) F(TEXT, table, 1024) F(TEXT, key, 4096)
 #define FIELDS_PROXYMAP_ANSWER(F) \
 	F(U32, serial, 0) F(U8, status, 0) /* enum table_status */ F(BYTES, value, MAX_CHUNK)

@@ -34,12 +34,11 @@ static void asker_closed(struct channel *channel, const char *why)
 		free(asker);
 }
 
-void askers_open(struct peers *peers, unsigned most, channel_receive receive)
+void askers_open(struct peers *peers, unsigned most, size_t size, channel_receive receive)
 {
-	*peers = (struct peers){ .most = most,
-		.size = sizeof(struct asker),
-		.receive = receive,
-		.closed = asker_closed };
+	*peers = (struct peers){
+		.most = most, .size = size, .receive = receive, .closed = asker_closed
+	};
 }
 
 struct asker *askers_take(
@@ -50,6 +49,7 @@ struct asker *askers_take(
 	if (asker) {
 		asker->peers = peers;
 		asker->daemon = daemon;
+		asker->from = who->from;
 	}
 	return asker;
 }

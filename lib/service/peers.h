@@ -21,11 +21,12 @@ struct asker {
 	struct channel channel;
 	struct peers *peers;
 	void *daemon;
+	enum service_id from;
 	unsigned jobs; /* questions under way: the daemon counts them up */
 	bool gone; /* nobody hears the answers */
 };
-/* Peers of that kind, at most so many; a new one, NULL as peers_take. */
-void askers_open(struct peers *peers, unsigned most, channel_receive receive);
+/* Peers of that kind, at most so many, each of a struct of `size` that begins with its struct asker; a new one, NULL as peers_take. */
+void askers_open(struct peers *peers, unsigned most, size_t size, channel_receive receive);
 struct asker *askers_take(
 	struct peers *peers, struct service *service, int fd, const struct peer *who, void *daemon);
 /* One of its questions is done; the asker may be freed. */

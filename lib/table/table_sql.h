@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
  * mysql: and pgsql: tables. A process with a loop cannot wait for a server: there such tables are asked through somebody who can
- * (directoryd: proxymap). Elsewhere (proxymap itself, postmap, postern import) they connect themselves, when they are first asked.
+ * (directoryd, authd: proxymap). Elsewhere (proxymap itself, postmap, postern import) they connect themselves, when they are first asked.
  */
 #ifndef TABLE_TABLE_SQL_H
 #define TABLE_TABLE_SQL_H

@@ -2,6 +2,7 @@
 """A MariaDB or PostgreSQL of the test's own: in a folder that is thrown away, on a UNIX socket and a loopback port, with TLS, stopped by its pid."""
 import atexit
 import contextlib
+import ctypes
 import os
 import pathlib
 import pwd
@@ -182,6 +183,18 @@ class MariaDB(Server):
         super().kill()
         (self.folder / "log").write_text("")
 
+    def change(self, statement):
+        """As the owner of the database, through the library that the suite is built with: there is no client program."""
+        library = ctypes.CDLL("libmariadb.so.3")
+        library.mysql_init.restype = library.mysql_real_connect.restype = ctypes.c_void_p
+        library.mysql_error.restype = ctypes.c_char_p
+        connection = ctypes.c_void_p(library.mysql_init(None))
+        try:
+            done = library.mysql_real_connect(connection, None, b"root", b"", DATABASE.encode(), 0, f"{self.folder}/socket".encode(), ctypes.c_ulong(0))
+            assert done and library.mysql_query(connection, statement.encode()) == 0, library.mysql_error(connection)
+        finally:
+            library.mysql_close(connection)
+
     def hosts(self):
         return f"unix:{self.folder}/socket"
 
@@ -236,6 +249,9 @@ class PostgreSQL(Server):
     def psql(self, folder, database, *statements):
         commands = [word for statement in statements for word in ("-c", statement)]
         return self.run([self.programs / "psql", "-h", folder, "-p", self.port, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, *commands])
+
+    def change(self, statement):
+        self.psql(self.folder, DATABASE, statement)
 
     def hosts(self):
         return f"unix:{self.folder}/.s.PGSQL.{self.port}"

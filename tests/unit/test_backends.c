@@ -12,6 +12,7 @@
 #include "auth/backend.h"
 #include "auth/credentials_batch.h"
 #include "os/database.h"
+#include "table/table_sql.h"
 
 static char folder[64], path[128], list[400], error[400];
 static struct backends *backends;
@@ -299,11 +300,54 @@ static void what_cannot_be_asked_is_no_refusal(void **state)
 	assert_int_equal(verify("two@example.org", "password"), CREDENTIALS_GOOD);
 }
 
-static void sql_server_is_refused_at_the_start(void **state)
+/* The server: one row, for `key`. */
+static struct {
+	const char *key;
+	enum table_status status; /* for it */
+	unsigned asked;
+} server;
+
+static enum table_status ask_server(
+	void *context, const char *spec, struct slice key, struct buffer *value)
 {
-	assert_false(reopen("credentials mysql:/etc/x.cf"));
-	assert_non_null(strstr(error, "mysql:/etc/x.cf"));
-	assert_false(reopen("pgsql:/etc/x.cf"));
+	server.asked++;
+	assert_non_null(strstr(spec, "sql:"));
+	assert_null(strstr(spec, "proxy:"));
+	if (!slice_equal(key, slice_from(server.key)))
+		return server.status == TABLE_ERROR ? TABLE_ERROR : TABLE_NOT_FOUND;
+	if (server.status == TABLE_FOUND)
+		assert_true(buffer_add_text(value, "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="));
+	return server.status;
+}
+
+static void server_is_asked_through_somebody_else(void **state)
+{
+	char spec[200];
+	uint64_t before;
+
+	write_file("sql.cf", "hosts = nowhere.example\nquery = SELECT a FROM b WHERE c = '%s'\n");
+	sql_tables_through(ask_server, NULL);
+	snprintf(spec, sizeof(spec), "proxy:mysql:%s/sql.cf pgsql:%s/sql.cf", folder, folder);
+	assert_true(reopen(spec));
+	server.key = "sql@example.org";
+	server.status = TABLE_FOUND;
+	server.asked = 0;
+	assert_int_equal(verify("sql@example.org", "password"), CREDENTIALS_GOOD);
+	assert_int_equal(verify("sql@example.org", "Password"), CREDENTIALS_BAD);
+	assert_int_equal(server.asked, 2);
+	/* Nobody's password costs what somebody's does. */
+	before = schemes_hashes(backends_schemes(backends));
+	assert_int_equal(verify("nobody@example.org", "password"), CREDENTIALS_BAD);
+	assert_int_equal(schemes_hashes(backends_schemes(backends)), before + 1);
+	server.key = "short";
+	assert_int_equal(verify("short@example.org", "password"), CREDENTIALS_GOOD);
+	assert_int_equal(verify("short@example.net", "password"), CREDENTIALS_BAD);
+	/* A server that cannot be asked refuses nobody, and nobody else is asked in its place. */
+	server.status = TABLE_ERROR;
+	server.asked = 0;
+	assert_int_equal(verify("sql@example.org", "password"), CREDENTIALS_ERROR);
+	assert_int_equal(server.asked, 1);
+	sql_tables_through(NULL, NULL);
 }
 
 static void replaced_file_is_noticed(void **state)
@@ -334,7 +378,7 @@ int main(void)
 		TEST(old_hash_is_upgraded_by_a_good_login_only),
 		TEST(saslauthd_is_asked_in_its_own_way),
 		TEST(what_cannot_be_asked_is_no_refusal),
-		TEST(sql_server_is_refused_at_the_start),
+		TEST(server_is_asked_through_somebody_else),
 		TEST(replaced_file_is_noticed),
 	};
 
