@@ -232,12 +232,11 @@ static void learn(struct lookups *lookups, struct far_table *table, const struct
 	}
 }
 
-enum table_status lookups_ask(void *context, const char *spec, struct slice key, struct buffer *value)
+enum table_status lookups_ask(
+	void *context, const char *spec, struct slice key, struct buffer *value)
 {
 	struct lookups *lookups = context;
-	struct lookup lookup = {
-		.spec = spec, .key = key, .value = value, .status = TABLE_ERROR
-	};
+	struct lookup lookup = { .spec = spec, .key = key, .value = value, .status = TABLE_ERROR };
 	struct far_table *table;
 	int64_t began = loop_monotonic();
 

@@ -43,8 +43,8 @@ static bool ask(void *context, uint32_t serial, const char *spec, struct slice k
 	struct message message = { .type = MESSAGE_PROXYMAP_ASK };
 
 	if (!proxy->link.service)
-		link_open(&proxy->link, proxy->service, SERVICE_PROXYMAP, receive, NULL, lost,
-			proxy);
+		link_open(
+			&proxy->link, proxy->service, SERVICE_PROXYMAP, receive, NULL, lost, proxy);
 	message.proxymap_ask.serial = serial;
 	message.proxymap_ask.table = slice_from(spec);
 	message.proxymap_ask.key = key;
@@ -65,9 +65,7 @@ static void tell_silent(void *context, const char *spec)
 struct lookups *lookups_open(struct service *service, int64_t patience)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
-	const struct lookups_hooks hooks = {
-		.send = ask, .silent = tell_silent, .context = proxy
-	};
+	const struct lookups_hooks hooks = { .send = ask, .silent = tell_silent, .context = proxy };
 
 	if (!proxy)
 		return NULL;

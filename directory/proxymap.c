@@ -227,7 +227,49 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 
 /* --- tables --- */
 
-/* Whose it is when it is named first, it stays. */
+static bool ends_name(char c)
+{
+	return (unsigned char)c <= ' ' || c == ',' || c == '}' || c == 0x7f;
+}
+
+/* The next "mysql:name", say, of a text; *rest goes on behind it. False: there is no more. */
+static bool next_spec(struct slice *rest, const char *type, struct slice *spec)
+{
+	ptrdiff_t at;
+
+	while ((at = slice_search(*rest, slice_from(type))) >= 0) {
+		bool begins = at == 0 || !ascii_alnum(rest->data[at - 1]);
+		size_t length = strlen(type);
+
+		*rest = slice_tail(*rest, (size_t)at);
+		while (length < rest->length && !ends_name(rest->data[length]))
+			length++;
+		*spec = slice_head(*rest, length);
+		*rest = slice_tail(*rest, length);
+		if (begins && length > strlen(type) && length < SPEC_MOST)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What authd looks up is its own, also when another parameter names it, too: directoryd shall not get at passwords by way of a table that
+ * it has use for.
+ */
+static enum service_id owner_of(const struct proxymap *daemon, const char *type, struct slice spec)
+{
+	static const enum parameter AUTHS[] = { PARAM_auth_backends, PARAM_auth_certificate_maps };
+
+	for (size_t i = 0; i < sizeof(AUTHS) / sizeof(AUTHS[0]); i++) {
+		struct slice rest = slice_from(config_text(daemon->config, AUTHS[i])), named;
+
+		while (next_spec(&rest, type, &named))
+			if (slice_equal(named, spec))
+				return SERVICE_AUTH;
+	}
+	return SERVICE_DIRECTORY;
+}
+
 static void add_source(struct proxymap *daemon, struct slice spec, enum service_id owner)
 {
 	struct sql_source *source = &daemon->sources[daemon->source_count];
@@ -260,46 +302,13 @@ static void add_source(struct proxymap *daemon, struct slice spec, enum service_
 	daemon->source_count++;
 }
 
-static bool ends_name(char c)
+/* All of the configuration, whichever parameter or restriction they stand in. */
+static void find_sources(struct proxymap *daemon, const char *type)
 {
-	return (unsigned char)c <= ' ' || c == ',' || c == '}' || c == 0x7f;
-}
+	struct slice rest = service_snapshot(daemon->service), spec;
 
-static void find_sources(
-	struct proxymap *daemon, struct slice rest, const char *type, enum service_id owner)
-{
-	ptrdiff_t at;
-
-	while ((at = slice_search(rest, slice_from(type))) >= 0) {
-		bool begins = at == 0 || !ascii_alnum(rest.data[at - 1]);
-		size_t length = strlen(type);
-
-		rest = slice_tail(rest, (size_t)at);
-		while (length < rest.length && !ends_name(rest.data[length]))
-			length++;
-		if (begins && length > strlen(type) && length < SPEC_MOST)
-			add_source(daemon, slice_head(rest, length), owner);
-		rest = slice_tail(rest, length);
-	}
-}
-
-/*
- * Every "mysql:name" and "pgsql:name" of the configuration, whichever parameter or restriction it stands in. What authd looks up is its
- * own, also when it has a name of the user's, or another parameter names it, too: directoryd shall not get at passwords by way of a
- * table that it has use for.
- */
-static void find_all_sources(struct proxymap *daemon)
-{
-	static const enum parameter AUTHS[] = { PARAM_auth_backends, PARAM_auth_certificate_maps };
-	static const char *const TYPES[] = { "mysql:", "pgsql:" };
-
-	for (size_t type = 0; type < sizeof(TYPES) / sizeof(TYPES[0]); type++) {
-		for (size_t i = 0; i < sizeof(AUTHS) / sizeof(AUTHS[0]); i++)
-			find_sources(daemon, slice_from(config_text(daemon->config, AUTHS[i])),
-				TYPES[type], SERVICE_AUTH);
-		find_sources(
-			daemon, service_snapshot(daemon->service), TYPES[type], SERVICE_DIRECTORY);
-	}
+	while (next_spec(&rest, type, &spec))
+		add_source(daemon, spec, owner_of(daemon, type, spec));
 }
 
 static void check_tables(struct timer *timer)
@@ -368,7 +377,8 @@ int main(int argc, char **argv)
 	daemon.patience = config_time(daemon.config, PARAM_sql_timeout);
 	sql_tables_timeout((unsigned)(daemon.patience / 1000));
 	reach_begin(&daemon.reach);
-	find_all_sources(&daemon);
+	find_sources(&daemon, "mysql:");
+	find_sources(&daemon, "pgsql:");
 	names_known(address_of, &daemon);
 	service_enter(daemon.service, &daemon.reach.cell);
 	if (!start_threads(&daemon))

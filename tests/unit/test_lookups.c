@@ -79,8 +79,8 @@ static void *work(void *argument)
 	struct worker *worker = argument;
 	int64_t began = loop_monotonic();
 
-	worker->status = lookups_ask(
-		lookups, worker->spec, slice_from(worker->key), &worker->value);
+	worker->status =
+		lookups_ask(lookups, worker->spec, slice_from(worker->key), &worker->value);
 	worker->took = loop_monotonic() - began;
 	close(worker->done);
 	return NULL;
