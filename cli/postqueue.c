@@ -26,7 +26,8 @@ static bool write_out(struct buffer *out, bool all)
 {
 	if (!all && out->length < FLUSH_AT)
 		return true;
-	if (out->failed || fwrite(out->data, 1, out->length, stdout) != out->length)
+	if (out->failed ||
+		(out->length > 0 && fwrite(out->data, 1, out->length, stdout) != out->length))
 		return false;
 	buffer_clear(out);
 	return !all || fflush(stdout) == 0;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Real running instances for the system tests: each with its own folder and ports, on loopback, stopped by its own pid."""
+import contextlib
 import os
 import pathlib
 import pwd
@@ -76,16 +77,13 @@ def ordinary_user():
 @pytest.fixture
 def make_instance(mode, binaries, ordinary_user):
     """A function that makes instances; all are aborted at the end and their folders removed."""
-    made = []
+    with contextlib.ExitStack() as made:
+        def make(**options):
+            instance = Instance(binaries, ordinary_user if mode == "user" else None, **options)
+            made.callback(instance.close)
+            return instance
 
-    def make(**options):
-        instance = Instance(binaries, ordinary_user if mode == "user" else None, **options)
-        made.append(instance)
-        return instance
-
-    yield make
-    for instance in made:
-        instance.close()
+        yield make
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ DOMAIN = "example.test"
 PASSWORDS = {"one": "one-secret", "two": "two-secret"}
 PORTS = (25, 110, 143, 465, 587, 993, 995)
 TIMEOUT = 30
+# What a process of a sanitized build says on its standard error, which is the log.
+SANITIZER_REPORT = re.compile(r"^.*(?:runtime error:|ERROR: \w+Sanitizer).*(?:\n.*){0,40}", re.M)
 
 
 def wait_for(condition, what, timeout=TIMEOUT, pause=0.01):
@@ -91,7 +93,7 @@ class Instance:
             options["input"] = options["input"].encode()
         done = subprocess.run(line, capture_output=True, timeout=90, env=environment, **options)
         done.out, done.err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        if check and done.returncode != 0:
+        if (check and done.returncode != 0) or SANITIZER_REPORT.search(done.err):
             raise AssertionError(f"{' '.join(line)}: exit {done.returncode}\n{done.out}{done.err}\n{self.log_tail()}")
         return done
 
@@ -190,8 +192,11 @@ class Instance:
 
     def close(self):
         self.abort()
+        reports = SANITIZER_REPORT.findall(self.log())
         shutil.rmtree(self.folder, ignore_errors=True)
         self._ports.close()
+        # Whoever reported was started again, so the test itself may have seen nothing.
+        assert not reports, "\n".join(reports)
 
     # --- log ---
 
