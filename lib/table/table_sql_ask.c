@@ -40,6 +40,8 @@ static bool connect_to(struct sql_lookup_table *table, struct sql_host *host)
 		return true;
 	if (began < host->rest_until)
 		return false;
+	if (!sql_files_read(table, table->error, sizeof(table->error)))
+		return false;
 	host->connection = table->driver->connect(&server, error, sizeof(error));
 	if (host->connection)
 		return true;

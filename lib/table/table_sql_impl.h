@@ -58,6 +58,11 @@ MUST_CHECK bool sql_file_add(struct sql_lookup_table *table, const struct table_
 MUST_CHECK bool sql_files_add(
 	struct sql_lookup_table *table, const struct table_opening *opening, const char *path);
 void sql_files_free(struct sql_lookup_table *table);
+/*
+ * Can all of them be read now? One that was replaced cannot, until whoever confined himself starts anew. False with `error`, and the library must
+ * not be asked: where it cannot read one, libpq 15 (SSLerrmessage) tells what happened to be in its memory, and may read behind its end.
+ */
+MUST_CHECK bool sql_files_read(const struct sql_lookup_table *table, char *error, size_t size);
 /* Is the table's own file, or one of these, another one now? */
 bool sql_files_changed(const struct table *table);
 

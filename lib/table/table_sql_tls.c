@@ -4,8 +4,11 @@
  * these or those of a URI, when they connect. Who confines himself must know the files before. See table_sql_impl.h.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "os/os.h"
 #include "table/table_sql_impl.h"
 
 static const enum cf_option FILE_OPTIONS[] = { CF_TLS_CERT_FILE, CF_TLS_KEY_FILE, CF_TLS_CA_FILE,
@@ -123,6 +126,21 @@ bool sql_files_changed(const struct table *base)
 		changed = table_stamp_changed(
 			&((const struct sql_file *)vector_at(&table->files, i))->stamp);
 	return changed;
+}
+
+bool sql_files_read(const struct sql_lookup_table *table, char *error, size_t size)
+{
+	for (size_t i = 0; i < table->files.count; i++) {
+		const char *path = ((const struct sql_file *)vector_at(&table->files, i))->path;
+		int fd = os_open(path, O_RDONLY | O_NONBLOCK, 0);
+
+		if (fd < 0) {
+			snprintf(error, size, "%s: %s", path, strerror(errno));
+			return false;
+		}
+		os_close(&fd);
+	}
+	return true;
 }
 
 bool sql_table_files(

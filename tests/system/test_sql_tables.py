@@ -101,7 +101,8 @@ def test_a_slow_or_dead_server_puts_off_what_needs_it_and_nothing_else(site):
     instance, server = site.instance, site.server
     site.tables(timeout="1s")
     instance.start()
-    answers(site)
+    # On a busy machine a first connection may take longer than that.
+    wait_for(lambda: answered(site), "the answers")
     asking = set(instance.processes("proxymap"))
     server.pause()
     with instance.smtp() as waiting, instance.smtp() as other:
@@ -186,12 +187,32 @@ def test_servers_are_known_by_their_certificates(site, reader):
     assert count and allowed <= {"socket-tcp", "socket-tcp6"}, allowed
 
 
+def test_a_file_that_was_replaced_is_named_until_it_can_be_read(site, reader):
+    """The client library is not even asked: what libpq would tell is what happened to be in memory."""
+    instance, server = site.instance, site.server
+    authority = instance.etc / "sql-authority.crt"
+    shutil.copy(server.keys / "authority.crt", authority)
+    instance.configure(virtual_mailbox_domains="sql.example",
+                       virtual_alias_maps=server.secure_cf(instance.etc / "tls.cf", ALIASES, *server.key_for(reader, instance.etc), authority=authority))
+    instance.start()
+
+    def told():
+        fresh = authority.with_name("fresh")
+        shutil.copy(server.keys / "authority.crt", fresh)
+        fresh.rename(authority)
+        rcpt(instance, "info@sql.example")
+        return re.search(r"proxymap\[\d+\]: warning: .*tls\.cf: (.*)", instance.log())
+    assert wait_for(told, "a question before the file can be read again")[1] == f"{authority}: Permission denied"
+    wait_for(lambda: rcpt(instance, "info@sql.example")[0] == 250, "the answer")
+
+
 def test_servers_that_are_not_known_are_not_asked(site, reader):
     instance, server = site.instance, site.server
     etc, keys = instance.etc, server.key_for(reader, instance.etc)
     # A server of another name, one that nobody vouches for, and a user who must come by TLS and does not.
     assert ask(instance, server.secure_cf(etc / "good.cf", ALIASES, *keys)).returncode == 0
     for bad in (server.secure_cf(etc / "name.cf", ALIASES, *keys, host="127.0.0.1"),
+                server.secure_cf(etc / "no-file.cf", ALIASES, *keys, authority=etc),
                 server.secure_cf(etc / "stranger.cf", ALIASES, *keys, authority=server.keys / "stranger.crt"),
                 server.cf(etc / "clear.cf", f"{ALIASES}\nuser = {TLS_USER}", f"127.0.0.1:{server.port}")):
         asked = ask(instance, bad)
