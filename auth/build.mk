@@ -27,7 +27,7 @@ test_lookups_SOURCES := auth/lookups.c
 authd_LIBS := $(EXCHANGE_LIBS)
 fuzz_sasl_SOURCES := $(AUTH)
 fuzz_sasl_LIBS := $(EXCHANGE_LIBS)
-test_lying_front_SOURCES := auth/tickets.c $(CREDENTIALS)
+test_lying_front_SOURCES := tests/unit/master_world.c auth/tickets.c $(CREDENTIALS)
 test_lying_front_LIBS := $(CREDENTIALS_LIBS)
 $(BUILD)/tests/test_lying_front: | $(BUILD)/bin/authd
 fuzz_tickets_SOURCES := auth/tickets.c

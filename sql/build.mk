@@ -22,3 +22,5 @@ $(MODULES): | $(BUILD)/sql
 $(BUILD)/sql:
 	$(Q)mkdir -p $@
 -include $(SQL_MODULES:%=$(BUILD)/sql/%.d)
+test_lying_asker_SOURCES := tests/unit/master_world.c
+$(BUILD)/tests/test_lying_asker: | $(BUILD)/bin/proxymap $(MODULES)

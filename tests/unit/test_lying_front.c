@@ -10,22 +10,13 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "auth/credentials.h"
 #include "auth/tickets.h"
-#include "config/config.h"
-#include "ipc/channel.h"
-#include "sandbox/cell.h"
-#include "service/figures.h"
+#include "tests/unit/master_world.h"
 
 /* --- tickets --- */
 
@@ -95,174 +86,35 @@ static void tickets_of_users_who_have_to_go_are_worth_nothing(void **state)
 
 /* --- the real authd --- */
 
-static char folder[PATH_MAX - 200];
-static pid_t authd;
-static int control = -1;
-static struct buffer space;
-
-enum {
-	WAIT = 20000 /* ms */,
-	LIFETIME = 1000 /* ms, what the configuration below says */,
-	NOBODY = 65534
-};
-
-/* authd does not run as root. */
-static uid_t own_uid(void)
-{
-	return geteuid() ? geteuid() : NOBODY;
-}
-
-static void make_folder(const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s%s", folder, name);
-	assert_true(name[0] == '\0' || mkdir(path, 0700) == 0);
-	assert_int_equal(chown(path, own_uid(), (gid_t)-1), 0);
-}
-
-static int page_of(size_t size, struct slice content)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, content.data, content.length), content.length);
-	if (size > content.length)
-		assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	return fd;
-}
-
-static int make_snapshot(void)
-{
-	static struct config_report report;
-	struct buffer text = { 0 }, snapshot = { 0 };
-	struct config_source *source;
-	int fd;
-
-	buffer_printf(&text,
-		"instance_directory = %s\ndata_directory = %s/data\nmyhostname = host.example.org\n"
-		"auth_ticket_lifetime = 1s\n",
-		folder, folder);
-	source = config_parse("main.cf", buffer_slice(&text), &report);
-	assert_non_null(source);
-	assert_true(config_snapshot(source, &snapshot, &report));
-	fd = page_of(0, buffer_slice(&snapshot));
-	config_source_free(&source);
-	buffer_free(&text);
-	buffer_free(&snapshot);
-	return fd;
-}
-
-static void run_authd(int end)
-{
-	char path[PATH_MAX] = "", program[PATH_MAX + 16];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	if (length <= 0 || dup2(end, 3) < 0)
-		_exit(99);
-	snprintf(program, sizeof(program), "%s/../bin/authd", dirname(path));
-	execl(program, program, NULL);
-	_exit(98);
-}
-
-static void say(int fd, const struct message *message)
-{
-	assert_true(channel_sync_send(fd, message, loop_monotonic() + WAIT));
-}
-
-static void hear(int fd, struct message *message, enum message_type type)
-{
-	assert_true(channel_sync_receive(fd, message, &space, loop_monotonic() + WAIT));
-	assert_int_equal(message->type, type);
-}
-
-static void start_authd(void)
-{
-	struct message message = { .type = MESSAGE_MASTER_START, .fd_count = 3 };
-	struct message_master_start *start = &message.master_start;
-	char path[PATH_MAX];
-	int ends[2];
-
-	assert_true(channel_pair(ends));
-	authd = fork();
-	assert_true(authd >= 0);
-	if (authd == 0)
-		run_authd(ends[1]);
-	close(ends[1]);
-	control = ends[0];
-	start->entry = start->log_name = SLICE("authd");
-	start->root = slice_from(folder);
-	start->host = SLICE("host");
-	start->best_effort = 1;
-	start->uid = own_uid();
-	start->gid = own_uid() == NOBODY ? NOBODY : getegid();
-	start->build = message_build();
-	snprintf(path, sizeof(path), "%s/log", folder);
-	message.fds[0] = make_snapshot();
-	message.fds[1] = page_of(2 * (size_t)sysconf(_SC_PAGESIZE), SLICE(""));
-	message.fds[2] = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-	say(control, &message);
-	for (int i = 0; i < 3; i++)
-		close(message.fds[i]);
-	hear(control, &message, MESSAGE_MASTER_READY);
-}
+enum { LIFETIME = 1000 /* ms, what the configuration below says */ };
 
 static int set_up_authd(void **state)
 {
 	char path[PATH_MAX], error[300];
 	struct credentials *credentials;
 
-	snprintf(folder, sizeof(folder), "/tmp/postern-front-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	make_folder("");
-	make_folder("/data");
-	make_folder("/data/auth");
-	snprintf(path, sizeof(path), "%s/data/auth/credentials.db", folder);
+	world_make();
+	world_make_folder("/data");
+	world_make_folder("/data/auth");
+	snprintf(path, sizeof(path), "%s/data/auth/credentials.db", world_folder);
 	assert_true(credentials_open(path, true, &credentials, error, sizeof(error)));
 	assert_true(credentials_set(
 		credentials, "one@example.org", SLICE("secret"), 1, error, sizeof(error)));
 	assert_true(credentials_set(
 		credentials, "two@example.org", SLICE("other"), 1, error, sizeof(error)));
 	credentials_close(&credentials);
-	start_authd();
+	world_start("authd", "auth_ticket_lifetime = 1s\n");
 	return 0;
 }
 
 static int tear_down_authd(void **state)
 {
 	static const char *const FILES[] = { "data/auth/credentials.db",
-		"data/auth/credentials.db-wal", "data/auth/credentials.db-shm", "log" };
-	static const char *const FOLDERS[] = { "data/auth", "data", "" };
-	char path[PATH_MAX];
+		"data/auth/credentials.db-wal", "data/auth/credentials.db-shm", NULL };
+	static const char *const FOLDERS[] = { "data/auth", "data", NULL };
 
-	close(control);
-	kill(authd, SIGKILL);
-	waitpid(authd, NULL, 0);
-	buffer_free(&space);
-	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, FILES[i]);
-		unlink(path);
-	}
-	for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, FOLDERS[i]);
-		rmdir(path);
-	}
+	world_end(FILES, FOLDERS);
 	return 0;
-}
-
-/* A connection that authd believes to be somebody's, as master tells it. */
-static int introduce(enum service_id from, uint32_t pid)
-{
-	struct message message = { .type = MESSAGE_MASTER_PEER, .fd_count = 1 };
-	int ends[2];
-
-	assert_true(channel_pair(ends));
-	message.master_peer.from = from;
-	message.master_peer.pid = pid;
-	message.fds[0] = ends[1];
-	say(control, &message);
-	close(ends[1]);
-	return ends[0];
 }
 
 struct held_ticket {
@@ -313,14 +165,6 @@ static const char *redeem_at(
 	}
 	assert_true(slice_to_string(message.auth_redeemed.login, login, sizeof(login)));
 	return login;
-}
-
-static bool is_closed(int fd)
-{
-	struct message message;
-
-	return !channel_sync_receive(fd, &message, &space, loop_monotonic() + WAIT) &&
-	       errno != ETIMEDOUT;
 }
 
 static const struct slice ONE = SLICE("\0one@example.org\0secret"),
