@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: ISC
 """Passwords in mysql: and pgsql: tables: hashes of a real server, one that is slow or away, and whose tables they are."""
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import imaplib
 import poplib
 import re
 import smtplib
+import ssl
+import subprocess
 import threading
 import time
 
@@ -15,6 +18,7 @@ import pytest
 from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, wait_for
 from sql_servers import server_kind  # noqa: F401
 from test_accounts import rcpt
+from test_cells import ALLOWED, ATTEMPTS, attempts
 from test_sasl import Scram
 from test_sql_tables import Site
 
@@ -122,6 +126,9 @@ def test_hashes_of_a_server_log_in(site):
     client.authenticate("SCRAM-SHA-256", Scram("scram@sql.example", PASSWORD))
     client.logout()
     assert imap(instance, f"one@{DOMAIN}", PASSWORDS["one"]) == GOOD
+    # More at the same time than there are threads and connections.
+    with concurrent.futures.ThreadPoolExecutor(24) as crowd:
+        assert set(crowd.map(lambda name: smtp(instance, f"{name}@sql.example", PASSWORD), [*HASHES] * 8)) == {GOOD}
     # The hash is read each time: what it fitted is remembered, and not for longer than it is there.
     server.change(f"UPDATE users SET password = '{ssha('another')}' WHERE email = 'ssha@sql.example'")
     assert all_ways(instance, "ssha@sql.example", "another") == {GOOD}
@@ -206,8 +213,42 @@ def test_tables_of_passwords_are_nobody_elses(site):
     assert rcpt(instance, "ssha@sql.example")[0] == 451
     instance.wait_log(r"proxymap\[\d+\]: warning: .*passwords\.cf: refused to directoryd")
     assert all_ways(instance, "ssha@sql.example") == {GOOD}
+    # Who may ask may nothing more than before.
+    allowed, count = attempts(instance, instance.daemons("authd")[0])
+    assert count >= ATTEMPTS and allowed <= ALLOWED["authd"], allowed
     text = instance.postern("explain", "authd").out
     assert "It may ask to be connected to: introspect, proxymap\n" in text or "proxymap, introspect\n" in text
     assert "make a socket or connect anywhere" in text.partition("It may not:")[2]
     served = instance.postern("explain", "proxymap").out.partition("It may be connected to by: ")[2].split("\n")[0]
     assert set(served.split(", ")) == {"directoryd", "authd"}
+
+
+def test_certificates_are_looked_up_at_a_server(site):
+    """Fingerprints of auth_certificate_maps, for logins whose passwords are there, too."""
+    instance, server = site.instance, site.server
+    site.tables(timeout="1s")
+    shown = subprocess.run(["openssl", "x509", "-in", server.keys / "client.crt", "-noout", "-fingerprint", "-sha256"], check=True, capture_output=True, text=True)
+    server.change(f"INSERT INTO alias VALUES ('{shown.stdout.strip().partition('=')[2]}', 'ssha@sql.example', 1)")
+    maps = server.cf(instance.etc / "certificates.cf", "query = SELECT destination FROM alias WHERE source = '%s' AND enabled = 1", owner=instance.user)
+    instance.configure(auth_mechanisms="plain, external", auth_certificate_maps=maps, imap_tls_ask_ccert="yes")
+    instance.start()
+    context = ssl._create_unverified_context()
+    context.load_cert_chain(server.keys / "client.crt", server.keys / "client.key")
+
+    def log_in():
+        client = imaplib.IMAP4_SSL(HOST, instance.base + 993, ssl_context=context, timeout=TIMEOUT)
+        try:
+            client.authenticate("EXTERNAL", lambda _: b"")
+            return GOOD
+        except imaplib.IMAP4.error as error:
+            return str(error)
+        finally:
+            client.shutdown()
+
+    assert log_in() == GOOD, instance.log_tail()
+    server.pause()
+    assert "[UNAVAILABLE]" in log_in()
+    server.resume()
+    wait_for(lambda: log_in() == GOOD, "the server that goes on")
+    server.change("UPDATE alias SET enabled = 0 WHERE destination = 'ssha@sql.example'")
+    assert "[AUTHENTICATIONFAILED]" in log_in()
