@@ -13,7 +13,7 @@ static const struct cell CELL_CLEANUP = {
 		{ CELL_QUEUE, "hold", CELL_CREATE | CELL_REMOVE | CELL_MOVE, false } },
 	.talk_to = PEER(DIRECTORY) | PEER(QMGR),
 	.serve = PEER(SMTPD_SESSION) | PEER(PICKUP) | PEER(BOUNCE),
-	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_THREAD,
+	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_TOGETHER | CELL_CALLS_THREAD,
 	.memory = MIB(1024),
 	.descriptors = 8192,
 	.processes = 8,

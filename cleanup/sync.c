@@ -8,13 +8,13 @@
 #include "service/threads.h"
 
 struct batch {
-	struct sync_job *jobs[SYNC_BATCH];
+	struct sync_job *jobs[QUEUE_COMMITS];
 	unsigned count;
 };
 
 static void run(struct batch *batch)
 {
-	struct queue_writer *writers[SYNC_BATCH];
+	struct queue_writer *writers[QUEUE_COMMITS];
 
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct sync_job *job = batch->jobs[i];
@@ -32,24 +32,40 @@ static void run(struct batch *batch)
 	}
 }
 
-/* This thread's part of what waits, so that the others have theirs; false when the pool ends. */
-static bool wait_for_work(struct sync_pool *pool, struct batch *batch)
+/* True when there is something that needs no other thread's end. */
+static bool may_take(const struct sync_pool *pool)
 {
-	unsigned part;
+	return pool->head && (pool->head->large || !pool->busy);
+}
 
-	while (!pool->head && !pool->stopping)
-		pthread_cond_wait(&pool->work, &pool->lock);
-	part = (pool->waiting + pool->count - 1) / pool->count;
-	for (batch->count = 0; pool->head && batch->count < part && batch->count < SYNC_BATCH;) {
+static void take(struct sync_pool *pool, struct batch *batch)
+{
+	bool large = pool->head->large;
+
+	for (batch->count = 0; pool->head && batch->count < QUEUE_COMMITS;) {
 		struct sync_job *job = pool->head;
 
+		if (batch->count && (large || job->large))
+			break;
 		pool->head = job->next;
-		pool->waiting--;
 		job->syncs = 0;
 		batch->jobs[batch->count++] = job;
 	}
 	if (!pool->head)
 		pool->tail = NULL;
+	pool->busy = pool->busy || !large;
+	if (may_take(pool))
+		pthread_cond_signal(&pool->work);
+}
+
+/* False when the pool ends. */
+static bool wait_for_work(struct sync_pool *pool, struct batch *batch)
+{
+	while (!may_take(pool) && !(pool->stopping && !pool->head))
+		pthread_cond_wait(&pool->work, &pool->lock);
+	batch->count = 0;
+	if (pool->head)
+		take(pool, batch);
 	return batch->count > 0;
 }
 
@@ -75,8 +91,12 @@ static void *sync_thread(void *argument)
 		pthread_mutex_unlock(&pool->lock);
 		run(&batch);
 		pthread_mutex_lock(&pool->lock);
+		if (!batch.jobs[0]->large)
+			pool->busy = false;
 		tell(pool, &batch);
 	}
+	/* Others may wait for what this one has taken last. */
+	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
 }
@@ -128,14 +148,15 @@ bool sync_open(struct sync_pool *pool, struct loop *loop,
 void sync_submit(struct sync_pool *pool, struct sync_job *job)
 {
 	job->next = NULL;
+	job->large = queue_writer_size(job->writer) >= SYNC_LARGE;
 	pthread_mutex_lock(&pool->lock);
 	if (pool->tail)
 		pool->tail->next = job;
 	else
 		pool->head = job;
 	pool->tail = job;
-	pool->waiting++;
-	pthread_cond_signal(&pool->work);
+	if (may_take(pool))
+		pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 /*
- * The threads that wait for the disk. A job is one queue file: envelope, first block, fsync, rename, fsync of the folder. A thread
- * takes its part of what waits at once, so that many messages share the sync of their folder, and the kernel joins the syncs of
- * several threads in one commit of the file system's journal.
+ * The threads that wait for the disk. A job is one queue file: envelope, first block, name, fsync. One thread takes all jobs that
+ * wait, so that they share one commit of the file system's journal; what comes meanwhile waits for the next. A large file, whose
+ * sync takes long, is taken alone, and does not keep others waiting.
  */
 #ifndef CLEANUP_SYNC_H
 #define CLEANUP_SYNC_H
@@ -12,16 +12,13 @@
 #include "base/loop.h"
 #include "queue/queue.h"
 
-enum {
-	SYNC_THREADS = 2,
-	SYNC_BATCH = 16 /* jobs a thread takes at a time */,
-	SYNC_STACK = 256 << 10
-};
+enum { SYNC_THREADS = 4, SYNC_LARGE = 1 << 20 /* bytes */, SYNC_STACK = 256 << 10 };
 
 struct sync_job {
 	struct sync_job *next;
 	struct queue_writer *writer;
 	const struct queue_envelope *envelope;
+	bool large; /* SYNC_LARGE or more */
 	bool durable;
 	unsigned syncs; /* those it took; of a batch, those of all at its first */
 	int error; /* errno when not */
@@ -32,7 +29,7 @@ struct sync_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct sync_job *head, *tail; /* to do */
-	unsigned waiting; /* of them */
+	bool busy; /* a thread has taken jobs that are not large */
 	struct sync_job *done; /* newest first */
 	bool stopping;
 	unsigned count;

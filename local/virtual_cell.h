@@ -13,7 +13,7 @@ static const struct cell CELL_VIRTUAL = {
 	},
 	.talk_to = PEER(IMAPD_SESSION),
 	.serve = PEER(QMGR),
-	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC,
+	.calls = CELL_CALLS_FILE | CELL_CALLS_SYNC | CELL_CALLS_TOGETHER,
 	.memory = MIB(256),
 	.descriptors = 256,
 	.processes = 0,

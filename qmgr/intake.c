@@ -265,6 +265,11 @@ static void run(struct timer *timer)
 	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
 }
 
+void intake_soon(struct qmgr *q)
+{
+	loop_timer_start(q->loop, &q->run, PAUSE);
+}
+
 void intake_start(struct qmgr *q)
 {
 	q->intake_more = (struct timer){ .fire = work, .context = q };

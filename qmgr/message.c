@@ -152,7 +152,10 @@ void mail_free(struct mail *mail)
 /* A file that does not check out is set aside and told about; it stops nothing else. */
 static void set_aside(struct qmgr *q, const char *id, enum queue_name from)
 {
-	log_warning("%s: corrupt queue file in %s, moved to corrupt", id, queue_folder_name(from));
+	log_warning("%s: corrupt queue file in %s, moved to corrupt%s", id, queue_folder_name(from),
+		from == QUEUE_INCOMING ? " (if the machine stopped just now: not finished, and its "
+					 "client was not told that it was accepted)"
+				       : "");
 	if (!queue_move(&q->queue, id, from, QUEUE_CORRUPT) && errno != ENOENT)
 		log_error("%s: cannot be moved to corrupt: %s", id, strerror(errno));
 }
@@ -232,11 +235,11 @@ static void begin(struct mail *mail)
 }
 
 /* Read the envelope, and move an old file; on failure the message is freed. */
-static enum mail_taken admit(struct mail *mail, enum queue_name from)
+static enum mail_taken admit(struct mail *mail, enum queue_name from, enum queue_check check)
 {
 	struct qmgr *q = mail->qmgr;
 
-	if (!queue_read(mail->fd, QUEUE_CHECK_HEAD, &mail->arena, &mail->envelope)) {
+	if (!queue_read(mail->fd, check, &mail->arena, &mail->envelope)) {
 		if (errno == EBADMSG)
 			set_aside(q, mail->id, from);
 		else
@@ -263,6 +266,8 @@ static enum mail_taken admit(struct mail *mail, enum queue_name from)
 
 enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, int fd)
 {
+	/* cleanup tells of what is durable. What is found may have been on its way to the disk when the machine stopped. */
+	bool found = fd < 0;
 	struct mail *mail;
 
 	if (mail_find(q, slice_from(id)) || leftover_is(q, id)) {
@@ -282,12 +287,17 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 			log_warning("%s: cannot be opened: %s", id, strerror(errno));
 		return MAIL_GONE;
 	}
+	if (found && queue_has_writer(fd)) {
+		os_close(&fd);
+		intake_soon(q);
+		return MAIL_GONE;
+	}
 	mail = new_mail(q, id, fd);
 	if (!mail) {
 		os_close(&fd);
 		return MAIL_NO_ROOM;
 	}
-	return admit(mail, from);
+	return admit(mail, from, found ? QUEUE_CHECK_NEW : QUEUE_CHECK_HEAD);
 }
 
 int mail_fd(struct mail *mail)

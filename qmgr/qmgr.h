@@ -265,6 +265,8 @@ void intake_peer(struct qmgr *q, int fd);
 void intake_room(struct qmgr *q);
 /* Look through a folder soon. */
 void intake_scan(struct qmgr *q, enum queue_name name);
+/* Look through all of them in a moment: something was found that is not finished yet. */
+void intake_soon(struct qmgr *q);
 /* Message `id` is in deferred/ and due in `delay` ms. */
 void intake_later(struct qmgr *q, const char *id, int64_t delay);
 void intake_forget(struct qmgr *q, const char *id);

@@ -16,8 +16,7 @@
 os_fault os_fault_hook;
 int64_t (*os_clock_hook)(void);
 
-/* True when a test wants this call to fail; errno is set. */
-static inline bool faulted(enum os_call call, const char *path)
+bool os_faulted(enum os_call call, const char *path)
 {
 	int error = os_fault_hook ? os_fault_hook(call, path) : 0;
 
@@ -30,7 +29,7 @@ int os_openat(int dir, const char *path, int flags, mode_t mode)
 {
 	int fd;
 
-	if (faulted(OS_OPEN, path))
+	if (os_faulted(OS_OPEN, path))
 		return -1;
 	do
 		fd = openat(dir, path, flags | O_CLOEXEC, mode);
@@ -47,7 +46,7 @@ ssize_t os_read(int fd, void *data, size_t length)
 {
 	ssize_t n;
 
-	if (faulted(OS_READ, NULL))
+	if (os_faulted(OS_READ, NULL))
 		return -1;
 	do
 		n = read(fd, data, length);
@@ -59,7 +58,7 @@ ssize_t os_pread(int fd, void *data, size_t length, int64_t offset)
 {
 	ssize_t n;
 
-	if (faulted(OS_READ, NULL))
+	if (os_faulted(OS_READ, NULL))
 		return -1;
 	do
 		n = pread(fd, data, length, offset);
@@ -71,7 +70,7 @@ bool os_write_all(int fd, const void *data, size_t length)
 {
 	const char *at = data;
 
-	if (faulted(OS_WRITE, NULL))
+	if (os_faulted(OS_WRITE, NULL))
 		return false;
 	while (length) {
 		ssize_t n = write(fd, at, length);
@@ -90,7 +89,7 @@ bool os_pwrite_all(int fd, const void *data, size_t length, int64_t offset)
 {
 	const char *at = data;
 
-	if (faulted(OS_WRITE, NULL))
+	if (os_faulted(OS_WRITE, NULL))
 		return false;
 	while (length) {
 		ssize_t n = pwrite(fd, at, length, offset);
@@ -125,54 +124,36 @@ ssize_t os_read_file(int dir, const char *path, char *data, size_t length)
 	return n == 0 ? (ssize_t)used : -1;
 }
 
-bool os_fsync(int fd)
-{
-	return !faulted(OS_FSYNC, NULL) && fsync(fd) == 0;
-}
-
-bool os_fdatasync(int fd)
-{
-	return !faulted(OS_FSYNC, NULL) && fdatasync(fd) == 0;
-}
-
-void os_write_begin(int fd)
-{
-	int error = errno;
-
-	(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-	errno = error;
-}
-
 bool os_renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-	return !faulted(OS_RENAME, from) && renameat(from_dir, from, to_dir, to) == 0;
+	return !os_faulted(OS_RENAME, from) && renameat(from_dir, from, to_dir, to) == 0;
 }
 
 bool os_linkat(int from_dir, const char *from, int to_dir, const char *to)
 {
-	return !faulted(OS_LINK, from) && linkat(from_dir, from, to_dir, to, 0) == 0;
+	return !os_faulted(OS_LINK, from) && linkat(from_dir, from, to_dir, to, 0) == 0;
 }
 
 bool os_unlinkat(int dir, const char *path, int flags)
 {
-	return !faulted(OS_UNLINK, path) && unlinkat(dir, path, flags) == 0;
+	return !os_faulted(OS_UNLINK, path) && unlinkat(dir, path, flags) == 0;
 }
 
 bool os_mkdirat(int dir, const char *path, mode_t mode)
 {
-	return !faulted(OS_MKDIR, path) && mkdirat(dir, path, mode) == 0;
+	return !os_faulted(OS_MKDIR, path) && mkdirat(dir, path, mode) == 0;
 }
 
 bool os_allocate(int fd, int64_t length)
 {
-	return !faulted(OS_TRUNCATE, NULL) && fallocate(fd, 0, 0, length) == 0;
+	return !os_faulted(OS_TRUNCATE, NULL) && fallocate(fd, 0, 0, length) == 0;
 }
 
 int os_accept(int fd, struct sockaddr_storage *from)
 {
 	int client;
 
-	if (faulted(OS_ACCEPT, NULL))
+	if (os_faulted(OS_ACCEPT, NULL))
 		return -1;
 	do {
 		socklen_t length = sizeof(*from);
@@ -193,12 +174,12 @@ bool os_set_blocking(int fd, bool blocking)
 /* The C library may ask by newfstatat, which can name files as well and is refused to whoever has none. */
 bool os_fstat(int fd, struct stat *info)
 {
-	return !faulted(OS_STAT, NULL) && syscall(SYS_fstat, fd, info) == 0;
+	return !os_faulted(OS_STAT, NULL) && syscall(SYS_fstat, fd, info) == 0;
 }
 
 bool os_fstatat(int dir, const char *path, struct stat *info, int flags)
 {
-	return !faulted(OS_STAT, path) && fstatat(dir, path, info, flags) == 0;
+	return !os_faulted(OS_STAT, path) && fstatat(dir, path, info, flags) == 0;
 }
 
 /* For file systems that cannot copy_file_range between the two. */
@@ -224,7 +205,7 @@ bool os_copy(int in, int64_t in_offset, int out, int64_t length)
 {
 	off64_t at = in_offset;
 
-	if (faulted(OS_COPY, NULL))
+	if (os_faulted(OS_COPY, NULL))
 		return false;
 	while (length) {
 		ssize_t n = copy_file_range(in, &at, out, NULL, (size_t)length, 0);
@@ -247,17 +228,17 @@ bool os_set_mtime(int fd, int64_t seconds)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = seconds } };
 
-	return !faulted(OS_WRITE, NULL) && futimens(fd, times) == 0;
+	return !os_faulted(OS_WRITE, NULL) && futimens(fd, times) == 0;
 }
 
 ssize_t os_read_folder(int fd, void *entries, size_t length)
 {
-	return faulted(OS_READ, NULL) ? -1 : getdents64(fd, entries, length);
+	return os_faulted(OS_READ, NULL) ? -1 : getdents64(fd, entries, length);
 }
 
 bool os_rewind_folder(int fd)
 {
-	return !faulted(OS_READ, NULL) && lseek(fd, 0, SEEK_SET) == 0;
+	return !os_faulted(OS_READ, NULL) && lseek(fd, 0, SEEK_SET) == 0;
 }
 
 void os_close(int *fd)

@@ -40,6 +40,8 @@ enum os_call {
 typedef int (*os_fault)(enum os_call call, const char *path);
 extern os_fault os_fault_hook;
 void os_fault_from_environment(void);
+/* For lib/os itself: true when a test wants this call to fail; errno is set then. */
+bool os_faulted(enum os_call call, const char *path);
 
 MUST_CHECK int os_openat(int dir, const char *path, int flags, mode_t mode);
 MUST_CHECK int os_open(const char *path, int flags, mode_t mode);
@@ -53,9 +55,16 @@ MUST_CHECK ssize_t os_read_file(int dir, const char *path, char *data, size_t le
 /* A failed fsync is a failure: never call it again on the same data and call that good. */
 MUST_CHECK bool os_fsync(int fd);
 MUST_CHECK bool os_fdatasync(int fd);
-/* Start writing what is dirty of the file without waiting: a hint before the fsyncs of several files, so that the disk works on
- * all of them and a journal commits them together. What fails here fails again at fsync. */
-void os_write_begin(int fd);
+enum { OS_SYNCS = 64 };
+struct os_sync {
+	int fd;
+	int error; /* 0, or the errno with which its fsync failed */
+};
+/*
+ * fsync of all of them (at most OS_SYNCS; files and folders, none twice), side by side where the cell has CELL_CALLS_TOGETHER, so that
+ * they share one commit of a journal. Returns when each has its result; the same rule holds for each as for os_fsync.
+ */
+void os_fsync_all(struct os_sync *syncs, unsigned count);
 MUST_CHECK bool os_renameat(int from_dir, const char *from, int to_dir, const char *to);
 MUST_CHECK bool os_linkat(int from_dir, const char *from, int to_dir, const char *to);
 MUST_CHECK bool os_unlinkat(int dir, const char *path, int flags);

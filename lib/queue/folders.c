@@ -179,6 +179,13 @@ bool queue_lock(int fd)
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
+bool queue_has_writer(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 static unsigned remove_unfinished_in(int at)
 {
 	DIR *folder = open_listing(at);

@@ -100,12 +100,15 @@ MUST_CHECK bool queue_write_content(struct queue_writer *w, struct slice content
 MUST_CHECK bool queue_write_envelope(struct queue_writer *w, const struct queue_envelope *envelope);
 /* It goes to hold/ instead of incoming/: no crash lets it go from there, and qmgr never finds it before. */
 void queue_writer_hold(struct queue_writer *w);
-/* fsync each file, rename it to its id, fsync their folders, each once: what a commit costs the disk is shared. Durable are
- * those of which queue_writer_error says 0 afterwards; one that fails harms no other. A writer whose envelope could not be
- * written fails here. May run on another thread than the rest. Returns how many syncs it took. */
+enum { QUEUE_COMMITS = 32 };
+/* Rename each file to its id, fsync files and their folders, each once and all at a time: what a commit costs the disk is shared.
+ * Durable are those of which queue_writer_error says 0 afterwards; one that fails harms no other. A writer whose envelope could
+ * not be written fails here. At most QUEUE_COMMITS. May run on another thread than the rest. Returns how many syncs it took. */
 unsigned queue_commit(struct queue_writer *const *writers, unsigned count);
 /* The errno of what failed first; 0: nothing has. */
 int queue_writer_error(const struct queue_writer *w);
+/* Bytes of content so far. */
+int64_t queue_writer_size(const struct queue_writer *w);
 /* A read-only descriptor of the committed file, the caller's. */
 MUST_CHECK int queue_reopen(struct queue_writer *w);
 /* Remove what is not committed, free. */
@@ -113,8 +116,16 @@ void queue_writer_free(struct queue_writer **w);
 /* Remove unfinished files whose writer died before the commit; those of living writers are locked. Returns how many. */
 unsigned queue_remove_unfinished(struct queue *queue);
 
+/* True while somebody makes this file: it has its name before it is durable. */
+bool queue_has_writer(int fd);
+
 /* --- reading and marking, in qmgr, showq, postcat --- */
-enum queue_check { QUEUE_CHECK_HEAD, QUEUE_CHECK_ALL /* the content's checksum too */ };
+enum queue_check {
+	QUEUE_CHECK_HEAD,
+	QUEUE_CHECK_NEW /* the content's checksum too when no delivery was tried yet: a crash may have torn it */
+	,
+	QUEUE_CHECK_ALL /* the content's checksum in any case */
+};
 /* False with errno EBADMSG when the file does not check out: then it belongs in corrupt/. */
 MUST_CHECK bool queue_read(
 	int fd, enum queue_check check, struct arena *arena, struct queue_envelope *envelope);

@@ -101,6 +101,11 @@ static bool read_report(int fd, const struct queue_block *block, int64_t file_si
 	return true;
 }
 
+static bool wants_content(enum queue_check check, const struct queue_info *info)
+{
+	return check == QUEUE_CHECK_ALL || (check == QUEUE_CHECK_NEW && info->attempts == 0);
+}
+
 bool queue_read(
 	int fd, enum queue_check check, struct arena *arena, struct queue_envelope *envelope)
 {
@@ -137,7 +142,7 @@ bool queue_read(
 		return false;
 	}
 	return queue_envelope_decode(bytes, size, block.info.envelope_offset, arena, envelope) &&
-	       (check == QUEUE_CHECK_HEAD || check_content(fd, &block)) &&
+	       (!wants_content(check, &block.info) || check_content(fd, &block)) &&
 	       read_report(fd, &block, status.st_size, arena, envelope);
 }
 

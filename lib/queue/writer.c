@@ -5,6 +5,7 @@
  */
 #include "queue/format.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,12 +154,9 @@ int queue_writer_error(const struct queue_writer *w)
 	return w->error;
 }
 
-static bool sync_file(struct queue_writer *w)
+int64_t queue_writer_size(const struct queue_writer *w)
 {
-	if (w->fd >= 0)
-		return note(w, os_fsync(w->fd));
-	errno = EBADF;
-	return note(w, false);
+	return w->block.info.content_size;
 }
 
 /* The folder in which it stands when it is named. */
@@ -174,43 +172,68 @@ static void name_file(struct queue_writer *w)
 	w->named = note(w, os_renameat(folder, w->temporary, home(w), w->id));
 }
 
-/* The folder of the first writer that waits for it, and with it all that wait for the same. */
-static void sync_folder(struct queue_writer *const *writers, unsigned count)
-{
-	int folder = home(writers[0]);
-	bool good = os_fsync(folder);
-	int error = errno;
+/* What is synced together: files first, then the folders that they stand in, each once. */
+struct commit {
+	struct os_sync syncs[2 * QUEUE_COMMITS];
+	unsigned files, used;
+};
+_Static_assert(2 * QUEUE_COMMITS <= (int)OS_SYNCS, "a commit is one call");
 
+static void add_file(struct commit *commit, struct queue_writer *w)
+{
+	if (w->fd < 0) {
+		errno = EBADF;
+		(void)!note(w, false);
+	}
+	if (w->error)
+		return;
+	name_file(w);
+	if (w->named)
+		commit->syncs[commit->used++].fd = w->fd;
+}
+
+static struct os_sync *sync_of_folder(struct commit *commit, int folder)
+{
+	for (unsigned i = commit->files; i < commit->used; i++)
+		if (commit->syncs[i].fd == folder)
+			return &commit->syncs[i];
+	commit->syncs[commit->used].fd = folder;
+	return &commit->syncs[commit->used++];
+}
+
+static void take_result(struct queue_writer *w, const struct os_sync *sync)
+{
+	errno = sync->error;
+	(void)!note(w, sync->error == 0);
+}
+
+/*
+ * A file gets its name before it is synced, so that files and folders need one commit of the file system's journal between them.
+ * Nobody has been told yet that the message was taken: what a crash leaves under its name is torn at worst, and qmgr sees that.
+ */
+unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
+{
+	struct commit commit = { .used = 0 };
+	unsigned file = 0;
+
+	assert(count <= QUEUE_COMMITS);
+	for (unsigned i = 0; i < count; i++)
+		add_file(&commit, writers[i]);
+	commit.files = commit.used;
+	for (unsigned i = 0; i < count; i++)
+		if (writers[i]->named)
+			(void)sync_of_folder(&commit, home(writers[i]));
+	os_fsync_all(commit.syncs, commit.used);
 	for (unsigned i = 0; i < count; i++) {
 		struct queue_writer *w = writers[i];
 
-		if (!w->named || w->committed || w->error || home(w) != folder)
+		if (!w->named)
 			continue;
-		errno = error;
-		w->committed = note(w, good);
+		take_result(w, &commit.syncs[file++]);
+		take_result(w, sync_of_folder(&commit, home(w)));
+		w->committed = !w->error;
 	}
-}
-
-/* Step by step for all of them: a name that changes between two fsyncs would make the second write the folder again. */
-unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
-{
-	unsigned syncs = 0;
-
-	for (unsigned i = 0; count > 1 && i < count; i++)
-		if (writers[i]->fd >= 0 && !writers[i]->error)
-			os_write_begin(writers[i]->fd);
-	for (unsigned i = 0; i < count; i++)
-		if (!writers[i]->error)
-			syncs += sync_file(writers[i]);
-	for (unsigned i = 0; i < count; i++)
-		if (!writers[i]->error)
-			name_file(writers[i]);
-	for (unsigned i = 0; i < count; i++)
-		if (writers[i]->named && !writers[i]->committed && !writers[i]->error) {
-			sync_folder(writers + i, count - i);
-			syncs++;
-		}
-	return syncs;
+	return commit.used;
 }
 
 int queue_reopen(struct queue_writer *w)

@@ -88,6 +88,7 @@ enum cell_calls {
 	CELL_CALLS_CONNECT = 64, /* socket, connect, bind to TCP and UDP (smtp, dnsd) */
 	CELL_CALLS_ROOT_FOLDER =
 		512, /* spawners: give the child a root folder of its own; keeps CAP_SYS_CHROOT */
+	CELL_CALLS_TOGETHER = 1 << 19, /* fsync of several files at a time, by io_submit */
 	CELL_CALLS_PAIR = 256, /* make pairs of sockets, to hand one end on */
 	CELL_CALLS_WATCH = 128, /* watch folders by a descriptor that was opened before */
 	CELL_CALLS_COMMAND = 1 << 17, /* run programs, and what programs of all kinds need to run */

@@ -28,6 +28,7 @@ static const struct {
 	{ CELL_CALLS_CONNECT, "open connections to the network",
 		"make a socket or connect anywhere" },
 	{ CELL_CALLS_ROOT_FOLDER, "make one folder the root folder of each of those copies", NULL },
+	{ CELL_CALLS_TOGETHER, "have several open files written to disk at a time", NULL },
 	{ CELL_CALLS_PAIR, "make pairs of connected sockets", NULL },
 	{ CELL_CALLS_STREAM,
 		"connect by TCP to the ports of the servers in its tables, when there are such",

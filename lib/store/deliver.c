@@ -3,8 +3,8 @@
  * Delivery: messages go from queue files into new/ of users' INBOXes, copied by the kernel, and are on disk with their names when
  * STORE_OK is answered. The index is not touched: opening a database costs more than the whole delivery.
  *
- * Several deliveries are made together, step by step for all of them: written, synced, named, each folder synced once. A name that
- * changes between two syncs would make the second write the folder again.
+ * Several deliveries are made together, step by step for all of them: written, synced at a time, named, each folder synced once. The
+ * sync comes before the name, because others read what stands in new/.
  */
 #include <assert.h>
 #include <errno.h>
@@ -212,16 +212,33 @@ static void write_one(struct batch *batch, struct work *work)
 	quota_add(work->target->user, d->quota, work->size, 1);
 	if (!copy_in(work))
 		take_back_temporary(work);
-	else if (batch->count > 1)
-		os_write_begin(work->fd);
 }
 
 /* --- then: sync, and name --- */
 
-static void sync_one(struct work *work)
+_Static_assert(
+	(int)STORE_DELIVERIES <= (int)OS_SYNCS, "files, and folders, are synced in one call each");
+
+static void sync_files(struct batch *batch)
 {
-	if (work->delivery->status == STORE_OK && !os_fsync(work->fd))
-		take_back_temporary(work);
+	struct os_sync syncs[STORE_DELIVERIES];
+	struct work *works[STORE_DELIVERIES];
+	unsigned used = 0;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct work *work = &batch->works[i];
+
+		if (work->delivery->status != STORE_OK)
+			continue;
+		syncs[used].fd = work->fd;
+		works[used++] = work;
+	}
+	os_fsync_all(syncs, used);
+	for (unsigned i = 0; i < used; i++) {
+		errno = syncs[i].error;
+		if (errno)
+			take_back_temporary(works[i]);
+	}
 }
 
 static void name_one(struct work *work)
@@ -239,10 +256,20 @@ static void name_one(struct work *work)
 
 /* --- last: sync the folders --- */
 
-static void sync_target(struct target *target)
+static void sync_folders(struct batch *batch)
 {
-	if (target->named && !os_fsync(target->fresh))
-		target->error = errno ? errno : EIO;
+	struct os_sync syncs[STORE_DELIVERIES];
+	struct target *targets[STORE_DELIVERIES];
+	unsigned used = 0;
+
+	for (unsigned i = 0; i < batch->target_count; i++)
+		if (batch->targets[i].named) {
+			syncs[used].fd = batch->targets[i].fresh;
+			targets[used++] = &batch->targets[i];
+		}
+	os_fsync_all(syncs, used);
+	for (unsigned i = 0; i < used; i++)
+		targets[i]->error = syncs[i].error;
 }
 
 static void finish(struct work *work)
@@ -272,12 +299,10 @@ void store_deliver(int mail_dir, struct store_delivery *deliveries, unsigned cou
 		deliveries[i].error[0] = '\0';
 		write_one(&batch, &batch.works[i]);
 	}
-	for (unsigned i = 0; i < count; i++)
-		sync_one(&batch.works[i]);
+	sync_files(&batch);
 	for (unsigned i = 0; i < count; i++)
 		name_one(&batch.works[i]);
-	for (unsigned i = 0; i < batch.target_count; i++)
-		sync_target(&batch.targets[i]);
+	sync_folders(&batch);
 	for (unsigned i = 0; i < count; i++)
 		finish(&batch.works[i]);
 	for (unsigned i = 0; i < batch.target_count; i++) {

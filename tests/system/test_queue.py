@@ -252,6 +252,27 @@ def stopped(instance, name):
     return pids
 
 
+@pytest.mark.parametrize("keep", [20, 700, -1], ids=["first block", "content", "end"])
+def test_a_file_torn_before_its_commit_is_never_delivered(instance, keep):
+    """It has its name already, which cleanup gives it before the sync; what the disk had not got yet reads as zeros, or is not there."""
+    managers = stopped(instance, "qmgr")
+    submit(instance, f"one@{DOMAIN}", text="Subject: torn\n\n" + "line\n" * 400)
+    ident = wait_for(lambda: files(instance, "incoming"), "a file nobody has taken yet")[0].name
+    data = next(instance.path.glob(f"queue/incoming/*/{ident}")).read_bytes()
+    for pid in managers:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: len(instance.messages("one")) == 1 and empty(instance), "the whole one")
+    instance.stop()
+    path = instance.path / "queue/incoming" / ident
+    path.write_bytes(data[:keep] if keep < 0 else data[:keep] + bytes(len(data) - keep))
+    folder = path.parent.stat()
+    os.chown(path, folder.st_uid, folder.st_gid)
+    instance.start()
+    instance.wait_log(rf"warning: {ident}: corrupt queue file in incoming, moved to corrupt")
+    assert [p.name for p in files(instance, "corrupt")] == [ident]
+    assert len(instance.messages("one")) == 1
+
+
 def test_what_does_not_fit_into_memory_waits_in_incoming(make_instance):
     instance = make_instance(settings={"qmgr_message_active_limit": "10", "virtual_destination_concurrency_limit": "1"})
     instance.start()

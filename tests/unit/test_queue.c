@@ -697,6 +697,84 @@ static void a_folder_that_cannot_be_synced_fails_all_that_wait_for_it(void **sta
 	}
 }
 
+/* It has its name before it is durable: others can see that its writer is not through with it. */
+static void a_file_shows_that_its_writer_is_at_it(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_writer *w;
+	char id[QUEUE_ID_SIZE];
+	int fd;
+
+	w = written(f, id);
+	assert_int_equal(queue_commit(&w, 1), 2);
+	fd = queue_open_file(&f->queue, QUEUE_INCOMING, id, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_true(queue_has_writer(fd));
+	assert_int_equal(queue_writer_size(w), strlen("Subject: x\n\nbody\n"));
+	queue_writer_free(&w);
+	assert_false(queue_has_writer(fd));
+	os_close(&fd);
+}
+
+/* Each has its own result; one that is no file at all harms no other. */
+static void files_synced_together_have_a_result_each(void **state)
+{
+	struct os_sync syncs[OS_SYNCS];
+	struct fixture *f = *state;
+	char name[16];
+
+	for (unsigned i = 0; i < OS_SYNCS; i++) {
+		snprintf(name, sizeof(name), "sync%u", i);
+		syncs[i].fd =
+			os_openat(f->queue.folder[QUEUE_ACTIVE], name, O_CREAT | O_RDWR, 0600);
+		assert_true(syncs[i].fd >= 0);
+		assert_true(os_write_all(syncs[i].fd, name, sizeof(name)));
+	}
+	os_close(&syncs[5].fd);
+	for (unsigned count = 0; count <= OS_SYNCS; count++) {
+		for (unsigned i = 0; i < OS_SYNCS; i++)
+			syncs[i].error = -1;
+		os_fsync_all(syncs, count);
+		for (unsigned i = 0; i < OS_SYNCS; i++)
+			assert_int_equal(syncs[i].error, i >= count ? -1 : i == 5 ? EBADF : 0);
+	}
+	failing = OS_FSYNC;
+	failure = ENOSPC;
+	countdown = 2;
+	os_fault_hook = fail_after;
+	os_fsync_all(syncs, 4);
+	os_fault_hook = NULL;
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(syncs[i].error, i == 2 ? ENOSPC : 0);
+	for (unsigned i = 0; i < OS_SYNCS; i++)
+		os_close(&syncs[i].fd);
+}
+
+/* A crash may have torn what was never tried; what was tried was whole. */
+static void content_is_checked_of_what_was_never_tried(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_envelope e;
+	struct arena arena;
+	char id[QUEUE_ID_SIZE];
+	int fd;
+
+	assert_true(commit(f, 6000, id));
+	fd = open_file(f, id);
+	assert_true(os_pwrite_all(fd, "torn", 4, QUEUE_CONTENT_OFFSET + 100));
+	arena_init(&arena, 1 << 20);
+	assert_true(queue_read(fd, QUEUE_CHECK_HEAD, &arena, &e));
+	assert_false(queue_read(fd, QUEUE_CHECK_NEW, &arena, &e));
+	assert_int_equal(errno, EBADMSG);
+	assert_true(queue_read(fd, QUEUE_CHECK_HEAD, &arena, &e));
+	e.info.attempts = 1;
+	assert_true(queue_update(fd, &e));
+	assert_true(queue_read(fd, QUEUE_CHECK_NEW, &arena, &e));
+	assert_false(queue_read(fd, QUEUE_CHECK_ALL, &arena, &e));
+	arena_free(&arena);
+	os_close(&fd);
+}
+
 /* A write that failed once leaves a hole: the message must not be committed, whatever is asked for later. */
 static void what_failed_once_is_never_committed(void **state)
 {
@@ -766,6 +844,9 @@ int main(void)
 		TEST(a_file_put_into_incoming_by_hand_goes_to_its_share),
 		TEST(messages_committed_together_share_the_sync_of_their_folder),
 		TEST(a_folder_that_cannot_be_synced_fails_all_that_wait_for_it),
+		TEST(a_file_shows_that_its_writer_is_at_it),
+		TEST(files_synced_together_have_a_result_each),
+		TEST(content_is_checked_of_what_was_never_tried),
 		TEST(what_failed_once_is_never_committed),
 		TEST(text_with_nul_or_too_long_is_not_written),
 	};
