@@ -47,6 +47,7 @@ int main(int argc, char **argv)
 	limits.unit = config_time(config, PARAM_anvil_rate_time_unit);
 	limits.ipv4_prefix = (unsigned)config_int(config, PARAM_smtpd_client_ipv4_prefix_length);
 	limits.ipv6_prefix = (unsigned)config_int(config, PARAM_smtpd_client_ipv6_prefix_length);
+	limits.exempt = config_text(config, PARAM_smtpd_client_event_limit_exceptions);
 	if (!tls_settings_load(&front.settings.tls, config, TLS_POP3))
 		return EX_OSERR;
 	service_enter(service, &CELL_POP3D);

@@ -105,16 +105,22 @@ def test_connections_of_one_client_are_counted(make_instance):
     assert held[1].noop()[0] == 250
 
 
-def test_clients_of_one_network_are_counted_as_one(make_instance):
-    instance = started(make_instance, smtpd_client_connection_count_limit="2", imap_client_connection_count_limit="2",
-                       pop3_client_connection_count_limit="2", smtpd_client_ipv4_prefix_length="24")
+def assert_greeted(make_instance, limit, addresses, wanted, **settings):
+    """One connection after the other from these addresses, by SMTP, IMAP and POP3, all held: who is greeted with a welcome?"""
+    instance = started(make_instance, **{f"{name}_client_connection_count_limit": limit for name in ("smtpd", "imap", "pop3")}, **settings)
     for port, welcome in ((25, b"220 "), (143, b"* OK"), (110, b"+OK")):
-        def greeted(address):
-            client = socket.create_connection((HOST, instance.base + port), TIMEOUT, (address, 0))
-            held.append(client)
-            return client.makefile("rb").readline().startswith(welcome)
-        held = []
-        assert [greeted(f"127.0.{i}") for i in ("0.2", "0.3", "0.4", "1.2")] == [True, True, False, True], port
+        held = [socket.create_connection((HOST, instance.base + port), TIMEOUT, (address, 0)) for address in addresses]
+        assert [client.makefile("rb").readline().startswith(welcome) for client in held] == wanted, port
+
+
+def test_clients_of_one_network_are_counted_as_one(make_instance):
+    assert_greeted(make_instance, "2", [f"127.0.{i}" for i in ("0.2", "0.3", "0.4", "1.2")], [True, True, False, True],
+                   smtpd_client_ipv4_prefix_length="24")
+
+
+def test_who_is_excepted_is_not_counted(make_instance):
+    assert_greeted(make_instance, "1", ["127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"], [True, True, True, False],
+                   smtpd_client_event_limit_exceptions="127.0.0.2")
 
 
 def test_connections_in_a_time_are_counted(make_instance):
