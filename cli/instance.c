@@ -148,6 +148,9 @@ bool instance_open(const char *command, bool warnings, struct instance *instance
 	memset(&report, 0, sizeof(report));
 	instance->source = services_load(cli_folder(NULL), &instance->services, &report);
 	good = instance->source && evaluate(instance, &report);
+	if (good && warnings)
+		instance_needs(instance, &report);
+	good = good && report.errors == 0;
 	config_report_print(&report, command, warnings, stderr);
 	if (!good)
 		instance_close(instance);

@@ -26,11 +26,16 @@ struct instance {
 	const char *root; /* instance_directory */
 };
 /*
- * Read and check everything. False when something is wrong; errors (and with `warnings` the rest) go to standard error. To be
- * closed only when true.
+ * Read and check everything. False when something is wrong; errors (and with `warnings` the rest, and what instance_needs finds) go to
+ * standard error. To be closed only when true.
  */
 MUST_CHECK bool instance_open(const char *command, bool warnings, struct instance *instance);
 void instance_close(struct instance *instance);
+/*
+ * Notes what is missing that this version needs: entries that others ask (warnings, with the line as it is delivered) and, for root, system
+ * users (errors).
+ */
+void instance_needs(const struct instance *instance, struct config_report *report);
 /*
  * Only where the instance is, for commands that must work while the configuration is broken. False with a message when that
  * cannot be found out either.

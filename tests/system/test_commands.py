@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -73,6 +74,44 @@ def test_check_finds_what_is_wrong_and_changes_nothing(make_instance):
     for what in ("queue/incoming", "master.cf: others", "queue/hold", "nosuchdaemon"):
         assert what in found.err
     assert stat.S_IMODE((instance.path / "queue/incoming").stat().st_mode) == 0o777
+
+
+def test_entries_that_a_former_version_did_not_need_are_told_with_the_line_to_add(make_instance):
+    instance = make_instance()
+    master_cf = instance.etc / "master.cf"
+    lines = master_cf.read_text().splitlines(keepends=True)
+    lacking = [line for line in lines if line.split()[:1] not in (["introspect"], ["keys"])]
+    assert len(lacking) == len(lines) - 2
+    master_cf.write_text("".join(lacking))
+    wanted = r"warning: (\S+/master\.cf): there is no entry for (\w+), which (\w+) asks; add the line: (.*)"
+    found = instance.postern("check")
+    told = re.findall(wanted, found.err)
+    assert [(path, what, who) for path, what, who, _ in told] == [(str(master_cf), "introspect", "authd"), (str(master_cf), "keyd", "tlsd")], found.err
+    assert re.search(wanted, instance.postern("start").err)
+    with open(master_cf, "a") as file:
+        file.writelines(line + "\n" for *_, line in told)
+    assert "warning" not in instance.reload().err
+    assert {"authd", "introspect", "keyd"} <= set(instance.processes().values())
+
+
+def test_who_serves_no_imap_needs_nothing_of_it(make_instance):
+    instance = make_instance()
+    instance.run("postconf", "-MX", "imap/inet", "imaps/inet", "imap-session/unix")
+    assert "warning" not in instance.postern("check").err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="system users are for those who start it as root")
+def test_a_system_user_that_is_missing_is_told_before_the_start(make_instance):
+    instance = make_instance()
+    passwd = instance.folder / "passwd"
+    passwd.write_text("".join(line for line in open("/etc/passwd") if not line.startswith("postern-introspect:")))
+    for command in ("check", "start", "start-fg"):
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', passwd, instance.bin / "postern", "-c", instance.etc, command],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 78, done
+        assert re.search(r"error: \S+/master\.cf:\d+: introspect: there is no user postern-introspect; "
+                         rf'"postern init --config {instance.etc}" makes it', done.stderr), done.stderr
+    assert not instance.running()
 
 
 def test_every_fault_is_told_with_file_line_and_parameter(make_instance):
