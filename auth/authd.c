@@ -461,6 +461,8 @@ int main(int argc, char **argv)
 		log_error("cannot start threads: %s", strerror(errno));
 		return EX_OSERR;
 	}
+	if (!survey_start(authd.parts.survey))
+		log_warning("logins are not counted again: %s", strerror(errno));
 	authd.check = (struct timer){ .fire = check_parts, .context = &authd };
 	loop_timer_start(service_loop(authd.service), &authd.check, CHECK_PARTS);
 	authd.expire = (struct timer){ .fire = expire_usage, .context = &authd };
@@ -471,6 +473,7 @@ int main(int argc, char **argv)
 			config_time(authd.config, PARAM_auth_last_login_interval));
 	status = service_run(authd.service, &hooks, &authd);
 	visits_close(&authd.visits);
+	survey_free(&authd.parts.survey);
 	credentials_file_close(authd.parts.credentials);
 	usage_close(&authd.usage);
 	return status;

@@ -209,6 +209,20 @@ enum credentials_status backends_read(
 	return CREDENTIALS_UNKNOWN;
 }
 
+bool backends_each(
+	struct backends *backends, void (*each)(void *context, struct slice stored), void *context)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < backends->count; i++) {
+		struct backend *backend = backends->backend[i];
+
+		if (backend->type->each && !backend->type->each(backend, each, context))
+			all = false;
+	}
+	return all;
+}
+
 struct schemes *backends_schemes(struct backends *backends)
 {
 	return backends->schemes;
@@ -217,6 +231,12 @@ struct schemes *backends_schemes(struct backends *backends)
 bool backends_plain(const struct backends *backends)
 {
 	return backends->settings.schemes.plain;
+}
+
+unsigned backends_iterations(const struct backends *backends)
+{
+	return backends->settings.schemes.iterations ? backends->settings.schemes.iterations
+						     : SCRAM_ITERATIONS;
 }
 
 const char *backends_changed(const struct backends *backends)

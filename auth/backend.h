@@ -52,9 +52,15 @@ MUST_CHECK enum credentials_status backends_verify(struct backends *backends,
 /* What is stored (scheme.h), for mechanisms that never see a password. CREDENTIALS_GOOD, _BAD (disabled), _UNKNOWN or _ERROR. */
 MUST_CHECK enum credentials_status backends_read(
 	struct backends *backends, struct slice login, char stored[SCHEME_MAX_STORED]);
+/* All that is stored of logins that are not closed, where it can be listed: not in tables, not behind saslauthd. False: not all of it
+ * could be read. */
+MUST_CHECK bool backends_each(
+	struct backends *backends, void (*each)(void *context, struct slice stored), void *context);
 struct schemes *backends_schemes(struct backends *backends);
 /* Does stored plain text, or what is as good, count (auth_allow_plain_scheme)? */
 bool backends_plain(const struct backends *backends);
+/* Of SCRAM keys that are made of it. */
+unsigned backends_iterations(const struct backends *backends);
 /* The name of one whose file was replaced since it was opened; NULL: none. */
 const char *backends_changed(const struct backends *backends);
 

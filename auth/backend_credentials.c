@@ -62,6 +62,12 @@ static enum credentials_status verify_own(struct backend *backend,
 	return credentials_verify(((struct own *)backend)->credentials, question, app);
 }
 
+static bool each_own(
+	struct backend *backend, void (*each)(void *context, struct slice stored), void *context)
+{
+	return credentials_each(((struct own *)backend)->credentials, each, context);
+}
+
 static void upgrade_own(struct backend *backend, const struct credentials_question *question)
 {
 	struct own *own = (struct own *)backend;
@@ -75,4 +81,5 @@ const struct backend_type BACKEND_CREDENTIALS = { .name = "credentials",
 	.close = close_own,
 	.read = read_own,
 	.verify = verify_own,
-	.good = upgrade_own };
+	.good = upgrade_own,
+	.each = each_own };

@@ -25,6 +25,9 @@ struct backend_type {
 		const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1]);
 	/* The password was good; NULL: nothing is to be done. */
 	void (*good)(struct backend *backend, const struct credentials_question *question);
+	/* NULL: it cannot be listed. */
+	bool (*each)(struct backend *backend, void (*each)(void *context, struct slice stored),
+		void *context);
 	/* NULL: never. */
 	bool (*changed)(const struct backend *backend);
 };

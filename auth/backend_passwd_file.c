@@ -158,6 +158,31 @@ static enum credentials_status read_file(
 		       : CREDENTIALS_BAD;
 }
 
+struct listing {
+	void (*each)(void *context, struct slice stored);
+	void *context;
+};
+
+static bool list_entry(void *context, struct slice key, void *value)
+{
+	const struct listing *listing = context;
+	const struct entry *entry = value;
+
+	if (!entry->closed)
+		listing->each(listing->context, slice_from(entry->stored));
+	return true;
+}
+
+static bool each_file(
+	struct backend *backend, void (*each)(void *context, struct slice stored), void *context)
+{
+	struct passwd_file *file = (struct passwd_file *)backend;
+	struct listing listing = { each, context };
+
+	map_each(&file->logins, list_entry, &listing);
+	return true;
+}
+
 /* Written to, or another file has its name. */
 static bool file_changed(const struct backend *backend)
 {
@@ -170,4 +195,5 @@ const struct backend_type BACKEND_PASSWD_FILE = { .name = "passwd-file",
 	.open = open_file,
 	.close = close_file,
 	.read = read_file,
+	.each = each_file,
 	.changed = file_changed };

@@ -24,6 +24,7 @@ static const char SCHEMA[] =
 
 static const char *const QUERIES[QUERY_COUNT] = {
 	[QUERY_GET] = "SELECT hash, enabled FROM credentials WHERE login = ?1",
+	[QUERY_EACH] = "SELECT hash FROM credentials WHERE enabled",
 	[QUERY_SET] = "INSERT INTO credentials (login, hash, changed) VALUES (?1, ?2, ?3)"
 		      " ON CONFLICT (login) DO UPDATE SET hash = ?2, changed = ?3",
 	[QUERY_ENABLE] = "UPDATE credentials SET enabled = ?2, changed = ?3 WHERE login = ?1",
@@ -352,6 +353,22 @@ enum credentials_status credentials_read(
 	database_reset(statement);
 	credentials_leave(credentials);
 	return status;
+}
+
+bool credentials_each(struct credentials *credentials,
+	void (*each)(void *context, struct slice hash), void *context)
+{
+	sqlite3_stmt *statement;
+	int result;
+
+	if (!credentials_enter(credentials))
+		return false;
+	statement = credentials->query[QUERY_EACH];
+	while ((result = credentials_step(credentials, statement)) == SQLITE_ROW)
+		each(context, database_column(statement, 0));
+	database_reset(statement);
+	credentials_leave(credentials);
+	return result == SQLITE_DONE;
 }
 
 enum credentials_status credentials_exists(struct credentials *credentials, const char *login)

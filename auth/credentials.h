@@ -76,6 +76,9 @@ MUST_CHECK enum credentials_status credentials_verify(struct credentials *creden
 /* What is stored, for an enabled login (CREDENTIALS_GOOD). */
 MUST_CHECK enum credentials_status credentials_read(
 	struct credentials *credentials, struct slice login, char hash[CREDENTIALS_MAX_HASH]);
+/* What is stored, of all enabled logins. False: the database is away, or it could not be read to its end. */
+MUST_CHECK bool credentials_each(struct credentials *credentials,
+	void (*each)(void *context, struct slice hash), void *context);
 /* Costs, and which schemes count. Without it: no plain text, and nothing that schemes_waste could compute. */
 void credentials_settings(struct credentials *credentials, const struct scheme_settings *settings);
 /* A password that has just fitted is stored as a new one would be, if it is not. False when nothing was changed. */

@@ -11,6 +11,7 @@
 
 enum credentials_query {
 	QUERY_GET,
+	QUERY_EACH,
 	QUERY_SET,
 	QUERY_ENABLE,
 	QUERY_DELETE,

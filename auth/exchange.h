@@ -18,6 +18,7 @@
 
 struct oauth;
 struct oauth_settings;
+struct survey;
 struct table_list;
 
 /* What holds for all exchanges. The texts and objects must stay. */
@@ -25,7 +26,9 @@ struct exchange_settings {
 	const char *realm; /* appended to login names without "@"; "" for none */
 	const char *host; /* our name */
 	const char *mechanisms; /* auth_mechanisms */
-	unsigned scram_iterations; /* shown to those who are nobody */
+	unsigned
+		scram_iterations; /* shown to those who are nobody where the survey knows of none */
+	struct survey *survey; /* or NULL */
 	unsigned char secret
 		[32]; /* stays the same from start to start: what nobody's SCRAM salt is made of */
 	const char *

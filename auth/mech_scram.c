@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "auth/mech.h"
+#include "auth/survey.h"
 #include "base/base64.h"
 #include "os/os.h"
 
@@ -21,11 +22,12 @@ enum {
 	NONCE_BYTES = 18, /* 24 characters of base64, none of them a comma */
 	CLIENT_NONCE_MOST = 256,
 	MESSAGE_MOST = 4096,
-	NOBODY_SALT = 16
+	SECRET_BYTES = 32 /* of HMAC-SHA-256 */
 };
 
 struct scram {
 	const char *digest_name;
+	enum scram_digest kind;
 	const EVP_MD *digest;
 	bool plus, first_done, known, temporary;
 	struct buffer header; /* gs2-header, as it came */
@@ -60,7 +62,8 @@ static struct scram *scram_new(struct exchange *exchange)
 		return NULL;
 	scram->plus = slice_ends_nocase(name, SLICE("-PLUS"));
 	scram->digest_name = slice_search(name, SLICE("SHA-256")) >= 0 ? "SHA-256" : "SHA-1";
-	scram->digest = scram->digest_name[4] == '2' ? EVP_sha256() : EVP_sha1();
+	scram->kind = scram->digest_name[4] == '2' ? SCRAM_SHA_256 : SCRAM_SHA_1;
+	scram->digest = scram->kind == SCRAM_SHA_256 ? EVP_sha256() : EVP_sha1();
 	scram->header = buffer_limited(MESSAGE_MOST);
 	scram->message = buffer_limited(3 * MESSAGE_MOST);
 	scram->nonce = buffer_limited(CLIENT_NONCE_MOST + NONCE_BYTES * 2);
@@ -163,44 +166,83 @@ static enum auth_status take_flag(
 
 /* --- first messages --- */
 
-/* The same for the same name, for ever: guessing tells nothing of who is there. */
-static void keys_of_nobody(const struct exchange *exchange, struct scram *scram)
+/* Bytes that belong to a text, for ever, and that nobody else can know. */
+static void secret_bytes(const char *text, unsigned char made[SECRET_BYTES])
 {
-	struct scram_keys *keys = &scram->keys;
-	unsigned char made[EVP_MAX_MD_SIZE] = { 0 };
-	char text[CREDENTIALS_MAX_LOGIN + 32];
-	int length = snprintf(text, sizeof(text), "%s %s", scram->digest_name, exchange->login);
+	unsigned char digest[EVP_MAX_MD_SIZE] = { 0 };
 
 	HMAC(EVP_sha256(), exchange_library.secret, (int)sizeof(exchange_library.secret),
-		(const unsigned char *)text, (size_t)length, made, NULL);
-	keys->iterations = exchange_library.scram_iterations;
-	keys->salt_length = NOBODY_SALT;
+		(const unsigned char *)text, strlen(text), digest, NULL);
+	memcpy(made, digest, SECRET_BYTES);
+}
+
+/* A name that comes to another form gets another salt, as if somebody had changed his password. */
+static void make_salt(const struct exchange *exchange, struct scram *scram, struct scram_form form)
+{
+	struct scram_keys *keys = &scram->keys;
+	unsigned char made[SECRET_BYTES];
+	char text[CREDENTIALS_MAX_LOGIN + 64];
+
+	keys->iterations = form.iterations;
+	keys->salt_length = form.salt_length;
 	keys->digest_length = (size_t)EVP_MD_get_size(scram->digest);
-	memcpy(keys->salt, made, NOBODY_SALT);
-	os_random(keys->stored_key, sizeof(keys->stored_key));
-	os_random(keys->server_key, sizeof(keys->server_key));
+	for (size_t at = 0; at < keys->salt_length; at += SECRET_BYTES) {
+		size_t left = keys->salt_length - at;
+
+		snprintf(text, sizeof(text), "salt %s %u %u %zu %s", scram->digest_name,
+			form.iterations, form.salt_length, at, exchange->login);
+		secret_bytes(text, made);
+		memcpy(keys->salt + at, made, left < SECRET_BYTES ? left : SECRET_BYTES);
+	}
+}
+
+static struct scram_form form_of_nobody(
+	const struct exchange *exchange, const struct scram *scram, bool known)
+{
+	struct scram_form form = { 0 };
+	unsigned char made[SECRET_BYTES];
+	char text[CREDENTIALS_MAX_LOGIN + 64];
+	struct scram_lot lot;
+
+	snprintf(text, sizeof(text), "form %s", exchange->login);
+	secret_bytes(text, made);
+	memcpy(&lot, made, sizeof(lot));
+	if (exchange_library.survey)
+		form = survey_pick(exchange_library.survey, scram->kind, &lot, known);
+	if (!form.iterations)
+		form = (struct scram_form){ exchange_library.scram_iterations, SCRAM_SALT };
+	return form;
+}
+
+/* The same for the same name, as long as there are logins like that: guessing tells nothing of who is there. */
+static void keys_of_nobody(const struct exchange *exchange, struct scram *scram, bool known)
+{
+	make_salt(exchange, scram, form_of_nobody(exchange, scram, known));
+	os_random(scram->keys.stored_key, sizeof(scram->keys.stored_key));
+	os_random(scram->keys.server_key, sizeof(scram->keys.server_key));
 }
 
 static void find_keys(struct exchange *exchange, struct scram *scram, struct slice user)
 {
-	char stored[SCHEME_MAX_STORED];
+	const unsigned iterations = backends_iterations(exchange->backends);
+	char stored[SCHEME_MAX_STORED] = "";
 	enum credentials_status status = CREDENTIALS_UNKNOWN;
+	bool good;
 
 	if (exchange_find_login(exchange, user, exchange->login))
 		status = backends_read(exchange->backends, slice_from(exchange->login), stored);
 	else
 		snprintf(exchange->login, sizeof(exchange->login), "-");
-	/* Plain text needs a salt, too; it is the one that nobody of that name would have. */
-	keys_of_nobody(exchange, scram);
+	good = status == CREDENTIALS_GOOD;
 	scram->temporary = status == CREDENTIALS_ERROR;
-	if (status == CREDENTIALS_GOOD) {
-		scram->known = schemes_scram(backends_schemes(exchange->backends),
-			slice_from(stored), scram->digest_name, &scram->keys);
-		if (!scram->known)
-			exchange->note = "no SCRAM keys are stored for it";
-	}
+	/* Plain text needs a salt, too; it is the one that nobody of that name would have. */
+	make_salt(exchange, scram, (struct scram_form){ iterations, SCRAM_SALT });
+	scram->known = schemes_scram(backends_schemes(exchange->backends),
+		good ? slice_from(stored) : SLICE(""), scram->digest_name, &scram->keys);
+	if (good && !scram->known)
+		exchange->note = "no SCRAM keys are stored for it";
 	if (!scram->known)
-		keys_of_nobody(exchange, scram);
+		keys_of_nobody(exchange, scram, good);
 	explicit_bzero(stored, sizeof(stored));
 }
 

@@ -51,6 +51,19 @@ static bool open_backends(struct parts *parts, const struct backends_settings *s
 	return true;
 }
 
+/* Nothing of it is asked for a password. */
+static bool open_survey(struct parts *parts, const struct backends_settings *settings, char *error,
+	size_t error_size)
+{
+	parts->surveyed = backends_open(settings, error, error_size);
+	if (!parts->surveyed)
+		return false;
+	parts->survey = survey_new(parts->surveyed);
+	if (!parts->survey)
+		snprintf(error, error_size, "out of memory");
+	return parts->survey != NULL;
+}
+
 static bool open_keys(
 	struct parts *parts, const struct config *config, char *error, size_t error_size)
 {
@@ -83,6 +96,7 @@ static bool open_library(struct parts *parts, const struct config *config, const
 		.mechanisms = config_text(config, PARAM_auth_mechanisms),
 		.scram_iterations = (unsigned)config_int(config, PARAM_auth_scram_iterations),
 		.oauth = parts->oauth,
+		.survey = parts->survey,
 		.certificates = parts->certificates };
 	char path[1100];
 
@@ -123,8 +137,9 @@ bool parts_open(struct parts *parts, const struct config *config, const char *da
 	settings.cache = parts->cache;
 	settings.file = parts->credentials;
 	if (open_keys(parts, config, error, error_size) &&
-		open_library(parts, config, data, error, error_size) &&
-		open_backends(parts, &settings, count, error, error_size))
+		open_backends(parts, &settings, count, error, error_size) &&
+		open_survey(parts, &settings, error, error_size) &&
+		open_library(parts, config, data, error, error_size))
 		return true;
 	parts_close(parts);
 	return false;
@@ -132,6 +147,8 @@ bool parts_open(struct parts *parts, const struct config *config, const char *da
 
 void parts_close(struct parts *parts)
 {
+	survey_free(&parts->survey);
+	backends_close(&parts->surveyed);
 	while (parts->count)
 		backends_close(&parts->backends[--parts->count]);
 	credentials_file_free(&parts->credentials);

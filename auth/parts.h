@@ -5,12 +5,15 @@
 
 #include "auth/exchange.h"
 #include "auth/mech_claims.h"
+#include "auth/survey.h"
 #include "config/config.h"
 #include "service/threads.h"
 
 struct parts {
 	struct backends *backends[THREADS_MOST];
 	unsigned count;
+	struct backends *surveyed; /* once more, for the survey */
+	struct survey *survey; /* of what there is; the caller's to start */
 	struct credentials_file *credentials; /* to be looked at from time to time */
 	struct cache *cache; /* or NULL */
 	struct oauth *oauth; /* or NULL */

@@ -88,7 +88,10 @@ struct scram_keys {
 	unsigned char salt[SCHEME_MAX_SALT];
 	unsigned char stored_key[SCHEME_MAX_DIGEST], server_key[SCHEME_MAX_DIGEST];
 };
-/* `digest` is "SHA-1" or "SHA-256". From stored keys, or from stored plain text (with the salt given in `keys` then). */
+/*
+ * `digest` is "SHA-1" or "SHA-256". From stored keys, or from stored plain text (with the salt given in `keys` then). Where plain text
+ * counts the time of making keys passes in any case.
+ */
 MUST_CHECK bool schemes_scram(
 	struct schemes *schemes, struct slice stored, const char *digest, struct scram_keys *keys);
 /* Salt and iterations are in `keys`; false for an unknown digest. */

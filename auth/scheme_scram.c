@@ -89,6 +89,18 @@ enum scheme_result scheme_scram(
 	return result;
 }
 
+/* Where some have keys that are made of plain text when they are asked for, those who have others, or none, must not be answered sooner. */
+static void waste_derivation(struct schemes *schemes, const char *digest)
+{
+	struct scram_keys keys = { .iterations = schemes->settings.iterations,
+		.salt_length = SCRAM_SALT_BYTES };
+
+	if (!schemes->settings.plain)
+		return;
+	schemes->hashes++;
+	(void)!scram_derive(digest, SLICE("no password"), &keys);
+}
+
 bool schemes_scram(
 	struct schemes *schemes, struct slice stored, const char *digest, struct scram_keys *keys)
 {
@@ -97,10 +109,14 @@ bool schemes_scram(
 	bool done;
 
 	snprintf(name, sizeof(name), "SCRAM-%s", digest);
-	if (schemes_value(stored, name, &value))
+	if (schemes_value(stored, name, &value)) {
+		waste_derivation(schemes, digest);
 		return read_keys(value, digest_of(digest), keys);
-	if (!schemes_plain(schemes, stored, &value) || value.length == 0)
+	}
+	if (!schemes_plain(schemes, stored, &value) || value.length == 0) {
+		waste_derivation(schemes, digest);
 		return false;
+	}
 	keys->iterations = schemes->settings.iterations;
 	schemes->hashes++;
 	done = scram_derive(digest, schemes_prepared(value, prepared), keys);

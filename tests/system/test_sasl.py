@@ -181,6 +181,48 @@ def test_a_typed_password_brings_an_old_hash_up_to_date(instance):
     client.logout()
 
 
+def first_answer(client, user):
+    """Iterations and salt that SCRAM-SHA-256 shows to whoever gives that name; the exchange is broken off."""
+    client.send(b"x AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(f"n,,n={user},r=nonce".encode()) + b"\r\n")
+    fields = dict(part.split(b"=", 1) for part in base64.b64decode(client.readline()[2:]).split(b","))
+    client.send(b"*\r\n")
+    assert client.readline().startswith(b"x BAD")
+    return int(fields[b"i"]), base64.b64decode(fields[b"s"])
+
+
+def test_the_first_answer_of_scram_does_not_tell_who_is_there(instance):
+    names = [f"nobody{i}@{DOMAIN}" for i in range(60)]
+
+    def ask():
+        answers = {}
+        for at in range(0, len(names), 15):
+            # After some that break off a client is turned away.
+            client = imap(instance)
+            answers.update((name, first_answer(client, name)) for name in names[at:at + 15])
+            client.shutdown()
+        return answers
+
+    before = ask()
+    assert {(iterations, len(salt)) for iterations, salt in before.values()} == {(16384, 16)}
+    salt = base64.b64encode(b"a salt from elsewhere").decode()
+    for i in range(4):
+        hashed = f"{{SCRAM-SHA-256}}4096,{salt},{base64.b64encode(bytes(32)).decode()},{base64.b64encode(bytes(32)).decode()}"
+        instance.postern("user", "add", f"imported{i}@{DOMAIN}", "--hash", hashed)
+    client = imap(instance)
+    assert first_answer(client, f"imported1@{DOMAIN}") == (4096, b"a salt from elsewhere")
+    client.shutdown()
+    # It is known within a second or two.
+    found = wait_for(lambda: (now := ask()) != before and now, "other answers to names that nobody has", pause=0.2)
+    assert found == ask()
+    forms = {name: (iterations, len(salt)) for name, (iterations, salt) in found.items()}
+    assert set(forms.values()) == {(16384, 16), (4096, 21)}
+    # Four of six logins.
+    assert 25 <= list(forms.values()).count((4096, 21)) <= 55
+    for name, (iterations, salt) in found.items():
+        assert (iterations, salt) == before[name] or salt[:16] != before[name][1]
+    assert len({salt for _, salt in found.values()}) == len(names)
+
+
 def submission(instance):
     client = smtplib.SMTP(HOST, instance.base + 31, local_hostname="client.example", timeout=TIMEOUT)
     client.ehlo()
