@@ -151,7 +151,10 @@ bool db_compare(struct db_table *t, struct slice key, const struct db_entry *ent
 	buffer_clear(&t->key);
 	if (!entry->data && !entry_bytes(t, entry, common, &t->key))
 		return false;
-	*order = memcmp(key.data, entry->data ? (const char *)entry->data : t->key.data, common);
+	/* Where nothing was read there may be no memory to compare with. */
+	*order = common ? memcmp(key.data, entry->data ? (const char *)entry->data : t->key.data,
+				  common)
+			: 0;
 	if (*order == 0)
 		*order = (key.length > common) - (entry->length > common);
 	return true;

@@ -482,6 +482,29 @@ static void damaged_files_give_an_error_and_an_end(void **state)
 	buffer_free(&found);
 }
 
+/* The first key is said to be elsewhere, and to have no bytes there. */
+static void a_key_without_bytes_is_less_than_all(void **state)
+{
+	static const unsigned char place[2] = { 0x00, 0x04 }, type = 3;
+	struct table_build_report report;
+	struct buffer found = { 0 };
+	struct table *table;
+	int fd;
+
+	write_file("m", "a 1\nb 2\nc 3\n");
+	assert_true(table_build("btree", in_folder("m"), false, true, &report));
+	fd = open(in_folder("m.db"), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, place, sizeof(place), 4096 + 26), sizeof(place));
+	assert_int_equal(pwrite(fd, &type, 1, 4096 + 0x400 + 2), 1);
+	close(fd);
+	table = open_table("btree:m");
+	assert_int_equal(table_lookup(table, SLICE("a"), &found), TABLE_NOT_FOUND);
+	assert_int_equal(table_lookup(table, SLICE("b"), &found), TABLE_FOUND);
+	table_close(&table);
+	unlink(in_folder("m.db"));
+	buffer_free(&found);
+}
+
 static void alias_file_is_built(void **state)
 {
 	struct table_build_report report;
@@ -729,6 +752,7 @@ int main(void)
 		TEST(big_tables_with_long_keys_and_values_are_read),
 		TEST(small_tables_know_what_they_do_not_have),
 		TEST(damaged_files_give_an_error_and_an_end),
+		TEST(a_key_without_bytes_is_less_than_all),
 		TEST(alias_file_is_built),
 		TEST(entries_are_edited_in_place),
 		TEST(tables_of_postfix_are_read),
