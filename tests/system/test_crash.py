@@ -136,8 +136,8 @@ def test_hundreds_of_crashes_lose_and_tear_nothing(make_instance):
 
 
 @pytest.mark.long
-def test_thousands_of_crashes_lose_and_tear_nothing(make_instance):
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_thousands_of_crashes_lose_and_tear_nothing(make_instance, seed):
     instance = make_instance(settings=SETTINGS)
     instance.start()
-    for seed in range(2, 12):
-        crash_rounds(instance, 300, seed)
+    crash_rounds(instance, 300, seed)
