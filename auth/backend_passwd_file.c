@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "auth/backend_impl.h"
-#include "auth/file_state.h"
 #include "base/map.h"
+#include "os/file_stamp.h"
 
 enum { FILE_MOST = 64 << 20, FIELDS_BEFORE_EXTRA = 7 };
 
@@ -20,8 +20,7 @@ struct passwd_file {
 	struct backend backend;
 	const struct backends_settings *settings;
 	struct map logins; /* name in lower case -> entry */
-	struct stat opened;
-	int fd;
+	struct file_stamp stamp;
 };
 
 struct entry {
@@ -78,13 +77,15 @@ static bool add_line(struct passwd_file *file, struct slice line)
 	return add_entry(file, user, stored, line);
 }
 
-static bool read_lines(struct passwd_file *file, const char *path, char *error, size_t error_size)
+static bool read_lines(
+	struct passwd_file *file, int fd, const char *path, char *error, size_t error_size)
 {
-	size_t size = (size_t)file->opened.st_size;
+	struct stat info;
+	size_t size = os_fstat(fd, &info) ? (size_t)info.st_size : SIZE_MAX;
 	char *text = size > FILE_MOST ? NULL : malloc(size + 1);
 	struct slice rest, line;
 	bool done = text != NULL;
-	ssize_t length = done ? os_pread(file->fd, text, size, 0) : 0;
+	ssize_t length = done ? os_pread(fd, text, size, 0) : 0;
 
 	done = done && length >= 0;
 	rest = slice_of(text, done ? (size_t)length : 0);
@@ -114,28 +115,31 @@ static void close_file(struct backend *backend)
 
 	map_each(&file->logins, free_entry, NULL);
 	map_free(&file->logins);
-	if (file->fd >= 0)
-		close(file->fd);
+	file_stamp_free(&file->stamp);
 	free(file);
 }
 
 static struct backend *open_file(const struct backend_opening *opening)
 {
 	struct passwd_file *file = calloc(1, sizeof(*file));
+	bool done = false;
+	int fd = -1;
 
 	if (!file) {
 		snprintf(opening->error, opening->error_size, "no memory");
 		return NULL;
 	}
+	file->stamp = FILE_STAMP_NONE;
 	file->settings = opening->settings;
-	file->fd = os_open(opening->argument, O_RDONLY, 0);
-	if (file->fd < 0 || !os_fstat(file->fd, &file->opened)) {
+	if (file_stamp_take(&file->stamp, opening->argument))
+		fd = os_open(opening->argument, O_RDONLY, 0);
+	if (fd >= 0)
+		done = read_lines(file, fd, opening->argument, opening->error, opening->error_size);
+	else
 		snprintf(opening->error, opening->error_size, "%s: %s", opening->argument,
 			strerror(errno));
-		close_file(&file->backend);
-		return NULL;
-	}
-	if (read_lines(file, opening->argument, opening->error, opening->error_size))
+	os_close(&fd);
+	if (done)
 		return &file->backend;
 	close_file(&file->backend);
 	return NULL;
@@ -183,12 +187,11 @@ static bool each_file(
 	return true;
 }
 
-/* Written to, or another file has its name. */
 static bool file_changed(const struct backend *backend)
 {
 	const struct passwd_file *file = (const struct passwd_file *)backend;
 
-	return file_state_changed(file->fd, &file->opened);
+	return file_stamp_changed(&file->stamp);
 }
 
 const struct backend_type BACKEND_PASSWD_FILE = { .name = "passwd-file",

@@ -15,8 +15,8 @@
 
 #include "base/buffer.h"
 #include "base/base64.h"
+#include "os/file_stamp.h"
 #include "os/json_text.h"
-#include "auth/file_state.h"
 
 enum {
 	KEYS_MOST = 32,
@@ -38,8 +38,7 @@ struct oauth {
 	struct oauth_settings settings;
 	struct jwk keys[KEYS_MOST];
 	unsigned count;
-	struct stat opened;
-	int fd;
+	struct file_stamp stamp;
 };
 
 /* Base64url without padding (RFC 7515 section 2). */
@@ -170,7 +169,7 @@ static bool add_keys(struct oauth *oauth, const json_t *set, char *error, size_t
 	return false;
 }
 
-static bool read_keys(struct oauth *oauth, char *error, size_t error_size)
+static bool read_keys(struct oauth *oauth, int fd, char *error, size_t error_size)
 {
 	char *text = malloc(KEY_FILE_MOST), fault[200];
 	json_t *set = NULL;
@@ -178,7 +177,7 @@ static bool read_keys(struct oauth *oauth, char *error, size_t error_size)
 	bool done = false;
 
 	if (text)
-		length = os_pread(oauth->fd, text, KEY_FILE_MOST, 0);
+		length = os_pread(fd, text, KEY_FILE_MOST, 0);
 	if (length < 0 || length == KEY_FILE_MOST)
 		snprintf(error, error_size, "%s: %s", oauth->settings.keys,
 			length < 0 ? strerror(errno) : "too large");
@@ -195,19 +194,25 @@ static bool read_keys(struct oauth *oauth, char *error, size_t error_size)
 struct oauth *oauth_open(const struct oauth_settings *settings, char *error, size_t error_size)
 {
 	struct oauth *oauth = calloc(1, sizeof(*oauth));
+	bool done = false;
+	int fd = -1;
 
 	if (!oauth) {
 		snprintf(error, error_size, "no memory");
 		return NULL;
 	}
+	oauth->stamp = FILE_STAMP_NONE;
 	oauth->settings = *settings;
-	oauth->fd = os_open(settings->keys, O_RDONLY, 0);
-	if (oauth->fd < 0 || !os_fstat(oauth->fd, &oauth->opened))
+	if (file_stamp_take(&oauth->stamp, settings->keys))
+		fd = os_open(settings->keys, O_RDONLY, 0);
+	if (fd < 0)
 		snprintf(error, error_size, "%s: %s", settings->keys, strerror(errno));
-	else if (read_keys(oauth, error, error_size))
-		return oauth;
-	oauth_close(&oauth);
-	return NULL;
+	else
+		done = read_keys(oauth, fd, error, error_size);
+	os_close(&fd);
+	if (!done)
+		oauth_close(&oauth);
+	return oauth;
 }
 
 void oauth_close(struct oauth **oauth)
@@ -216,15 +221,14 @@ void oauth_close(struct oauth **oauth)
 		return;
 	for (unsigned i = 0; i < (*oauth)->count; i++)
 		EVP_PKEY_free((*oauth)->keys[i].key);
-	if ((*oauth)->fd >= 0)
-		close((*oauth)->fd);
+	file_stamp_free(&(*oauth)->stamp);
 	free(*oauth);
 	*oauth = NULL;
 }
 
 bool oauth_changed(const struct oauth *oauth)
 {
-	return file_state_changed(oauth->fd, &oauth->opened);
+	return file_stamp_changed(&oauth->stamp);
 }
 
 const char *oauth_scope(const struct oauth *oauth)

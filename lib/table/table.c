@@ -70,7 +70,7 @@ void table_close(struct table **table)
 		return;
 	if ((*table)->type->close)
 		(*table)->type->close(*table);
-	table_stamp_free(&(*table)->stamp);
+	file_stamp_free(&(*table)->stamp);
 	free((*table)->spec);
 	free(*table);
 	*table = NULL;
@@ -107,7 +107,7 @@ enum table_status table_lookup(struct table *table, struct slice key, struct buf
 bool table_changed(const struct table *table)
 {
 	return table->type->changed ? table->type->changed(table)
-				    : table_stamp_changed(&table->stamp);
+				    : file_stamp_changed(&table->stamp);
 }
 
 const char *table_error(const struct table *table)
@@ -144,7 +144,7 @@ void *table_new(const struct table_opening *opening, size_t size)
 		return table_fail(opening, "%s: no memory", opening->name);
 	table->type = opening->type;
 	table->flags = opening->flags;
-	table->stamp.fd = -1;
+	table->stamp = FILE_STAMP_NONE;
 	return table;
 }
 

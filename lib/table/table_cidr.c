@@ -177,7 +177,7 @@ static struct table *cidr_open(const struct table_opening *opening)
 		}
 		done = cidr_read(cidr, opening, "cidr", buffer_slice(&source));
 	} else if (table_path(opening, "", &path)) {
-		if (!table_stamp_take(&table->stamp, buffer_text(&path)) ||
+		if (!file_stamp_take(&table->stamp, buffer_text(&path)) ||
 			!table_read_file(buffer_text(&path), &source))
 			table_fail(opening, "%s: %s", buffer_text(&path), strerror(errno));
 		else

@@ -76,7 +76,7 @@ static struct table *db_open(const struct table_opening *opening)
 	t->fd = -1;
 	t->hash = opening->type == &TABLE_HASH;
 	if (table_path(opening, ".db", &path)) {
-		if (table_stamp_take(&base->stamp, buffer_text(&path)))
+		if (file_stamp_take(&base->stamp, buffer_text(&path)))
 			t->fd = os_open(buffer_text(&path), O_RDONLY, 0);
 		done = t->fd >= 0 && read_meta(t);
 		if (!done && errno)

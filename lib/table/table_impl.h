@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 /*
- * Inside of table.h: what a table type supplies, and what the types share (source files and their lines, stamps).
+ * Inside of table.h: what a table type supplies, and what the types share (source files and their lines).
  */
 #ifndef TABLE_TABLE_IMPL_H
 #define TABLE_TABLE_IMPL_H
@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "os/file_stamp.h"
 #include "table/table.h"
 
 enum {
@@ -47,18 +48,12 @@ struct table_opening {
 	size_t error_size;
 };
 
-/* A file as it was when it was opened, kept by a descriptor that does nothing else (O_PATH). */
-struct table_stamp {
-	int fd; /* -1: none */
-	struct timespec changed;
-};
-
 /* First member of each type's struct. */
 struct table {
 	const struct table_type *type;
 	char *spec;
 	unsigned flags;
-	struct table_stamp stamp;
+	struct file_stamp stamp;
 };
 
 extern const struct table_type TABLE_HASH, TABLE_BTREE, TABLE_SQLITE, TABLE_TEXTHASH, TABLE_INLINE,
@@ -77,10 +72,6 @@ void *table_new(const struct table_opening *opening, size_t size);
 void *table_fail(const struct table_opening *opening, const char *format, ...) PRINTF_LIKE(2, 3);
 /* "folder/name" + suffix, or name + suffix when it is absolute. */
 bool table_path(const struct table_opening *opening, const char *suffix, struct buffer *path);
-
-bool table_stamp_take(struct table_stamp *stamp, const char *path);
-bool table_stamp_changed(const struct table_stamp *stamp);
-void table_stamp_free(struct table_stamp *stamp);
 
 /* The whole file; false with errno. */
 bool table_read_file(const char *path, struct buffer *text);

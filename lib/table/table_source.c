@@ -1,45 +1,9 @@
 // SPDX-License-Identifier: ISC
-/* What text tables share: files and their stamps, logical lines, entries, lists. See table_impl.h. */
+/* What text tables share: files, logical lines, entries, lists. See table_impl.h. */
 #include <errno.h>
 
 #include "os/os.h"
 #include "table/table_impl.h"
-
-/* --- stamps --- */
-
-bool table_stamp_take(struct table_stamp *stamp, const char *path)
-{
-	struct stat info;
-
-	/* O_PATH: closing it does not release locks that a database library holds on the same file. */
-	stamp->fd = os_open(path, O_PATH, 0);
-	if (stamp->fd < 0)
-		return false;
-	if (!os_fstat(stamp->fd, &info)) {
-		table_stamp_free(stamp);
-		return false;
-	}
-	stamp->changed = info.st_ctim;
-	return true;
-}
-
-bool table_stamp_changed(const struct table_stamp *stamp)
-{
-	struct stat info;
-
-	if (stamp->fd < 0)
-		return false;
-	/* The change time tells of writes, of renaming, and of being unlinked or replaced. */
-	return !os_fstat(stamp->fd, &info) || info.st_nlink == 0 ||
-	       info.st_ctim.tv_sec != stamp->changed.tv_sec ||
-	       info.st_ctim.tv_nsec != stamp->changed.tv_nsec;
-}
-
-void table_stamp_free(struct table_stamp *stamp)
-{
-	if (stamp->fd >= 0)
-		os_close(&stamp->fd);
-}
 
 bool table_read_file(const char *path, struct buffer *text)
 {

@@ -23,7 +23,7 @@ struct sql_host {
 /* A file that the client library reads when it connects. */
 struct sql_file {
 	char *path;
-	struct table_stamp stamp;
+	struct file_stamp stamp;
 };
 
 struct sql_lookup_table {

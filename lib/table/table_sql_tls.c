@@ -86,9 +86,9 @@ bool sql_file_add(struct sql_lookup_table *table, const struct table_opening *op
 	entry = vector_add(&table->files);
 	if (!entry)
 		return table_fail(opening, "%s:%u: too many files", path, line) != NULL;
-	entry->stamp.fd = -1;
+	entry->stamp = FILE_STAMP_NONE;
 	entry->path = strdup(file);
-	return (entry->path && table_stamp_take(&entry->stamp, file)) ||
+	return (entry->path && file_stamp_take(&entry->stamp, file)) ||
 	       table_fail(opening, "%s:%u: %s: %s", path, line, file, strerror(errno));
 }
 
@@ -111,7 +111,7 @@ void sql_files_free(struct sql_lookup_table *table)
 	for (size_t i = 0; i < table->files.count; i++) {
 		struct sql_file *entry = vector_at(&table->files, i);
 
-		table_stamp_free(&entry->stamp);
+		file_stamp_free(&entry->stamp);
 		free(entry->path);
 	}
 	vector_free(&table->files);
@@ -120,10 +120,10 @@ void sql_files_free(struct sql_lookup_table *table)
 bool sql_files_changed(const struct table *base)
 {
 	const struct sql_lookup_table *table = (const struct sql_lookup_table *)base;
-	bool changed = table_stamp_changed(&base->stamp);
+	bool changed = file_stamp_changed(&base->stamp);
 
 	for (size_t i = 0; i < table->files.count && !changed; i++)
-		changed = table_stamp_changed(
+		changed = file_stamp_changed(
 			&((const struct sql_file *)vector_at(&table->files, i))->stamp);
 	return changed;
 }

@@ -23,7 +23,7 @@ struct sqlite_table {
 	sqlite3_stmt *query;
 	struct cf_result result;
 	unsigned steps; /* of the lookup at hand */
-	struct table_stamp data; /* the database: is it still the file of that name? */
+	struct file_stamp data; /* the database: is it still the file of that name? */
 };
 
 /* --- the query: ?1 is the key, ?2 its local part, and so on (enum cf_parameter) --- */
@@ -155,7 +155,7 @@ static bool sqlite_set_up(struct table *base, const struct table_opening *openin
 		opening->error, opening->error_size);
 	if (!table->db)
 		goto end;
-	if (!table_stamp_take(&table->data, options.value[CF_DBPATH])) {
+	if (!file_stamp_take(&table->data, options.value[CF_DBPATH])) {
 		table_fail(opening, "%s: %s", options.value[CF_DBPATH], strerror(errno));
 		goto end;
 	}
@@ -172,7 +172,7 @@ static struct table *sqlite_open(const struct table_opening *opening)
 
 	if (!sqlite)
 		return NULL;
-	sqlite->data.fd = -1;
+	sqlite->data = FILE_STAMP_NONE;
 	return cf_open(opening, &sqlite->table, sqlite_set_up);
 }
 
@@ -182,7 +182,7 @@ static void sqlite_close(struct table *table)
 
 	sqlite3_finalize(sqlite->query);
 	sqlite3_close(sqlite->db);
-	table_stamp_free(&sqlite->data);
+	file_stamp_free(&sqlite->data);
 	cf_result_free(&sqlite->result);
 }
 
@@ -190,10 +190,8 @@ static void sqlite_close(struct table *table)
 static bool sqlite_changed(const struct table *table)
 {
 	const struct sqlite_table *sqlite = (const struct sqlite_table *)table;
-	struct stat info;
 
-	return table_stamp_changed(&table->stamp) || fstat(sqlite->data.fd, &info) != 0 ||
-	       info.st_nlink == 0;
+	return file_stamp_changed(&table->stamp) || file_stamp_replaced(&sqlite->data);
 }
 
 /* --- lookups --- */

@@ -356,6 +356,26 @@ def test_a_changed_table_is_noticed_without_reload(make_instance):
     assert settled(instance, f"first@{DOMAIN}")[0] == 550
 
 
+@pytest.mark.core
+def test_a_switched_link_to_a_table_is_noticed_without_reload(make_instance):
+    instance = make_instance()
+    for name in ("first", "second"):
+        (instance.etc / name).mkdir()
+        (instance.etc / name / "virtual").write_text(f"{name}@{DOMAIN} one@{DOMAIN}\n")
+    current = instance.etc / "current"
+    current.symlink_to("first")
+    instance.configure(virtual_alias_maps=f"texthash:{current}/virtual")
+    instance.start()
+    assert rcpt(instance, f"first@{DOMAIN}")[0] == 250
+    assert rcpt(instance, f"second@{DOMAIN}")[0] == 550
+    (instance.etc / "new").symlink_to("second")
+    (instance.etc / "new").rename(current)
+    instance.wait_log(r"has changed -- restarting")
+    assert settled(instance, f"second@{DOMAIN}")[0] == 250
+    assert settled(instance, f"first@{DOMAIN}")[0] == 550
+    assert instance.log().count("has changed -- restarting") == 1
+
+
 def test_sqlite_table_sees_new_rows(make_instance):
     instance = make_instance()
     data, cf = instance.etc / "aliases.sqlite", instance.etc / "aliases.cf"

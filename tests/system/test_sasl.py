@@ -295,6 +295,36 @@ def test_a_changed_passwd_file_counts_and_sql_is_asked(instance):
     assert "AUTHENTICATIONFAILED" in login(instance, f"one@{DOMAIN}", "password")
 
 
+def switch(link, target):
+    """As `ln -sfn`, which leaves no moment without one."""
+    os.symlink(target, f"{link}.new")
+    os.rename(f"{link}.new", link)
+
+
+def restarts(instance, of):
+    return instance.log().count(f"{of} has changed -- restarting")
+
+
+def test_a_switched_link_to_the_passwd_file_counts(instance):
+    passwd = f"{instance.etc}/passwd"
+    for number, password in ((1, b"first"), (2, b"second"), (3, b"third")):
+        os.mkdir(f"{instance.etc}/release{number}")
+        with open(f"{instance.etc}/release{number}/passwd", "w") as file:
+            file.write(f"one@{DOMAIN}:{{SHA1.HEX}}{hashlib.sha1(password).hexdigest()}\n")
+    # The file's own name is a link, and the folder's that it leads to.
+    os.symlink("release1", f"{instance.etc}/current")
+    os.symlink("current/passwd", passwd)
+    instance.configure(auth_backends=f"passwd-file:{passwd}")
+    instance.reload()
+    wait_for(lambda: login(instance, f"one@{DOMAIN}", "first") is True, "login by the file")
+    switch(f"{instance.etc}/current", "release2")
+    wait_for(lambda: login(instance, f"one@{DOMAIN}", "second") is True, "the folder's other link")
+    assert "AUTHENTICATIONFAILED" in login(instance, f"one@{DOMAIN}", "first")
+    switch(passwd, "release3/passwd")
+    wait_for(lambda: login(instance, f"one@{DOMAIN}", "third") is True, "the file's other link")
+    assert restarts(instance, f"passwd-file:{passwd}") == 2
+
+
 def test_a_reload_with_a_mechanism_that_is_none_is_refused(instance):
     instance.configure(auth_mechanisms="plain, gssapi")
     refused = instance.reload(check=False)
@@ -388,13 +418,45 @@ def token(key, claims):
     return (text + b"." + encode(r.lstrip(b"\0").rjust(32, b"\0") + s.lstrip(b"\0").rjust(32, b"\0"))).decode()
 
 
-def test_tokens_open_the_mailbox_of_their_owner_only(instance):
-    key, keys = f"{instance.path}/etc/token.key", f"{instance.path}/etc/keys.json"
+def make_keys(instance, name):
+    """A new key to sign with, and the file of keys that tells of it."""
+    key, keys = f"{instance.etc}/{name}.key", f"{instance.etc}/{name}.json"
     subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
     point = subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-outform", "DER"], capture_output=True, check=True).stdout[-64:]
     x, y = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (point[:32], point[32:]))
     with open(keys, "w") as file:
         json.dump({"keys": [{"kty": "EC", "crv": "P-256", "kid": "test", "x": x, "y": y}]}, file)
+    return key, keys
+
+
+def test_a_switched_link_to_the_keys_of_tokens_counts(instance):
+    link = f"{instance.etc}/keys.json"
+    (first, _), (second, _) = make_keys(instance, "first"), make_keys(instance, "second")
+    os.symlink("first.json", link)
+    instance.configure(auth_mechanisms="plain, oauthbearer", auth_oauth_keys=link, auth_oauth_audience="mail")
+    instance.reload()
+
+    def opens(key):
+        client = imap(instance)
+        bearer = token(key, {"email": f"one@{DOMAIN}", "aud": "mail", "exp": int(time.time()) + 60})
+        try:
+            client.authenticate("OAUTHBEARER", lambda challenge: f"n,,\1auth=Bearer {bearer}\1\1".encode() if not challenge else b"\1")
+        except imaplib.IMAP4.error:
+            return False
+        finally:
+            client.shutdown()
+        return True
+
+    wait_for(lambda: opens(first), "login by the first key")
+    assert not opens(second)
+    switch(link, "second.json")
+    wait_for(lambda: opens(second), "login by the other keys")
+    assert not opens(first)
+    assert restarts(instance, "auth_oauth_keys") == 1
+
+
+def test_tokens_open_the_mailbox_of_their_owner_only(instance):
+    key, keys = make_keys(instance, "token")
     instance.configure(auth_mechanisms="plain, oauthbearer, xoauth2", auth_oauth_keys=keys, auth_oauth_audience="mail")
     instance.reload()
     wait_for(lambda: "AUTH=OAUTHBEARER" in imap(instance).capabilities, "OAUTHBEARER on offer")
