@@ -95,10 +95,14 @@ static const char *status_name(enum deliver_status status)
 
 static void tell_qmgr(const struct delivery *delivery, const struct message *message)
 {
-	if (!delivery->client)
-		return;
-	channel_send(&delivery->client->channel, message);
-	channel_push(&delivery->client->channel);
+	if (delivery->client)
+		channel_send(&delivery->client->channel, message);
+}
+
+static void push(const struct delivery *delivery)
+{
+	if (delivery->client)
+		channel_push(&delivery->client->channel);
 }
 
 static void answer(const struct delivery *delivery, const struct recipient *recipient,
@@ -158,8 +162,29 @@ static void tell_watchers(struct virtual *virtual, const char *mailbox)
 		channel_send(channel, &message);
 }
 
-static void conclude(struct virtual *virtual, const struct part *part,
-	const struct store_delivery *done, int64_t began)
+/* Once for each mailbox of the batch. */
+static void tell_all_watchers(
+	struct virtual *virtual, const struct store_delivery *deliveries, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		bool told = deliveries[i].status != STORE_OK;
+
+		for (unsigned k = 0; k < i && !told; k++)
+			told = deliveries[k].status == STORE_OK &&
+			       strcmp(deliveries[k].folder, deliveries[i].folder) == 0;
+		if (!told)
+			tell_watchers(virtual, deliveries[i].folder);
+	}
+}
+
+/* Others wait for these: they go before the next batch is delivered. */
+static void push_answers(const struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++)
+		push(batch->parts[i].delivery);
+}
+
+static void conclude(const struct part *part, const struct store_delivery *done, int64_t began)
 {
 	char text[sizeof(done->error) + 40];
 	struct outcome outcome;
@@ -167,9 +192,7 @@ static void conclude(struct virtual *virtual, const struct part *part,
 	snprintf(text, sizeof(text), "maildir delivery failed: %s",
 		done->error[0] ? done->error : "try later");
 	outcome = outcome_of(done->status, text);
-	if (done->status == STORE_OK)
-		tell_watchers(virtual, part->recipient->mailbox);
-	else if (done->status != STORE_OVER_QUOTA)
+	if (done->status != STORE_OK && done->status != STORE_OVER_QUOTA)
 		log_warning("%s: %s", part->delivery->queue_id, done->error);
 	answer(part->delivery, part->recipient, &outcome, began);
 }
@@ -185,9 +208,11 @@ static void deliver(struct batch *batch)
 				.quota = batch->parts[i].recipient->quota };
 	store_deliver(batch->virtual->mail_dir, deliveries, batch->count);
 	for (unsigned i = 0; i < batch->count; i++) {
-		conclude(batch->virtual, &batch->parts[i], &deliveries[i], batch->began);
+		conclude(&batch->parts[i], &deliveries[i], batch->began);
 		buffer_free(&batch->parts[i].prefix);
 	}
+	tell_all_watchers(batch->virtual, deliveries, batch->count);
+	push_answers(batch);
 	batch->count = 0;
 }
 
@@ -266,6 +291,8 @@ static void work(struct deferred *deferred)
 			add_part(&batch, d, &d->recipients[i]);
 	if (batch.count)
 		deliver(&batch);
+	for (struct delivery *d = virtual->working; d; d = d->next)
+		push(d); /* what was refused */
 	free_list(&virtual->working);
 }
 

@@ -2,6 +2,7 @@
 /* Log lines, one write each. See log.h. */
 #include "service/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@ static struct {
 	int fd;
 	char name[192];
 	char host[256];
+	pid_t pid; /* 0: to be asked for */
 	bool json, verbose;
 	int facility; /* of syslog; -1: the descriptor is a file */
 	bool torn; /* the file took a part of the last line only */
@@ -42,6 +44,24 @@ static void make_printable(char *text, size_t length)
 		if (c < 0x20 || c == 0x7f)
 			text[i] = '?';
 	}
+}
+
+static void forget_pid(void)
+{
+	log_state.pid = 0;
+}
+
+static pid_t own_pid(void)
+{
+	static bool watching;
+
+	if (!watching)
+		watching = pthread_atfork(NULL, NULL, forget_pid) == 0;
+	if (!watching)
+		return getpid();
+	if (!log_state.pid)
+		log_state.pid = getpid();
+	return log_state.pid;
 }
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -274,7 +294,7 @@ static void log_line(
 #define LOG_FUNCTION(function, level, condition) \
 	void function(const char *format, ...) \
 	{ \
-		const struct writer by = { log_state.name, getpid() }; \
+		const struct writer by = { log_state.name, own_pid() }; \
 		va_list args; \
 		if (!(condition)) \
 			return; \
