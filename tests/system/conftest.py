@@ -17,6 +17,7 @@ from postern import Instance
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILT = ROOT / os.environ.get("POSTERN_BIN", "build/test/bin")
+SANITIZED = BUILT.parent.name == "sanitize"
 ORDINARY = "postern-tester"
 
 

@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILT, ROOT
+from conftest import BUILT, ROOT, SANITIZED
 from postern import DOMAIN, PASSWORDS, Instance, _claim_ports, compose, wait_for
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="an installed system belongs to root"), pytest.mark.xdist_group("install")]
@@ -32,7 +32,7 @@ class Installed(Instance):
         # The objects are those that were built; only where things stand is compiled in anew.
         build = self.folder / "build"
         subprocess.run(["cp", "-a", BUILT.parent, build], check=True)
-        kind = "SANITIZE=1" if BUILT.parent.name == "sanitize" else "TEST_HOOKS=1"
+        kind = "SANITIZE=1" if SANITIZED else "TEST_HOOKS=1"
         places = [f"PREFIX={self.folder}/prefix", f"SYSCONFDIR={self.etc}"]
         done = subprocess.run(["make", "-C", ROOT, "install", f"BUILD={build}", kind, *places], capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
