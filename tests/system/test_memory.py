@@ -154,6 +154,18 @@ def test_a_password_is_in_no_memory_once_it_was_answered(instance, password, way
     assert re.findall(rf"auth: user=<{USER}> .* (ok|failed)$", instance.log()[before:], re.M) == ["ok", "ok", "failed"]
 
 
+def test_an_application_password_and_one_beyond_ascii_are_forgotten_too(instance):
+    app = instance.postern("user", "app", "add", USER, "phone").out.split()[-1]
+    for typed in (app, app.replace("-", ""), secrets.token_hex(20) + "\u00e9"):
+        client = Raw(instance.base + 143)
+        client.line()
+        client.send(f'a AUTHENTICATE PLAIN {base64.b64encode(f"{chr(0)}{USER}{chr(0)}{typed}".encode()).decode()}\r\n')
+        answer = client.line()
+        assert answer.startswith(b"a OK" if typed.replace("-", "") == app.replace("-", "") else b"a NO"), answer
+        assert_forgotten(instance, typed)
+        client.close()
+
+
 @pytest.mark.parametrize("port, before, line", [
     (110, f"USER {USER}\r\n", "PASS {}"),
     (143, "", f'a LOGIN "{USER}" "{{}}"'),
