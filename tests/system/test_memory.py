@@ -64,7 +64,7 @@ def assert_forgotten(instance, password):
         return not seen
 
     with contextlib.suppress(AssertionError):
-        wait_for(gone, "no trace of the password", timeout=3)
+        wait_for(gone, "no trace of the password", timeout=10)
     assert not seen
 
 
