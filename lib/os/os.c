@@ -296,7 +296,7 @@ static int fault_of_environment(enum os_call call, const char *path)
 }
 
 static const char *const CALL_NAMES[OS_CALLS] = { "open", "read", "write", "fsync", "rename",
-	"link", "unlink", "mkdir", "copy", "stat", "truncate", "accept" };
+	"link", "unlink", "mkdir", "copy", "stat", "truncate", "accept", "writeback" };
 static const struct {
 	const char *name;
 	int error;

@@ -29,6 +29,7 @@ enum os_call {
 	OS_STAT,
 	OS_TRUNCATE,
 	OS_ACCEPT,
+	OS_WRITE_BACK,
 	OS_CALLS
 };
 

@@ -33,12 +33,28 @@ bool os_fdatasync(int fd)
 	return !os_faulted(OS_FSYNC, NULL) && fdatasync(fd) == 0;
 }
 
-static void write_back(int fd, unsigned how)
+/*
+ * What fails here has failed for good: the kernel tells an error of writing once to an open file, so that the fsync which follows
+ * would know nothing of it. Only where there is no such call is fsync left to tell.
+ */
+static int write_back(int fd, unsigned how)
 {
-	int error = errno;
+	if (os_faulted(OS_WRITE_BACK, NULL))
+		return errno;
+	return sync_file_range(fd, 0, 0, how) == 0 || errno == ENOSYS ? 0 : errno;
+}
 
-	(void)!sync_file_range(fd, 0, 0, how);
-	errno = error;
+/* How many are left, at the start of the list, that did not fail. */
+static unsigned write_back_all(struct os_sync **list, unsigned count, unsigned how)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		list[i]->error = write_back(list[i]->fd, how);
+		if (!list[i]->error)
+			list[left++] = list[i];
+	}
+	return left;
 }
 
 static bool have_context(void)
@@ -99,11 +115,12 @@ void os_fsync_all(struct os_sync *syncs, unsigned count)
 			list[n++] = &syncs[i];
 	}
 	/* The data first: a file whose data has still to be written when the others are committed would need a commit more. */
-	for (unsigned i = 0; n > 1 && i < n; i++)
-		write_back(list[i]->fd, SYNC_FILE_RANGE_WRITE);
-	for (unsigned i = 0; n > 1 && i < n; i++)
-		write_back(list[i]->fd, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-						SYNC_FILE_RANGE_WAIT_AFTER);
+	if (n > 1) {
+		n = write_back_all(list, n, SYNC_FILE_RANGE_WRITE);
+		n = write_back_all(list, n,
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				SYNC_FILE_RANGE_WAIT_AFTER);
+	}
 	taken = submit(list, n);
 	for (unsigned i = taken; i < n; i++)
 		list[i]->error = fsync(list[i]->fd) == 0 ? 0 : errno;

@@ -48,10 +48,10 @@ static const int FILES[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(access),
 	SCMP_SYS(getdents64), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(flock),
 	SCMP_SYS(getcwd), SCMP_SYS(fadvise64), SCMP_SYS(statfs), SCMP_SYS(fstatfs) };
 static const int SYNC[] = { SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range),
-	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat),
-	SCMP_SYS(rmdir), SCMP_SYS(ftruncate), SCMP_SYS(pwrite64), SCMP_SYS(pwritev),
-	SCMP_SYS(copy_file_range), SCMP_SYS(sendfile) };
+	SCMP_SYS(sync_file_range2), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(mkdir),
+	SCMP_SYS(mkdirat), SCMP_SYS(rmdir), SCMP_SYS(ftruncate), SCMP_SYS(pwrite64),
+	SCMP_SYS(pwritev), SCMP_SYS(copy_file_range), SCMP_SYS(sendfile) };
 static const int FORK[] = { SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(close_range),
 	SCMP_SYS(socketpair), SCMP_SYS(signalfd4) };
 static const int LOCK_IN[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),

@@ -750,6 +750,39 @@ static void files_synced_together_have_a_result_each(void **state)
 		os_close(&syncs[i].fd);
 }
 
+/* The kernel tells an error of writing once: what fails before the fsync has failed, whatever fsync says then. */
+static void what_is_not_written_back_is_not_durable(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_writer *writers[3];
+	char ids[3][QUEUE_ID_SIZE];
+	unsigned good = 0, before;
+
+	/* Three files and their folder are started, then awaited; a second that just ends makes two folders of it. */
+	for (unsigned after = 0; after < 8; after++) {
+		for (unsigned i = 0; i < 3; i++)
+			writers[i] = written(f, ids[i]);
+		failing = OS_WRITE_BACK;
+		failure = ENOSPC;
+		countdown = after;
+		os_fault_hook = fail_after;
+		queue_commit(writers, 3);
+		os_fault_hook = NULL;
+		before = good;
+		for (unsigned i = 0; i < 3; i++) {
+			int error = queue_writer_error(writers[i]);
+
+			assert_true(error == 0 || error == ENOSPC);
+			good += error == 0;
+			queue_writer_free(&writers[i]);
+		}
+		assert_in_range(good - before, 0, 2);
+		if (after < 3)
+			assert_int_equal(good - before, 2);
+	}
+	assert_int_equal(count_ids(f, QUEUE_INCOMING), good);
+}
+
 /* A crash may have torn what was never tried; what was tried was whole. */
 static void content_is_checked_of_what_was_never_tried(void **state)
 {
@@ -846,6 +879,7 @@ int main(void)
 		TEST(a_folder_that_cannot_be_synced_fails_all_that_wait_for_it),
 		TEST(a_file_shows_that_its_writer_is_at_it),
 		TEST(files_synced_together_have_a_result_each),
+		TEST(what_is_not_written_back_is_not_durable),
 		TEST(content_is_checked_of_what_was_never_tried),
 		TEST(what_failed_once_is_never_committed),
 		TEST(text_with_nul_or_too_long_is_not_written),
