@@ -10,7 +10,11 @@
 #include "qmgr/qmgr.h"
 #include "service/log.h"
 
-enum { PAUSE = 1000 /* ms, when memory or descriptors are out */ };
+enum {
+	PAUSE = 1000, /* ms, when memory or descriptors are out */
+	FILE_COST =
+		1 << 20 /* bytes of content that are read in about the time a turn has for a file */
+};
 
 static void go_on(struct qmgr *q, int64_t delay)
 {
@@ -205,10 +209,22 @@ static bool next_name(struct qmgr *q, char id[QUEUE_ID_SIZE])
 	return queue_scan_next(q->scan, id);
 }
 
+/* What taking a message cost, counted in files: the content of one that is found and was never tried has been read. */
+static unsigned extra_cost(struct qmgr *q, const char *id)
+{
+	const struct mail *mail = mail_find(q, slice_from(id));
+
+	return mail && mail->envelope.info.attempts == 0
+		       ? (unsigned)(mail->envelope.info.content_size / FILE_COST)
+		       : 0;
+}
+
 /* False when there is no room for more. */
 static bool scan_some(struct qmgr *q, unsigned *left)
 {
 	char id[QUEUE_ID_SIZE];
+	enum mail_taken taken;
+	unsigned cost;
 
 	while (*left && (q->scan || next_folder(q))) {
 		if (!next_name(q, id)) {
@@ -218,10 +234,15 @@ static bool scan_some(struct qmgr *q, unsigned *left)
 		(*left)--;
 		if (q->scan_folder == QUEUE_DEFERRED) {
 			learn_deferred(q, id);
-		} else if (mail_take(q, id, q->scan_folder, -1) == MAIL_NO_ROOM) {
+			continue;
+		}
+		taken = mail_take(q, id, q->scan_folder, -1);
+		if (taken == MAIL_NO_ROOM) {
 			memcpy(q->scan_kept, id, QUEUE_ID_SIZE);
 			return false;
 		}
+		cost = taken == MAIL_TAKEN ? extra_cost(q, id) : 0;
+		*left -= cost < *left ? cost : *left;
 	}
 	return true;
 }
@@ -265,15 +286,29 @@ static void run(struct timer *timer)
 	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
 }
 
-void intake_soon(struct qmgr *q)
+static void look_again(struct timer *timer)
 {
-	loop_timer_start(q->loop, &q->run, PAUSE);
+	struct qmgr *q = timer->context;
+
+	for (unsigned i = 0; i < QUEUE_NAMES; i++)
+		if (q->scan_soon[i]) {
+			q->scan_soon[i] = false;
+			intake_scan(q, (enum queue_name)i);
+		}
+}
+
+void intake_soon(struct qmgr *q, enum queue_name name)
+{
+	q->scan_soon[name] = true;
+	if (!q->soon.place)
+		loop_timer_start(q->loop, &q->soon, PAUSE);
 }
 
 void intake_start(struct qmgr *q)
 {
 	q->intake_more = (struct timer){ .fire = work, .context = q };
 	q->run = (struct timer){ .fire = run, .context = q };
+	q->soon = (struct timer){ .fire = look_again, .context = q };
 	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
 	intake_scan(q, QUEUE_ACTIVE); /* what was in hand at the last end */
 	intake_scan(q, QUEUE_INCOMING);

@@ -289,7 +289,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 	}
 	if (found && queue_has_writer(fd)) {
 		os_close(&fd);
-		intake_soon(q);
+		intake_soon(q, from);
 		return MAIL_GONE;
 	}
 	mail = new_mail(q, id, fd);

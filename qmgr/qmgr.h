@@ -224,12 +224,13 @@ struct qmgr {
 	/* intake */
 	struct queue_scan *scan;
 	enum queue_name scan_folder;
+	bool scan_soon[QUEUE_NAMES];
 	bool scan_wanted[QUEUE_NAMES], backlog; /* something stayed in incoming/ */
 	char scan_kept[QUEUE_ID_SIZE];
 	unsigned strange[QUEUE_NAMES]; /* things that are no files, as the log knows */
 	struct map laters; /* id -> struct later */
 	struct later *due_head, *due_tail;
-	struct timer intake_more, run;
+	struct timer intake_more, run, soon;
 	bool laters_overflow;
 
 	/* resolve */
@@ -265,8 +266,9 @@ void intake_peer(struct qmgr *q, int fd);
 void intake_room(struct qmgr *q);
 /* Look through a folder soon. */
 void intake_scan(struct qmgr *q, enum queue_name name);
-/* Look through all of them in a moment: something was found that is not finished yet. */
-void intake_soon(struct qmgr *q);
+/* Look through a folder in a moment: something was found there that is not finished yet. On a busy machine that is so whenever
+ * it is looked through, so the others, of which deferred/ may be long, are left out. */
+void intake_soon(struct qmgr *q, enum queue_name name);
 /* Message `id` is in deferred/ and due in `delay` ms. */
 void intake_later(struct qmgr *q, const char *id, int64_t delay);
 void intake_forget(struct qmgr *q, const char *id);

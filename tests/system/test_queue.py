@@ -2,9 +2,11 @@
 """The queue manager and the queue commands: what is deferred, returned, held, limited, and what operators see of it."""
 import email
 import email.policy
+import fcntl
 import os
 import pwd
 import signal
+import struct
 import time
 
 import pytest
@@ -14,6 +16,7 @@ from postern import DOMAIN, wait_for
 FAR = "far@elsewhere.test"
 QUICK = {"minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s"}
 NOBODY = pwd.getpwnam("nobody")
+OFD_SETLK = 37
 
 
 def submit(instance, *recipients, sender=f"one@{DOMAIN}", text="Subject: for the queue\n\nbody\n"):
@@ -252,9 +255,8 @@ def stopped(instance, name):
     return pids
 
 
-@pytest.mark.parametrize("keep", [20, 700, -1], ids=["first block", "content", "end"])
-def test_a_file_torn_before_its_commit_is_never_delivered(instance, keep):
-    """It has its name already, which cleanup gives it before the sync; what the disk had not got yet reads as zeros, or is not there."""
+def delivered_copy(instance):
+    """The id and the bytes of a queue file whose message has been delivered since; the instance is stopped then."""
     managers = stopped(instance, "qmgr")
     submit(instance, f"one@{DOMAIN}", text="Subject: torn\n\n" + "line\n" * 400)
     ident = wait_for(lambda: files(instance, "incoming"), "a file nobody has taken yet")[0].name
@@ -263,10 +265,34 @@ def test_a_file_torn_before_its_commit_is_never_delivered(instance, keep):
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: len(instance.messages("one")) == 1 and empty(instance), "the whole one")
     instance.stop()
+    return ident, data
+
+
+def put_back(instance, ident, data):
     path = instance.path / "queue/incoming" / ident
-    path.write_bytes(data[:keep] if keep < 0 else data[:keep] + bytes(len(data) - keep))
+    path.write_bytes(data)
     folder = path.parent.stat()
     os.chown(path, folder.st_uid, folder.st_gid)
+    return path
+
+
+def test_a_file_that_its_writer_is_at_waits_for_it(instance):
+    """It has its name before it is durable: whoever finds it there leaves it alone as long as its writer holds the lock."""
+    ident, data = delivered_copy(instance)
+    with put_back(instance, ident, data).open("r+b") as writer:
+        fcntl.fcntl(writer, OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        instance.start()
+        instance.wait_message(instance.send(to="one"))
+        assert len(instance.messages("one")) == 2
+        assert [p.name for p in files(instance, "incoming")] == [ident]
+    wait_for(lambda: len(instance.messages("one")) == 3, "the finished one, long before the next run of the queue")
+
+
+@pytest.mark.parametrize("keep", [20, 700, -1], ids=["first block", "content", "end"])
+def test_a_file_torn_before_its_commit_is_never_delivered(instance, keep):
+    """It has its name already, which cleanup gives it before the sync; what the disk had not got yet reads as zeros, or is not there."""
+    ident, data = delivered_copy(instance)
+    put_back(instance, ident, data[:keep] if keep < 0 else data[:keep] + bytes(len(data) - keep))
     instance.start()
     instance.wait_log(rf"warning: {ident}: corrupt queue file in incoming, moved to corrupt")
     assert [p.name for p in files(instance, "corrupt")] == [ident]
