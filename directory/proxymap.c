@@ -122,9 +122,6 @@ static void answer(
 
 static void job_free(struct job *job)
 {
-	/* It may be what is stored of a password. */
-	if (job->value.data)
-		explicit_bzero(job->value.data, job->value.capacity);
 	buffer_free(&job->key);
 	buffer_free(&job->value);
 	free(job);
@@ -187,7 +184,8 @@ static struct job *job_new(struct proxy_peer *peer, const struct message_proxyma
 		job->place = place;
 		job->serial = ask->serial;
 		job->until = loop_now(service_loop(daemon->service)) + daemon->patience;
-		job->value = buffer_limited(MAX_CHUNK);
+		/* It may be what is stored of a password. */
+		job->value = buffer_secret(MAX_CHUNK);
 		return job;
 	}
 	free(job);

@@ -245,7 +245,7 @@ enum {
  * its own: authd for those of auth_backends and auth_certificate_maps, directoryd for all others. --- */
 #define FIELDS_PROXYMAP_ASK(F) F(U32, serial, 0) F(TEXT, table, 1024) F(TEXT, key, 4096)
 #define FIELDS_PROXYMAP_ANSWER(F) \
-	F(U32, serial, 0) F(U8, status, 0) /* enum table_status */ F(BYTES, value, MAX_CHUNK)
+	F(U32, serial, 0) F(U8, status, 0) /* enum table_status */ F(SECRET, value, MAX_CHUNK)
 
 /* --- cleanup -> qmgr: a message is in incoming/, durable. One read-only descriptor of it. --- */
 #define FIELDS_QUEUE_ARRIVED(F) F(TEXT, queue_id, MAX_QUEUE_ID)

@@ -169,7 +169,8 @@ static void what_may_be_a_password_is_wiped_when_it_was_heard(void **state)
 
 	assert_true(message_is_secret(MESSAGE_AUTH_BEGIN) &&
 		    message_is_secret(MESSAGE_AUTH_CONTINUE) &&
-		    message_is_secret(MESSAGE_INTROSPECT_ASK));
+		    message_is_secret(MESSAGE_INTROSPECT_ASK) &&
+		    message_is_secret(MESSAGE_PROXYMAP_ANSWER));
 	assert_false(message_is_secret(MESSAGE_CLEANUP_CONTENT) ||
 		     message_is_secret(MESSAGE_AUTH_RESULT) || message_is_secret(MESSAGE_NONE));
 	assert_true(channel_pair(ends));
