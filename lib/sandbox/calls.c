@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -61,6 +62,8 @@ static const int WATCH[] = { SCMP_SYS(inotify_add_watch), SCMP_SYS(inotify_rm_wa
 static const int ROOT_FOLDER[] = { SCMP_SYS(chroot), SCMP_SYS(chdir), SCMP_SYS(capget),
 	SCMP_SYS(capset) };
 static const int TOGETHER[] = { SCMP_SYS(io_setup), SCMP_SYS(io_submit), SCMP_SYS(io_getevents) };
+static const int SESSION[] = { SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_add_rule),
+	SCMP_SYS(landlock_restrict_self), SCMP_SYS(close_range) };
 static const int PAIR[] = { SCMP_SYS(socketpair) };
 static const int STREAM[] = { SCMP_SYS(connect) };
 static const int CONNECT[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
@@ -100,9 +103,9 @@ static const struct {
 	GROUP(CELL_CALLS_FORK, FORK), GROUP(CELL_CALLS_LOCK_IN, LOCK_IN),
 	GROUP(CELL_CALLS_SOCKET, SOCKETS), GROUP(CELL_CALLS_CONNECT, CONNECT),
 	GROUP(CELL_CALLS_WATCH, WATCH), GROUP(CELL_CALLS_TOGETHER, TOGETHER),
-	GROUP(CELL_CALLS_PAIR, PAIR), GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER),
-	GROUP(CELL_CALLS_STREAM, STREAM), GROUP(CELL_CALLS_UNIX, STREAM),
-	GROUP(CELL_CALLS_COMMAND, COMMAND)
+	GROUP(CELL_CALLS_PAIR, PAIR), GROUP(CALLS_SESSION, SESSION),
+	GROUP(CELL_CALLS_ROOT_FOLDER, ROOT_FOLDER), GROUP(CELL_CALLS_STREAM, STREAM),
+	GROUP(CELL_CALLS_UNIX, STREAM), GROUP(CELL_CALLS_COMMAND, COMMAND)
 #undef GROUP
 };
 
@@ -156,6 +159,27 @@ static int add_fork(scmp_filter_ctx filter)
 
 	return seccomp_rule_add(
 		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, SPACES, 0));
+}
+
+/* For a session, which is to have no processes; limits that are lowered stay so. */
+static int add_process_limit(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+		SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, RLIMIT_NPROC));
+}
+
+/* fork(2) as the C library does it, nothing else that clone can; the end of a session with its spawner; a limit of no processes. */
+static int add_session(scmp_filter_ctx filter)
+{
+	enum { FORK_FLAGS = SIGCHLD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID };
+	int error = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_EQ, FORK_FLAGS));
+
+	error = error ? error
+		      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2,
+				SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG),
+				SCMP_A1(SCMP_CMP_EQ, SIGKILL));
+	return error ? error : add_process_limit(filter);
 }
 
 /*
@@ -235,6 +259,8 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 		error = error ? error : add_command(filter);
 	if (calls & CELL_CALLS_FORK)
 		error = error ? error : add_fork(filter);
+	if (calls & CALLS_SESSION)
+		error = error ? error : add_session(filter);
 	if (calls & CELL_CALLS_LOCK_IN)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
@@ -244,6 +270,8 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1,
 					SCMP_A0(SCMP_CMP_MASKED_EQ, 0x80000000u, 0));
+	if (calls & CELL_CALLS_LOCK_IN)
+		error = error ? error : add_process_limit(filter);
 	/* A session ends with its spawner. */
 	if (calls & CELL_CALLS_LOCK_IN)
 		error = error ? error
@@ -254,7 +282,7 @@ static int add_special(scmp_filter_ctx filter, unsigned calls)
 		error = error ? error
 			      : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 					SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	if (calls & (CELL_CALLS_FORK | CELL_CALLS_THREAD))
+	if (calls & (CELL_CALLS_FORK | CELL_CALLS_THREAD | CALLS_SESSION))
 		error = error ? error
 			      : seccomp_rule_add(
 					filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

@@ -5,6 +5,9 @@
 
 #include "sandbox/cell.h"
 
+/* Beside enum cell_calls: forking sessions, and what they need until they are confined. */
+enum { CALLS_SESSION = 1 << 30 };
+
 struct calls_program;
 /* NULL with `error` filled. `calls` is a set of enum cell_calls. */
 MUST_CHECK struct calls_program *calls_compile(unsigned calls, char *error, size_t error_size);

@@ -150,20 +150,26 @@ static bool set_limits(const struct cell *cell, char *error, size_t size)
 }
 
 /* Landlock and seccomp: the two that a kernel may lack. */
-static bool lock(int ruleset, const struct calls_program *program, bool best_effort,
+static bool lock_files(
+	int ruleset, bool best_effort, void (*warn)(const char *text), char *error, size_t size)
+{
+	if (ruleset < 0 || landlock_apply(ruleset))
+		return true;
+	say(error, size, "Landlock");
+	if (best_effort)
+		warn(error);
+	return best_effort;
+}
+
+static bool lock_calls(const struct calls_program *program, bool best_effort,
 	void (*warn)(const char *text), char *error, size_t size)
 {
-	if (ruleset >= 0 && !landlock_apply(ruleset) && !say(error, size, "Landlock")) {
-		if (!best_effort)
-			return false;
+	if (calls_apply(program))
+		return true;
+	say(error, size, "seccomp");
+	if (best_effort)
 		warn(error);
-	}
-	if (!calls_apply(program) && !say(error, size, "seccomp")) {
-		if (!best_effort)
-			return false;
-		warn(error);
-	}
-	return true;
+	return best_effort;
 }
 
 bool cell_enter(const struct cell *cell, const struct cell_bases *bases, uid_t uid, gid_t gid,
@@ -192,7 +198,8 @@ bool cell_enter(const struct cell *cell, const struct cell_bases *bases, uid_t u
 			  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
 		ok = say(error, error_size, "no_new_privs");
 	ok = ok && set_limits(cell, error, error_size);
-	ok = ok && lock(ruleset, program, best_effort, warn, error, error_size);
+	ok = ok && lock_files(ruleset, best_effort, warn, error, error_size) &&
+	     lock_calls(program, best_effort, warn, error, error_size);
 	if (ruleset >= 0)
 		close(ruleset);
 	calls_free(&program);
@@ -207,15 +214,15 @@ struct cell_session {
 struct cell_session *cell_session_new(const struct cell *cell, char *error, size_t error_size)
 {
 	struct cell_session *session = calloc(1, sizeof(*session));
-	unsigned calls = cell->calls & ~(unsigned)(CELL_CALLS_FORK | CELL_CALLS_LOCK_IN |
-						   CELL_CALLS_ROOT_FOLDER | CELL_CALLS_WATCH);
+	unsigned calls =
+		cell->calls & ~(unsigned)(CELL_CALLS_FORK | CELL_CALLS_LOCK_IN | CELL_CALLS_WATCH);
 
 	if (!session) {
 		say(error, error_size, "session cell");
 		return NULL;
 	}
 	session->network = calls & CELL_CALLS_CONNECT;
-	session->program = calls_compile(calls, error, error_size);
+	session->program = calls_compile(calls | CALLS_SESSION, error, error_size);
 	if (!session->program) {
 		free(session);
 		return NULL;
@@ -227,12 +234,24 @@ static void no_warning(const char *text)
 {
 }
 
+bool cell_session_guard(
+	const struct cell_session *session, bool best_effort, char *error, size_t error_size)
+{
+	return lock_calls(session->program, best_effort, no_warning, error, error_size);
+}
+
 bool cell_session_enter(const struct cell_session *session, const char **folder, unsigned rights,
 	bool best_effort, char *error, size_t error_size)
 {
 	int ruleset = landlock_begin(session->network);
 	bool ok = true, is_root = false;
 
+	if (!set_limit(RLIMIT_NPROC, 0)) {
+		say(error, error_size, "resource limits");
+		if (ruleset >= 0)
+			close(ruleset);
+		return false;
+	}
 	if (ruleset < 0) {
 		say(error, error_size, "Landlock");
 		if (!best_effort)
@@ -249,7 +268,7 @@ bool cell_session_enter(const struct cell_session *session, const char **folder,
 		ok = say(error, error_size, "root folder of the session");
 	if (is_root)
 		*folder = "/";
-	ok = ok && lock(ruleset, session->program, best_effort, no_warning, error, error_size);
+	ok = ok && lock_files(ruleset, best_effort, no_warning, error, error_size);
 	if (ruleset >= 0)
 		close(ruleset);
 	return ok;

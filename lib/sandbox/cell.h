@@ -135,14 +135,24 @@ MUST_CHECK bool cell_enter(const struct cell *cell, const struct cell_bases *bas
 	size_t error_size);
 
 /*
- * For spawners: what a forked session child applies on top of its parent's cell. Built once (the seccomp program), applied in
- * the child: Landlock to `*folder` (absolute) with `rights` only, no other file, and the calls of `cell` without fork. With
- * CELL_CALLS_ROOT_FOLDER the folder becomes the child's root folder, and `*folder` "/"; started without root where the kernel gives
- * no user namespaces, it stays what it is.
+ * For spawners: what confines a session on top of its parent's cell. Made before the parent enters its own.
+ *
+ * A seccomp program costs more to install than all else of a session's beginning: the kernel compiles it, and has every processor
+ * look up from its work. So the thread that forks the sessions has it, once, and they inherit it: the calls of `cell` without
+ * signals, waiting and watching, and with what a session needs until it is confined, which leads to less only. It could fork, and has
+ * a limit of no processes instead.
  */
 struct cell_session;
 MUST_CHECK struct cell_session *cell_session_new(
 	const struct cell *cell, char *error, size_t error_size);
+/* To the calling thread, which forks sessions and does nothing else. */
+MUST_CHECK bool cell_session_guard(
+	const struct cell_session *session, bool best_effort, char *error, size_t error_size);
+/*
+ * In the child: no processes, and Landlock to `*folder` (absolute) with `rights` only, no other file. With CELL_CALLS_ROOT_FOLDER the
+ * folder becomes the child's root folder, and `*folder` "/"; started without root where the kernel gives no user namespaces, it stays
+ * what it is.
+ */
 MUST_CHECK bool cell_session_enter(const struct cell_session *session, const char **folder,
 	unsigned rights, bool best_effort, char *error, size_t error_size);
 

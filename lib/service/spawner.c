@@ -15,6 +15,7 @@
 #include "base/vector.h"
 #include "service/internal.h"
 #include "service/log.h"
+#include "service/threads.h"
 
 enum {
 	DISMISS_GRACE = 5000, /* ms that a session may take to leave */
@@ -27,9 +28,25 @@ struct order {
 	unsigned count;
 };
 
+/*
+ * The thread that forks the sessions: it has their seccomp program, which they inherit. The loop waits while it works, so that
+ * nothing of the process is in use by two.
+ */
+struct forker {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t turn;
+	bool ready, refused; /* guarded; or it could not be */
+	const struct session_start *start; /* what it is to do; NULL: nothing */
+	int channel_fd;
+	pid_t pid;
+	int error;
+};
+
 struct spawner {
 	struct service *service;
 	struct cell_session *cell;
+	struct forker forker;
 	unsigned limit;
 	channel_receive receive;
 	void (*ended)(void *context, struct session_child *child, int status);
@@ -107,41 +124,6 @@ static void reap(struct watch *watch, uint32_t events)
 		child_gone(spawner, pid, status);
 }
 
-struct spawner *spawner_open(struct service *service, unsigned limit, channel_receive receive,
-	void (*ended)(void *context, struct session_child *child, int status), void *context)
-{
-	struct spawner *spawner = calloc(1, sizeof(*spawner));
-	sigset_t set;
-
-	if (!spawner)
-		return NULL;
-	*spawner = (struct spawner){ .service = service,
-		.limit = limit,
-		.receive = receive,
-		.ended = ended,
-		.context = context,
-		.children = vector_of(sizeof(struct session_child *), limit),
-		.orders = vector_of(sizeof(struct order), ORDERS_MAX) };
-	spawner->cell = service->session_cell;
-	if (!spawner->cell) {
-		log_error("sessions cannot be confined: service_enter comes first, with "
-			  "CELL_CALLS_LOCK_IN");
-		free(spawner);
-		return NULL;
-	}
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	spawner->signals = (struct watch){ .events = EPOLLIN, .ready = reap, .context = spawner };
-	spawner->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (spawner->signals.fd < 0 || !loop_watch(service->loop, &spawner->signals)) {
-		log_error("sessions cannot be waited for: %s", strerror(errno));
-		free(spawner);
-		return NULL;
-	}
-	return spawner;
-}
-
 static int compare_int(const void *a, const void *b)
 {
 	int x = *(const int *)a, y = *(const int *)b;
@@ -197,6 +179,112 @@ static _Noreturn void run_child(
 	_exit(start->run(service, channel_fd, start->argument));
 }
 
+static void fork_one(struct spawner *spawner)
+{
+	struct forker *forker = &spawner->forker;
+	pid_t parent = getpid();
+
+	forker->pid = fork();
+	forker->error = errno;
+	if (forker->pid == 0)
+		run_child(spawner, forker->start, forker->channel_fd, parent);
+	forker->start = NULL;
+}
+
+static void *fork_sessions(void *argument)
+{
+	struct spawner *spawner = argument;
+	struct forker *forker = &spawner->forker;
+	char error[300];
+
+	pthread_mutex_lock(&forker->lock);
+	forker->refused = !cell_session_guard(
+		spawner->cell, spawner->service->best_effort, error, sizeof(error));
+	if (forker->refused)
+		log_error("sessions cannot be confined: %s", error);
+	forker->ready = true;
+	pthread_cond_broadcast(&forker->turn);
+	while (!forker->refused) {
+		while (!forker->start)
+			pthread_cond_wait(&forker->turn, &forker->lock);
+		fork_one(spawner);
+		pthread_cond_broadcast(&forker->turn);
+	}
+	pthread_mutex_unlock(&forker->lock);
+	return NULL;
+}
+
+static bool start_forker(struct spawner *spawner)
+{
+	enum { STACK = 8 << 20 /* a session's, as a process has by default */ };
+	struct forker *forker = &spawner->forker;
+
+	pthread_mutex_init(&forker->lock, NULL);
+	pthread_cond_init(&forker->turn, NULL);
+	if (!thread_start(&forker->thread, STACK, fork_sessions, spawner)) {
+		log_error("sessions cannot be forked: %s", strerror(errno));
+		return false;
+	}
+	pthread_mutex_lock(&forker->lock);
+	while (!forker->ready)
+		pthread_cond_wait(&forker->turn, &forker->lock);
+	pthread_mutex_unlock(&forker->lock);
+	return !forker->refused;
+}
+
+/* In the loop: -1 with errno when it could not be forked. */
+static pid_t fork_session(
+	struct spawner *spawner, const struct session_start *start, int channel_fd)
+{
+	struct forker *forker = &spawner->forker;
+
+	pthread_mutex_lock(&forker->lock);
+	forker->channel_fd = channel_fd;
+	forker->start = start;
+	pthread_cond_broadcast(&forker->turn);
+	while (forker->start)
+		pthread_cond_wait(&forker->turn, &forker->lock);
+	pthread_mutex_unlock(&forker->lock);
+	errno = forker->error;
+	return forker->pid;
+}
+
+struct spawner *spawner_open(struct service *service, unsigned limit, channel_receive receive,
+	void (*ended)(void *context, struct session_child *child, int status), void *context)
+{
+	struct spawner *spawner = calloc(1, sizeof(*spawner));
+	sigset_t set;
+
+	if (!spawner)
+		return NULL;
+	*spawner = (struct spawner){ .service = service,
+		.limit = limit,
+		.receive = receive,
+		.ended = ended,
+		.context = context,
+		.children = vector_of(sizeof(struct session_child *), limit),
+		.orders = vector_of(sizeof(struct order), ORDERS_MAX) };
+	spawner->cell = service->session_cell;
+	if (!spawner->cell) {
+		log_error("sessions cannot be confined: service_enter comes first, with "
+			  "CELL_CALLS_LOCK_IN");
+		free(spawner);
+		return NULL;
+	}
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	spawner->signals = (struct watch){ .events = EPOLLIN, .ready = reap, .context = spawner };
+	spawner->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (spawner->signals.fd < 0 || !loop_watch(service->loop, &spawner->signals)) {
+		log_error("sessions cannot be waited for: %s", strerror(errno));
+		free(spawner);
+		return NULL;
+	}
+	/* It stays until the process ends: without it there is nothing to be done here. */
+	return start_forker(spawner) ? spawner : NULL;
+}
+
 static struct session_child *adopt(
 	struct spawner *spawner, struct session_child *child, pid_t pid, int fd, void *context)
 {
@@ -215,7 +303,7 @@ struct session_child *spawner_start(
 {
 	struct session_child *child;
 	int ends[2];
-	pid_t pid, parent;
+	pid_t pid;
 
 	/* Room first: after the fork nothing may fail. */
 	if (spawner->children.count >= spawner->limit) {
@@ -230,10 +318,7 @@ struct session_child *spawner_start(
 		free(child);
 		return NULL;
 	}
-	parent = getpid();
-	pid = fork();
-	if (pid == 0)
-		run_child(spawner, start, ends[1], parent);
+	pid = fork_session(spawner, start, ends[1]);
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: ISC
 /*
  * A spawner forks session processes: each child gets its own socket pair to the spawner, drops everything else that is open,
- * confines itself further, and serves. A zygote: libraries, configuration and the seccomp program are loaded once, in the parent.
+ * confines itself further, and serves. A zygote: libraries and configuration are loaded once, in the parent, and the sessions' seccomp
+ * program is installed once, in the parent's thread that forks them.
  */
 #ifndef SERVICE_SPAWNER_H
 #define SERVICE_SPAWNER_H

@@ -131,6 +131,18 @@ def test_processes_have_the_uid_of_their_class(instance):
 
 
 @pytest.mark.core
+def test_a_session_has_a_limit_of_no_processes(instance):
+    """Its seccomp program is its forking parent's, which knows fork: the limit is what refuses it."""
+    client = instance.imap()
+    sessions = [pid for name in ("imapd-session", "smtpd-session") for pid in instance.processes(name) if pid not in instance.daemons(name)]
+    assert len(sessions) >= 2
+    for pid in sessions:
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max processes\s+0\s+0\s", limits, re.M), limits
+    assert client.noop()[0] == "OK"
+
+
+@pytest.mark.core
 def test_who_runs_a_command_reaches_programs_and_the_network_only(instance):
     instance.configure(auth_oauth_introspection_command="/bin/cat")
     before = instance.daemons("introspect")
