@@ -145,10 +145,10 @@ static void answer(struct transaction *t)
 		result->reason = slice_from(text);
 		figures_add(FIGURE_messages, 1);
 	} else {
-		/* Gone before the sender hears that it was not taken. */
-		queue_writer_free(&t->writer);
 		figures_add(FIGURE_messages_refused, 1);
 	}
+	/* Before the sender hears of it: what was not taken is gone, and what was taken is nobody's any more. */
+	queue_writer_free(&t->writer);
 	if (t->peer)
 		channel_send(&t->peer->channel, &message);
 	transaction_free(t);

@@ -76,12 +76,25 @@ static void reschedule(struct qmgr *q, const char *id, enum queue_name before, e
 		intake_scan(q, QUEUE_INCOMING);
 }
 
+/* Its writer is at it: its client has not heard yet that it was taken, and the writer, should it fail, looks for it where it put it. */
+static bool is_unfinished(const struct qmgr *q, const char *id, enum queue_name folder)
+{
+	bool made_here = folder == QUEUE_INCOMING || folder == QUEUE_HOLD;
+	int fd = made_here ? queue_open_file(&q->queue, folder, id, O_RDONLY) : -1;
+	bool unfinished = fd >= 0 && queue_has_writer(fd);
+
+	if (fd >= 0)
+		os_close(&fd);
+	return unfinished;
+}
+
 static bool act_at_rest(
 	struct qmgr *q, const char *id, enum queue_action action, enum queue_name folder)
 {
 	enum queue_name now;
 
-	if (queue_act(&q->queue, id, action, folder, &now) != QUEUE_ACT_DONE)
+	if (is_unfinished(q, id, folder) ||
+		queue_act(&q->queue, id, action, folder, &now) != QUEUE_ACT_DONE)
 		return false;
 	reschedule(q, id, folder, now);
 	if (now == QUEUE_DEFERRED && action != QUEUE_DO_DELETE)

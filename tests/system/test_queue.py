@@ -284,7 +284,9 @@ def test_a_file_that_its_writer_is_at_waits_for_it(instance):
         instance.start()
         instance.wait_message(instance.send(to="one"))
         assert len(instance.messages("one")) == 2
-        assert [p.name for p in files(instance, "incoming")] == [ident]
+        for action in "-d", "-h", "-r", "-e":
+            instance.run("postsuper", action, "ALL")
+        assert [p.name for p in files(instance, "incoming", "hold", "deferred")] == [ident]
     wait_for(lambda: len(instance.messages("one")) == 3, "the finished one, long before the next run of the queue")
 
 
