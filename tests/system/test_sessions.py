@@ -218,6 +218,7 @@ def test_sessions_of_the_former_configuration_are_reached(serving):
 def test_a_session_that_does_not_listen_is_ended_all_the_same(serving):
     """Its client does not read, so that it cannot take leave."""
     serving.wait_message(serving.send(size=8_000_000))
+    wait_for(lambda: not rows(serving, ONE), "the session that looked for the message to be over")
     raw = serving.raw(143)
     raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.line()
