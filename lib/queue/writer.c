@@ -59,7 +59,7 @@ static bool open_file(struct queue_writer *w)
 {
 	w->fd = os_openat(queue_folder(w->queue, QUEUE_INCOMING, w->id), w->temporary,
 		O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	/* The lock tells queue_remove_unfinished of another process that this file has a writer. */
+	/* The lock tells queue_remove_unfinished and queue_has_writer of other processes that this file has a writer. */
 	return w->fd >= 0 && queue_lock(w->fd);
 }
 

@@ -130,6 +130,12 @@ def test_processes_have_the_uid_of_their_class(instance):
     assert client.noop()[0] == "OK"
 
 
+def test_cleanup_may_have_files_synced_at_a_time(instance):
+    """File and folder of one message are two. Refused in its cell, they would be synced one after the other, and nobody would notice."""
+    instance.wait_message(instance.send())
+    assert all("/[aio]" in pathlib.Path(f"/proc/{pid}/maps").read_text() for pid in instance.daemons("cleanup"))
+
+
 @pytest.mark.core
 def test_a_session_has_a_limit_of_no_processes(instance):
     """Its seccomp program is its forking parent's, which knows fork: the limit is what refuses it."""
