@@ -20,7 +20,7 @@ from sql_servers import server_kind  # noqa: F401
 from test_accounts import rcpt
 from test_cells import ALLOWED, ATTEMPTS, attempts
 from test_sasl import Scram
-from test_sql_tables import Site
+from test_sql_tables import Site, opened
 
 PASSWORD = "it's a secret"
 SALT = b"saltsalt"
@@ -101,14 +101,8 @@ class Passwords(Site):
 
 @pytest.fixture
 def site(make_instance, server_kind):  # noqa: F811
-    instance = make_instance()
-    server = server_kind(instance.base + 999, ROWS)
-    try:
-        site = Passwords(instance, server)
-        site.tables()
+    with opened(Passwords, make_instance, server_kind, ROWS) as site:
         yield site
-    finally:
-        server.close()
 
 
 @pytest.mark.core

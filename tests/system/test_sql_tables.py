@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """mysql: and pgsql: tables, and the import from them, against real servers. A server that is slow or away puts off what needs it, and nothing else."""
+import contextlib
 import json
 import os
 import pwd
@@ -44,16 +45,23 @@ class Site:
             sql_timeout=timeout)
 
 
-@pytest.fixture
-def site(make_instance, server_kind):  # noqa: F811
+@contextlib.contextmanager
+def opened(kind, make_instance, server_kind, rows):  # noqa: F811
+    """A Site of this kind beside a server with these rows, which ends with it."""
     instance = make_instance()
-    server = server_kind(instance.base + 999, ROWS)
+    server = server_kind(instance.base + 999, rows)
     try:
-        site = Site(instance, server)
+        site = kind(instance, server)
         site.tables()
         yield site
     finally:
         server.close()
+
+
+@pytest.fixture
+def site(make_instance, server_kind):  # noqa: F811
+    with opened(Site, make_instance, server_kind, ROWS) as site:
+        yield site
 
 
 def answers(site):
