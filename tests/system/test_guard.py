@@ -233,7 +233,7 @@ def seconds_of_a_login(instance, port):
     return taken
 
 
-def medians(instances, port, times=21):
+def medians(instances, port, times=15):
     """In turn, so that whatever else the machine does meets both alike."""
     taken = [[seconds_of_a_login(instance, port) for instance in instances] for _ in range(times)]
     return [statistics.median(column) for column in zip(*taken)]
@@ -242,8 +242,9 @@ def medians(instances, port, times=21):
 @pytest.fixture
 def in_a_crowd(make_instance):
     """
-    A server with a thousand at its door. A login there may take twice as long as at a server of the same machine that has no crowd; the
-    best of a few looks counts.
+    A server with a thousand at its door. A login there may take twice as long as at a server of the same machine that has no crowd. What
+    the rest of the machine does meets the two unevenly now and then, so they are looked at again for a while; a crowd that is in the way is
+    so at each look.
     """
     crowds = []
 
@@ -256,11 +257,12 @@ def in_a_crowd(make_instance):
         crowds.append(subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("crowd.py")), str(instance.base + port), *how],
                                        stdout=subprocess.PIPE, text=True))
         assert crowds[0].stdout.readline() == "ready\n"
-        for left in reversed(range(5)):
+        until = time.monotonic() + 120
+        while True:
             busy, quiet = medians([instance, quiet_one], port)
             if busy <= 2 * max(quiet, 0.01):
                 break
-            assert left, f"a login takes {busy * 1000:.1f} ms in the crowd, {quiet * 1000:.1f} ms without one"
+            assert time.monotonic() < until, f"a login takes {busy * 1000:.1f} ms in the crowd, {quiet * 1000:.1f} ms without one"
         return instance
 
     yield look
