@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
+
 enum { WIPED_MOST = 256 * 1024 };
 
 /* An address sanitizer has a heap of its own. */
@@ -29,21 +31,9 @@ void free(void *memory)
 	errno = error;
 }
 
-/* The C library's own would leave a copy behind where the block moves. */
 void *realloc(void *memory, size_t size)
 {
-	size_t old = memory ? malloc_usable_size(memory) : 0;
-	void *other;
-
-	if (memory && size <= old && size >= old / 2)
-		return memory;
-	other = malloc(size);
-	if (!other)
-		return NULL;
-	if (memory)
-		memcpy(other, memory, old < size ? old : size);
-	free(memory);
-	return other;
+	return secret_realloc(memory, size);
 }
 
 #endif

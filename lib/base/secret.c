@@ -16,8 +16,11 @@ void secret_free(void *memory)
 void *secret_realloc(void *memory, size_t size)
 {
 	size_t old = memory ? malloc_usable_size(memory) : 0;
-	void *other = malloc(size);
+	void *other;
 
+	if (memory && size <= old && size >= old / 2)
+		return memory;
+	other = malloc(size);
 	if (!other)
 		return NULL;
 	if (memory)

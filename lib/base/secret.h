@@ -8,8 +8,9 @@
 
 #include <stddef.h>
 
-/* As realloc and free, of memory that malloc gave out. */
-void *secret_realloc(void *memory, size_t size);
+/* As free, of memory that malloc gave out. */
 void secret_free(void *memory);
+/* As realloc of such memory: where the C library's would leave a copy behind when the block moves, this wipes it. */
+void *secret_realloc(void *memory, size_t size);
 
 #endif

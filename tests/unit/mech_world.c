@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/unit/text_file.h"
+
 char folder[64], error[300];
 struct backends *backends;
 struct exchange_settings settings = { .realm = "example.org",
@@ -13,18 +15,6 @@ struct exchange_settings settings = { .realm = "example.org",
 	.mechanisms = "SCRAM-SHA-1 SCRAM-SHA-256 CRAM-MD5 DIGEST-MD5 EXTERNAL OAUTHBEARER XOAUTH2",
 	.scram_iterations = 4096,
 	.secret = "not secret" };
-
-void write_file(const char *name, const char *text)
-{
-	char whole[160];
-	FILE *file;
-
-	snprintf(whole, sizeof(whole), "%s/%s", folder, name);
-	file = fopen(whole, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 void reopen(const struct scheme_settings *schemes)
 {
@@ -46,16 +36,17 @@ int setup(void **state)
 	snprintf(folder, sizeof(folder), "/tmp/postern-mechanisms-XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
-	write_file("passwd", "user:" PENCIL_1 " " PENCIL_256 "::::::\n"
-			     "plain@example.org:{PLAIN}secret\n"
-			     /* Dovecot's key of "secret", and MD5 of "digest:example.org:secret" */
-			     "cram:{CRAM-MD5}cd3ba7deaad6e5ca23448ba42e379747"
-			     "a9e0f7f1fbc00c8a81bbaac395731b56\n"
-			     "digest:{DIGEST-MD5}1e67554a4725a5a5d6237d3630a59ccf\n"
-			     "off:" PENCIL_1 "::::::nologin\n"
-			     /* "é" as one character in the name, as two in the password */
-			     "ren\xc3\xa9:{PLAIN}cafe\xcc\x81\n"
-			     "hashed:$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5\n");
+	text_file_in(folder, "passwd",
+		"user:" PENCIL_1 " " PENCIL_256 "::::::\n"
+		"plain@example.org:{PLAIN}secret\n"
+		/* Dovecot's key of "secret", and MD5 of "digest:example.org:secret" */
+		"cram:{CRAM-MD5}cd3ba7deaad6e5ca23448ba42e379747"
+		"a9e0f7f1fbc00c8a81bbaac395731b56\n"
+		"digest:{DIGEST-MD5}1e67554a4725a5a5d6237d3630a59ccf\n"
+		"off:" PENCIL_1 "::::::nologin\n"
+		/* "é" as one character in the name, as two in the password */
+		"ren\xc3\xa9:{PLAIN}cafe\xcc\x81\n"
+		"hashed:$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5\n");
 	settings.nonce = NULL;
 	settings.oauth = NULL;
 	settings.introspection = NULL;

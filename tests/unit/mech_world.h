@@ -28,7 +28,6 @@ int setup(void **state);
 int teardown(void **state);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-void write_file(const char *name, const char *text);
 /* The back ends once more, with other settings of schemes. */
 void reopen(const struct scheme_settings *schemes);
 

@@ -13,24 +13,13 @@
 #include "auth/credentials_batch.h"
 #include "os/database.h"
 #include "table/table_sql.h"
+#include "tests/unit/text_file.h"
 
 static char folder[64], path[128], list[400], error[400];
 static struct backends *backends;
 static int asked[2] = { -1,
 	-1 }; /* the daemon's end of the last connection; how often it was asked */
 static const char *answer; /* NULL: it is not there */
-
-static void write_file(const char *name, const char *text)
-{
-	char whole[160];
-	FILE *file;
-
-	snprintf(whole, sizeof(whole), "%s/%s", folder, name);
-	file = fopen(whole, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 /* saslauthd, that says the same each time. */
 static int connect_daemon(void *context)
@@ -75,7 +64,7 @@ static int setup(void **state)
 	if (!mkdtemp(folder) || chdir(folder) < 0)
 		return -1;
 	snprintf(path, sizeof(path), "%s/credentials.db", folder);
-	write_file("passwd",
+	text_file_in(folder, "passwd",
 		"# a comment\n\n"
 		"two@example.org:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=:1000:1000::/home/"
 		"two::userdb_x=y\n"
@@ -85,7 +74,7 @@ static int setup(void **state)
 		"netted:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=::::::allow_nets=127.0.0.0/8,::1\n"
 		"empty::\n"
 		"two@example.org:{SHA}AAAA\n");
-	write_file("texts", "three@example.org {SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
+	text_file_in(folder, "texts", "three@example.org {SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
 	answer = NULL;
 	asked[1] = 0;
 	if (!credentials_open(path, true, &credentials, error, sizeof(error)) ||
@@ -214,7 +203,7 @@ static void sql_is_asked_by_its_query(void **state)
 	sqlite3_close(db);
 	snprintf(text, sizeof(text),
 		"dbpath = %s\nquery = SELECT password FROM users WHERE name = '%%s'\n", name);
-	write_file("sql.cf", text);
+	text_file_in(folder, "sql.cf", text);
 	snprintf(spec, sizeof(spec), "sqlite:%s/sql.cf", folder);
 	if (!reopen(spec))
 		fail_msg("%s", error);
@@ -325,7 +314,8 @@ static void server_is_asked_through_somebody_else(void **state)
 	char spec[200];
 	uint64_t before;
 
-	write_file("sql.cf", "hosts = nowhere.example\nquery = SELECT a FROM b WHERE c = '%s'\n");
+	text_file_in(folder, "sql.cf",
+		"hosts = nowhere.example\nquery = SELECT a FROM b WHERE c = '%s'\n");
 	sql_tables_through(ask_server, NULL);
 	snprintf(spec, sizeof(spec), "proxy:mysql:%s/sql.cf pgsql:%s/sql.cf", folder, folder);
 	assert_true(reopen(spec));
@@ -357,7 +347,7 @@ static void replaced_file_is_noticed(void **state)
 	snprintf(spec, sizeof(spec), "credentials passwd-file:%s/passwd", folder);
 	assert_true(reopen(spec));
 	assert_null(backends_changed(backends));
-	write_file("texts", "new:x\n");
+	text_file_in(folder, "texts", "new:x\n");
 	snprintf(from, sizeof(from), "%s/texts", folder);
 	snprintf(to, sizeof(to), "%s/passwd", folder);
 	assert_int_equal(rename(from, to), 0);

@@ -12,6 +12,7 @@
 
 #include "config/config.h"
 #include "os/os.h"
+#include "tests/unit/text_file.h"
 
 static struct config_report report;
 static struct config_source *source;
@@ -411,15 +412,6 @@ static void an_overlay_changes_nothing_in_its_parent(void **state)
 	expect("$smtpd_banner", "a 1");
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
 static void myorigin_may_name_a_file_that_holds_it(void **state)
 {
 	char path[] = "/tmp/postern-test-mailname-XXXXXX", text[200];
@@ -430,19 +422,19 @@ static void myorigin_may_name_a_file_that_holds_it(void **state)
 	os_close(&fd);
 	snprintf(text, sizeof(text), "name = %s\nmyorigin = $name\nmydestination = a, $myorigin\n",
 		path);
-	write_file(path, " example.test \nsecond.test\n");
+	text_file(path, " example.test \nsecond.test\n");
 	config = evaluate(text);
 	assert_string_equal(config_text(config, PARAM_myorigin), "example.test");
 	assert_string_equal(config_text(config, PARAM_mydestination), "a, example.test");
 	config_free(&config);
-	write_file(path, "$name");
+	text_file(path, "$name");
 	config = evaluate(text);
 	assert_string_equal(config_text(config, PARAM_myorigin), "$name");
 	config_free(&config);
 	snprintf(text, sizeof(text), "myorigin = %s\n", path);
-	write_file(path, "\nsecond.test\n");
+	text_file(path, "\nsecond.test\n");
 	expect_fault(text, 1, "myorigin", "first line");
-	write_file(path, "");
+	text_file(path, "");
 	expect_fault(text, 1, "myorigin", "first line");
 	unlink(path);
 	expect_fault(text, 1, "myorigin", "cannot read the file");

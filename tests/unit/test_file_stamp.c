@@ -13,17 +13,9 @@
 #include <cmocka.h>
 
 #include "os/file_stamp.h"
+#include "tests/unit/text_file.h"
 
 static char home[] = "/tmp/postern-stamp-XXXXXX", before[4096];
-
-static void write_text(const char *name, const char *text)
-{
-	FILE *file = fopen(name, "w");
-
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 /* As `ln -sfn`: under its name there is always one. */
 static void link_to(const char *target, const char *name)
@@ -39,8 +31,8 @@ static int setup(void **state)
 		return -1;
 	mkdir("a", 0700);
 	mkdir("b", 0700);
-	write_text("a/file", "one\n");
-	write_text("b/file", "one\n");
+	text_file("a/file", "one\n");
+	text_file("b/file", "one\n");
 	return 0;
 }
 
@@ -106,10 +98,10 @@ static void a_file_that_is_written_to_has_changed_but_is_the_same(void **state)
 
 	link_to("a/file", "name");
 	assert_true(file_stamp_take(&stamp, "name"));
-	write_text("a/file", "another\n");
+	text_file("a/file", "another\n");
 	assert_true(file_stamp_changed(&stamp));
 	assert_false(file_stamp_replaced(&stamp));
-	write_text("a/new", "third\n");
+	text_file("a/new", "third\n");
 	assert_int_equal(rename("a/new", "a/file"), 0);
 	assert_true(file_stamp_replaced(&stamp));
 	file_stamp_free(&stamp);

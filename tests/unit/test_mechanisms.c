@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/base64.h"
 #include "table/table.h"
+#include "tests/unit/text_file.h"
 
 /* --- SCRAM --- */
 
@@ -461,7 +462,7 @@ static void external_goes_by_the_certificate(void **state)
 	own.subject = SLICE("off");
 	assert_int_equal(external(&own, ""), AUTH_FAILED);
 	/* A fingerprint that is known needs no authority. */
-	write_file("map", "AB:CD user@example.org\n");
+	text_file_in(folder, "map", "AB:CD user@example.org\n");
 	snprintf(spec, sizeof(spec), "texthash:%s/map", folder);
 	settings.certificates = table_list_open(spec, folder, 0, error, sizeof(error));
 	assert_non_null(settings.certificates);

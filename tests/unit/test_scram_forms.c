@@ -4,6 +4,7 @@
 
 #include "auth/survey.h"
 #include "tests/unit/mech_world.h"
+#include "tests/unit/text_file.h"
 
 #define KEYS_1 "EhLOqHdIeihmmYkKWY3fFjxiXLU=,xQ66M1HqHsZc5XbU2gWfrSXGGvg="
 #define KEYS_256 \
@@ -38,7 +39,7 @@ static void write_logins(void)
 		for (unsigned i = 0; i < KINDS[kind].count; i++)
 			buffer_printf(&text, "%s%u:%s\n", KINDS[kind].name, i, KINDS[kind].stored);
 	buffer_printf(&text, "plain:{PLAIN}secret\ngone:%s::::::nologin\n", KINDS[0].stored);
-	write_file("passwd", buffer_text(&text));
+	text_file_in(folder, "passwd", buffer_text(&text));
 	buffer_free(&text);
 }
 

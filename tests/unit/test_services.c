@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "config/services.h"
+#include "tests/unit/text_file.h"
 
 static struct config_report report;
 static struct services services;
@@ -142,24 +143,12 @@ static void hosts_stand_before_the_port(void **state)
 
 static char folder[64];
 
-static void write_file(const char *name, const char *text)
-{
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
-
 static struct config_source *load(const char *main_cf, const char *master_cf)
 {
 	memset(&report, 0, sizeof(report));
 	services_free(&services);
-	write_file("main.cf", main_cf);
-	write_file("master.cf", master_cf);
+	text_file_in(folder, "main.cf", main_cf);
+	text_file_in(folder, "master.cf", master_cf);
 	return services_load(folder, &services, &report);
 }
 

@@ -14,6 +14,7 @@
 
 #include "table/table.h"
 #include "table/table_posix.h"
+#include "tests/unit/text_file.h"
 
 static char folder[64], error[600];
 static struct buffer value;
@@ -46,15 +47,6 @@ static const char *in_folder(const char *name)
 	turn = (turn + 1) % 4;
 	snprintf(path[turn], sizeof(path[turn]), "%s/%s", folder, name);
 	return path[turn];
-}
-
-static void write_file(const char *name, const char *text)
-{
-	FILE *file = fopen(in_folder(name), "w");
-
-	assert_non_null(file);
-	fputs(text, file);
-	assert_int_equal(fclose(file), 0);
 }
 
 static struct table *open_table(const char *spec)
@@ -98,14 +90,15 @@ static void refuse(const char *spec, const char *why)
 
 static void texthash_finds_folded_keys_and_joins_lines(void **state)
 {
-	write_file("t", "# comment\n\nA@Example.org  one,\n   two\n# between\n\tthree\nb v\nb "
-			"second\n\"x y\"@example.org quoted\n");
+	text_file_in(folder, "t",
+		"# comment\n\nA@Example.org  one,\n   two\n# between\n\tthree\nb v\nb "
+		"second\n\"x y\"@example.org quoted\n");
 	expect("texthash:t", "a@example.ORG", "one,   two\tthree");
 	expect("texthash:t", "b", "v");
 	expect("texthash:t", "\"x y\"@example.org", "quoted");
 	expect("texthash:t", "c", "(none)");
 	expect("texthash:t", "", "(none)");
-	write_file("t", "key-without-value\n");
+	text_file_in(folder, "t", "key-without-value\n");
 	refuse("texthash:t", "t:1: expected");
 	refuse("texthash:missing", "No such file");
 }
@@ -152,9 +145,10 @@ static void static_and_fail_answer_every_key_alike(void **state)
 
 static void cidr_matches_first_network_and_honours_if(void **state)
 {
-	write_file("c", "192.0.2.1 host\n192.0.2.0/24 net\nif 10.0.0.0/8\n!10.1.0.0/16 "
-			"outer\n10.1.2.3 inner\nendif\n"
-			"2001:db8::/32 six\n[2001:db9::]/32 seven\n0.0.0.0/0 any\n");
+	text_file_in(folder, "c",
+		"192.0.2.1 host\n192.0.2.0/24 net\nif 10.0.0.0/8\n!10.1.0.0/16 "
+		"outer\n10.1.2.3 inner\nendif\n"
+		"2001:db8::/32 six\n[2001:db9::]/32 seven\n0.0.0.0/0 any\n");
 	expect("cidr:c", "192.0.2.1", "host");
 	expect("cidr:c", "192.0.2.200", "net");
 	expect("cidr:c", "10.2.0.0", "outer");
@@ -165,48 +159,50 @@ static void cidr_matches_first_network_and_honours_if(void **state)
 	expect("cidr:c", "2001:dba::1", "(none)");
 	expect("cidr:c", "example.org", "(none)");
 	expect("cidr:{{10.0.0.0/8 yes}, {0.0.0.0/0 no}}", "10.1.1.1", "yes");
-	write_file("c", "192.0.2.1/24 x\n");
+	text_file_in(folder, "c", "192.0.2.1/24 x\n");
 	refuse("cidr:c", "c:1: the address has bits outside");
-	write_file("c", "192.0.2.0/33 x\n");
+	text_file_in(folder, "c", "192.0.2.0/33 x\n");
 	refuse("cidr:c", "bad number of bits");
-	write_file("c", "if 10.0.0.0/8\n10.0.0.1 x\n");
+	text_file_in(folder, "c", "if 10.0.0.0/8\n10.0.0.1 x\n");
 	refuse("cidr:c", "if without endif");
-	write_file("c", "endif\n");
+	text_file_in(folder, "c", "endif\n");
 	refuse("cidr:c", "endif without if");
 }
 
 static void pcre_substitutes_groups(void **state)
 {
-	write_file("p", "/^(.*)-owner@(?:.*\\.)?example\\.org$/ ${1}@$(1).$$5\n!/@/ no at\nif "
-			"/example\\.net/\n"
-			"/^([^@]+)@/i net:$1\nendif\n/^CASE/i sensitive\n/^case/ insensitive\n");
+	text_file_in(folder, "p",
+		"/^(.*)-owner@(?:.*\\.)?example\\.org$/ ${1}@$(1).$$5\n!/@/ no at\nif "
+		"/example\\.net/\n"
+		"/^([^@]+)@/i net:$1\nendif\n/^CASE/i sensitive\n/^case/ insensitive\n");
 	expect("pcre:p", "list-OWNER@a.example.org", "list@list.$5");
 	expect("pcre:p", "plain", "no at");
 	expect("pcre:p", "u@example.net", "net:u");
 	expect("pcre:p", "case@x", "insensitive");
 	expect("pcre:p", "CASE@x", "sensitive");
 	expect("pcre:p", "else@x", "(none)");
-	write_file("p", "/a/ $1\n");
+	text_file_in(folder, "p", "/a/ $1\n");
 	refuse("pcre:p", "p:1: the value names a group");
-	write_file("p", "\n/(a/ x\n");
+	text_file_in(folder, "p", "\n/(a/ x\n");
 	refuse("pcre:p", "p:2:");
-	write_file("p", "/a x\n");
+	text_file_in(folder, "p", "/a x\n");
 	refuse("pcre:p", "does not end");
-	write_file("p", "/a/q x\n");
+	text_file_in(folder, "p", "/a/q x\n");
 	refuse("pcre:p", "unknown flag");
 }
 
 static void pattern_that_would_run_for_ever_is_an_error(void **state)
 {
-	write_file("p", "/^(a+)+$/ x\n");
+	text_file_in(folder, "p", "/^(a+)+$/ x\n");
 	expect("pcre:p", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
 		"(error)");
 }
 
 static void regexp_is_posix(void **state)
 {
-	write_file("r", "/^a[\\.]b$/ bracket\n/\\<word\\>/ word:$0\n/^x+?y$/ lax\n/^(a|b){2}$/ "
-			"$1\n/^\\d$/ letter\n");
+	text_file_in(folder, "r",
+		"/^a[\\.]b$/ bracket\n/\\<word\\>/ word:$0\n/^x+?y$/ lax\n/^(a|b){2}$/ "
+		"$1\n/^\\d$/ letter\n");
 	expect("regexp:r", "a\\b", "bracket");
 	expect("regexp:r", "A.B", "bracket");
 	expect("regexp:r", "my word here", "word:word");
@@ -252,7 +248,7 @@ static void write_cf(const char *rest)
 	char text[600];
 
 	snprintf(text, sizeof(text), "dbpath = %s\n%s\n", in_folder("d.db"), rest);
-	write_file("s.cf", text);
+	text_file_in(folder, "s.cf", text);
 }
 
 static void sqlite_expands_its_query(void **state)
@@ -296,7 +292,7 @@ static void sqlite_refuses_what_it_should(void **state)
 	refuse("sqlite:s.cf", "open quote");
 	write_cf("");
 	refuse("sqlite:s.cf", "no query");
-	write_file("s.cf", "query = SELECT 1\n");
+	text_file_in(folder, "s.cf", "query = SELECT 1\n");
 	refuse("sqlite:s.cf", "no dbpath");
 }
 
@@ -320,7 +316,7 @@ static void built_tables_are_read_back(void **state)
 	char spec[32];
 
 	for (int i = 0; i < 2; i++) {
-		write_file("m", "User@Example.org value one\nx y\nx z\n");
+		text_file_in(folder, "m", "User@Example.org value one\nx y\nx z\n");
 		assert_true(table_build(types[i], in_folder("m"), false, true, &report));
 		assert_int_equal(report.entries, 2);
 		assert_int_equal(report.duplicates, 1);
@@ -330,7 +326,7 @@ static void built_tables_are_read_back(void **state)
 		expect(spec, "z", "(none)");
 		unlink(in_folder("m.db"));
 	}
-	write_file("m", "x y\nbroken\n");
+	text_file_in(folder, "m", "x y\nbroken\n");
 	assert_false(table_build("hash", in_folder("m"), false, true, &report));
 	assert_non_null(strstr(report.error, "m:2: expected"));
 	assert_int_not_equal(access(in_folder("m.db"), F_OK), 0);
@@ -369,7 +365,7 @@ static void big_tables_with_long_keys_and_values_are_read(void **state)
 		struct counted counted = { .sorted = true };
 		struct table *table;
 
-		write_file("m", buffer_text(&text));
+		text_file_in(folder, "m", buffer_text(&text));
 		assert_true(table_build(types[i], in_folder("m"), false, true, &report));
 		snprintf(key, sizeof(key), "%s:m", types[i]);
 		table = open_table(key);
@@ -406,7 +402,7 @@ static void small_tables_know_what_they_do_not_have(void **state)
 		buffer_clear(&text);
 		for (int n = 0; n < entries; n++)
 			buffer_printf(&text, "key%d value%d\n", n, n);
-		write_file("m", entries ? buffer_text(&text) : "# nothing\n");
+		text_file_in(folder, "m", entries ? buffer_text(&text) : "# nothing\n");
 		for (int i = 0; i < 2; i++) {
 			struct counted counted = { 0 };
 			struct table *table;
@@ -460,7 +456,7 @@ static void damaged_files_give_an_error_and_an_end(void **state)
 		char spec[32];
 		int fd;
 
-		write_file("m", "a 1\nb 2\nc 3\n");
+		text_file_in(folder, "m", "a 1\nb 2\nc 3\n");
 		assert_true(table_build(DAMAGES[i].type, in_folder("m"), false, true, &report));
 		fd = open(in_folder("m.db"), O_WRONLY | O_CLOEXEC);
 		assert_int_equal(
@@ -491,7 +487,7 @@ static void a_key_without_bytes_is_less_than_all(void **state)
 	struct table *table;
 	int fd;
 
-	write_file("m", "a 1\nb 2\nc 3\n");
+	text_file_in(folder, "m", "a 1\nb 2\nc 3\n");
 	assert_true(table_build("btree", in_folder("m"), false, true, &report));
 	fd = open(in_folder("m.db"), O_WRONLY | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, place, sizeof(place), 4096 + 26), sizeof(place));
@@ -509,7 +505,8 @@ static void alias_file_is_built(void **state)
 {
 	struct table_build_report report;
 
-	write_file("aliases", "Root: one@example.org\npostmaster: root,\n  two\n\"a b\": c\n");
+	text_file_in(
+		folder, "aliases", "Root: one@example.org\npostmaster: root,\n  two\n\"a b\": c\n");
 	assert_true(table_build("hash", in_folder("aliases"), true, true, &report));
 	expect("hash:aliases", "root", "one@example.org");
 	expect("hash:aliases", "postmaster", "root,  two");
@@ -521,7 +518,7 @@ static void entries_are_edited_in_place(void **state)
 	struct slice new = SLICE("new");
 	struct table_build_report report;
 
-	write_file("m", "a 1\nb 2\n");
+	text_file_in(folder, "m", "a 1\nb 2\n");
 	assert_true(table_build("hash", in_folder("m"), false, true, &report));
 	assert_true(table_edit("hash", in_folder("m"), SLICE("a"), &new, error, sizeof(error)));
 	assert_true(table_edit("hash", in_folder("m"), SLICE("b"), NULL, error, sizeof(error)));
@@ -551,9 +548,10 @@ static void tables_of_postfix_are_read(void **state)
 
 	if (access("/usr/sbin/postmap", X_OK) != 0)
 		skip();
-	write_file("main.cf", "compatibility_level = 3.6\n");
+	text_file_in(folder, "main.cf", "compatibility_level = 3.6\n");
 	for (int i = 0; i < 2; i++) {
-		write_file("p", "User@Example.org value one\nx y\n\"q r\"@example.org quoted\n");
+		text_file_in(folder, "p",
+			"User@Example.org value one\nx y\n\"q r\"@example.org quoted\n");
 		snprintf(spec, sizeof(spec), "%s:%s", types[i], in_folder("p"));
 		assert_int_equal(
 			run((const char *const[]){ "/usr/sbin/postmap", "-c", folder, spec, NULL }),
@@ -573,8 +571,8 @@ static void postfix_reads_our_tables(void **state)
 
 	if (access("/usr/sbin/postmap", X_OK) != 0)
 		skip();
-	write_file("main.cf", "compatibility_level = 3.6\n");
-	write_file("p", "User@Example.org value one\n");
+	text_file_in(folder, "main.cf", "compatibility_level = 3.6\n");
+	text_file_in(folder, "p", "User@Example.org value one\n");
 	assert_true(table_build("hash", in_folder("p"), false, true, &report));
 	snprintf(spec, sizeof(spec), "hash:%s", in_folder("p"));
 	assert_int_equal(run((const char *const[]){ "/usr/sbin/postmap", "-c", folder, "-q",
@@ -597,7 +595,7 @@ static void every_entry_is_listed(void **state)
 	struct buffer all = { 0 };
 	struct table *table;
 
-	write_file("m", "a 1\nb 2\n");
+	text_file_in(folder, "m", "a 1\nb 2\n");
 	assert_true(table_build("btree", in_folder("m"), false, true, &report));
 	table = open_table("btree:m");
 	assert_true(table_each(table, collect, &all));
@@ -616,10 +614,11 @@ static void every_entry_is_listed(void **state)
 
 static void file_that_is_not_a_database_is_refused(void **state)
 {
-	write_file("bad.db", "this is not Berkeley DB at all, but it is long enough to look at "
-			     "................");
+	text_file_in(folder, "bad.db",
+		"this is not Berkeley DB at all, but it is long enough to look at "
+		"................");
 	refuse("hash:bad", "bad.db");
-	write_file("m", "a 1\n");
+	text_file_in(folder, "m", "a 1\n");
 	struct table_build_report report;
 	assert_true(table_build("btree", in_folder("m"), false, true, &report));
 	refuse("hash:m", "m.db");
@@ -630,7 +629,7 @@ static void change_is_noticed(void **state)
 	struct table_build_report report;
 	struct table *hash, *text;
 
-	write_file("m", "a 1\n");
+	text_file_in(folder, "m", "a 1\n");
 	assert_true(table_build("hash", in_folder("m"), false, true, &report));
 	hash = open_table("hash:m");
 	text = open_table("texthash:m");
@@ -640,7 +639,7 @@ static void change_is_noticed(void **state)
 	assert_true(table_build("hash", in_folder("m"), false, true, &report));
 	assert_true(table_changed(hash));
 	assert_false(table_changed(text));
-	write_file("m", "a 2\n");
+	text_file_in(folder, "m", "a 2\n");
 	assert_true(table_changed(text));
 	table_close(&hash);
 	table_close(&text);

@@ -8,6 +8,7 @@
 #include "auth/mech_jwt.h"
 #include "base/arena.h"
 #include "base/base64.h"
+#include "tests/unit/text_file.h"
 
 /* --- tokens by key --- */
 
@@ -50,7 +51,7 @@ static struct oauth *open_keys(const char *issuer, const char *audience, const c
 	struct oauth *oauth;
 
 	snprintf(file, sizeof(file), "%s/keys", folder);
-	write_file("keys", KEYS);
+	text_file_in(folder, "keys", KEYS);
 	oauth = oauth_open(&keys, error, sizeof(error));
 	if (!oauth)
 		fail_msg("%s", error);
