@@ -28,7 +28,6 @@ static void run(struct batch *batch)
 
 		job->error = queue_writer_error(job->writer);
 		job->durable = job->error == 0;
-		job->fd = job->durable ? queue_reopen(job->writer) : -1;
 	}
 }
 

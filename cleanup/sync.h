@@ -22,7 +22,6 @@ struct sync_job {
 	bool durable;
 	unsigned syncs; /* those it took; of a batch, those of all at its first */
 	int error; /* errno when not */
-	int fd; /* read-only, of the committed file; -1 when it could not be had (then qmgr finds it by itself) */
 };
 
 struct sync_pool {

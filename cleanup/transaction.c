@@ -92,8 +92,6 @@ void transaction_free(struct transaction *t)
 	from_cancel(t);
 	headers_free(&t->headers);
 	queue_writer_free(&t->writer);
-	if (t->job.fd >= 0)
-		close(t->job.fd);
 	vector_free(&t->recipients);
 	map_free(&t->known);
 	arena_free(&t->arena);
@@ -244,7 +242,6 @@ static struct transaction *transaction_new(struct peer_channel *peer, uint32_t s
 	t->peer = peer;
 	t->serial = serial;
 	t->place = share_take(&c->places, &peer->share, bounds_of(peer));
-	t->job.fd = -1;
 	t->originals_end = &t->originals;
 	t->recipients = vector_of(sizeof(struct queue_recipient), CLEANUP_RECIPIENTS);
 	arena_init(&t->arena, CLEANUP_MEMORY);
@@ -507,12 +504,10 @@ bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end
 static void tell_qmgr(struct transaction *t)
 {
 	struct channel *channel = link_channel(&t->cleanup->qmgr);
-	struct message message = {
-		.type = MESSAGE_QUEUE_ARRIVED, .fd_count = 1, .fds = { t->job.fd }
-	};
+	struct message message = { .type = MESSAGE_QUEUE_ARRIVED,
+		.queue_arrived.queue_id = slice_from(t->id) };
 
-	message.queue_arrived.queue_id = slice_from(t->id);
-	if (channel && t->job.fd >= 0 && !t->held)
+	if (channel && !t->held)
 		channel_send(channel, &message);
 }
 

@@ -127,7 +127,8 @@ static bool take_due(struct qmgr *q, unsigned *left)
 		struct later *later = q->due_head;
 
 		(*left)--;
-		if (!later->gone && mail_take(q, later->id, QUEUE_DEFERRED, -1) == MAIL_NO_ROOM) {
+		if (!later->gone &&
+			mail_take(q, later->id, QUEUE_DEFERRED, false) == MAIL_NO_ROOM) {
 			go_on(q, PAUSE);
 			return false;
 		}
@@ -236,7 +237,7 @@ static bool scan_some(struct qmgr *q, unsigned *left)
 			learn_deferred(q, id);
 			continue;
 		}
-		taken = mail_take(q, id, q->scan_folder, -1);
+		taken = mail_take(q, id, q->scan_folder, false);
 		if (taken == MAIL_NO_ROOM) {
 			memcpy(q->scan_kept, id, QUEUE_ID_SIZE);
 			return false;
@@ -327,7 +328,6 @@ static void receive(struct channel *channel, struct message *message)
 	struct teller *teller = channel->context;
 	struct qmgr *q = teller->qmgr;
 	char id[QUEUE_ID_SIZE];
-	int fd;
 
 	if (message->type != MESSAGE_QUEUE_ARRIVED ||
 		!queue_id_valid(message->queue_arrived.queue_id) ||
@@ -337,8 +337,7 @@ static void receive(struct channel *channel, struct message *message)
 		q->backlog = true;
 		return;
 	}
-	fd = message_take_fd(message, 0);
-	if (mail_take(q, id, QUEUE_INCOMING, fd) == MAIL_NO_ROOM)
+	if (mail_take(q, id, QUEUE_INCOMING, true) == MAIL_NO_ROOM)
 		q->backlog = true;
 }
 

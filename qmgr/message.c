@@ -264,22 +264,20 @@ static enum mail_taken admit(struct mail *mail, enum queue_name from, enum queue
 	return MAIL_TAKEN;
 }
 
-enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, int fd)
+/*
+ * What cleanup tells of is durable, but an operator may have been faster: it is its name in the folder that counts. What is found may
+ * have been on its way to the disk when the machine stopped.
+ */
+enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, bool told)
 {
-	/* cleanup tells of what is durable. What is found may have been on its way to the disk when the machine stopped. */
-	bool found = fd < 0;
 	struct mail *mail;
+	int fd;
 
-	if (mail_find(q, slice_from(id)) || leftover_is(q, id)) {
-		os_close(&fd);
+	if (mail_find(q, slice_from(id)) || leftover_is(q, id))
 		return MAIL_GONE;
-	}
-	if (!mail_room(q)) {
-		os_close(&fd);
+	if (!mail_room(q))
 		return MAIL_NO_ROOM;
-	}
-	if (fd < 0)
-		fd = queue_open_file(&q->queue, from, id, O_RDONLY);
+	fd = queue_open_file(&q->queue, from, id, O_RDONLY);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
 			return MAIL_NO_ROOM;
@@ -287,7 +285,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 			log_warning("%s: cannot be opened: %s", id, strerror(errno));
 		return MAIL_GONE;
 	}
-	if (found && queue_has_writer(fd)) {
+	if (!told && queue_has_writer(fd)) {
 		os_close(&fd);
 		intake_soon(q, from);
 		return MAIL_GONE;
@@ -297,7 +295,7 @@ enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, 
 		os_close(&fd);
 		return MAIL_NO_ROOM;
 	}
-	return admit(mail, from, found ? QUEUE_CHECK_NEW : QUEUE_CHECK_HEAD);
+	return admit(mail, from, told ? QUEUE_CHECK_HEAD : QUEUE_CHECK_NEW);
 }
 
 int mail_fd(struct mail *mail)

@@ -283,8 +283,8 @@ enum mail_taken {
 	MAIL_TAKEN,
 	MAIL_GONE /* known, vanished, corrupt, or not to be had now */
 };
-/* Take message `id` from a folder into the active queue; `fd` is an open descriptor of it (taken over), or -1. */
-enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, int fd);
+/* Take message `id` from a folder into the active queue, if it is still there. `told`: cleanup said that it is durable. */
+enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, bool told);
 struct mail *mail_find(struct qmgr *q, struct slice id);
 bool mail_room(const struct qmgr *q);
 /* A read-only descriptor of its file; -1 with errno. Stays the message's. */

@@ -459,7 +459,7 @@ enum {
 	M(DIRECTORY_OWNER_ANSWER, directory_owner_answer, 0) \
 	M(PROXYMAP_ASK, proxymap_ask, 0) \
 	M(PROXYMAP_ANSWER, proxymap_answer, 0) \
-	M(QUEUE_ARRIVED, queue_arrived, 1) \
+	M(QUEUE_ARRIVED, queue_arrived, 0) \
 	M(DELIVER_MESSAGE, deliver_message, 1) \
 	M(DELIVER_RECIPIENT, deliver_recipient, 0) \
 	M(DELIVER_RESULT, deliver_result, 0) \

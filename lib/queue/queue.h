@@ -109,8 +109,6 @@ unsigned queue_commit(struct queue_writer *const *writers, unsigned count);
 int queue_writer_error(const struct queue_writer *w);
 /* Bytes of content so far. */
 int64_t queue_writer_size(const struct queue_writer *w);
-/* A read-only descriptor of the committed file, the caller's. */
-MUST_CHECK int queue_reopen(struct queue_writer *w);
 /* Remove what is not committed, free. */
 void queue_writer_free(struct queue_writer **w);
 /* Remove unfinished files whose writer died before the commit; those of living writers are locked. Returns how many. */

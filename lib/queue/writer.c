@@ -236,11 +236,6 @@ unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
 	return commit.used;
 }
 
-int queue_reopen(struct queue_writer *w)
-{
-	return queue_open_file(w->queue, w->place, w->id, O_RDONLY);
-}
-
 void queue_writer_free(struct queue_writer **writer)
 {
 	struct queue_writer *w = *writer;

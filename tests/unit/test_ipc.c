@@ -126,7 +126,7 @@ static void descriptors_travel_and_the_end_is_noticed(void **state)
 {
 	struct loop *loop = loop_new(NULL);
 	struct channel a = { 0 }, b = { 0 };
-	struct message m = { .type = MESSAGE_QUEUE_ARRIVED, .fd_count = 1 };
+	struct message m = { .type = MESSAGE_QUEUE_FILE, .fd_count = 1 };
 	int ends[2], pipes[2];
 	char byte;
 
@@ -135,7 +135,7 @@ static void descriptors_travel_and_the_end_is_noticed(void **state)
 	assert_int_equal(pipe(pipes), 0);
 	assert_true(channel_open(&a, loop, ends[0], receive, peer_closed, NULL));
 	assert_true(channel_open(&b, loop, ends[1], receive, peer_closed, NULL));
-	m.queue_arrived.queue_id = SLICE("ABC");
+	m.queue_file.queue_name = SLICE("hold");
 	m.fds[0] = pipes[0];
 	assert_true(channel_send(&a, &m));
 	loop_turn(loop, 100);
@@ -206,13 +206,13 @@ static unsigned without_descriptor;
 
 static void count_without_descriptor(struct channel *channel, struct message *message)
 {
-	without_descriptor += message->type == MESSAGE_QUEUE_ARRIVED && message->fd_count == 0;
+	without_descriptor += message->type == MESSAGE_QUEUE_FILE && message->fd_count == 0;
 }
 
 static void process_without_free_descriptors_keeps_its_peers(void **state)
 {
 	struct loop *loop = loop_new(NULL);
-	struct message message = { .type = MESSAGE_QUEUE_ARRIVED, .fd_count = 1 };
+	struct message message = { .type = MESSAGE_QUEUE_FILE, .fd_count = 1 };
 	struct rlimit before, none;
 	struct channel channel;
 	int ends[2];
@@ -221,7 +221,7 @@ static void process_without_free_descriptors_keeps_its_peers(void **state)
 	assert_true(channel_open(
 		&channel, loop, ends[0], count_without_descriptor, peer_closed, &channel));
 	message.fds[0] = ends[1];
-	message.queue_arrived.queue_id = SLICE("X");
+	message.queue_file.queue_name = SLICE("hold");
 	assert_true(channel_sync_send(ends[1], &message, loop_monotonic() + 1000));
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none = before;
