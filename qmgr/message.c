@@ -142,6 +142,7 @@ void mail_settle_some(struct qmgr *q)
 void mail_free(struct mail *mail)
 {
 	mail_forget(mail);
+	mail_list_leave(mail);
 	fresh_leave(mail);
 	mail_undirty(mail);
 	close_file(mail);

@@ -234,10 +234,10 @@ void mail_delete(struct mail *mail)
 void mail_hold(struct mail *mail)
 {
 	mail->hold = true;
+	resolve_cancel(mail);
 	if (mail->flying || mail->report_serial)
 		return;
 	/* What waits for an agent will find the message gone; the results so far go with the file. */
-	resolve_cancel(mail);
 	mail_list_leave(mail);
 	mail_record(mail);
 	mail_lost(mail);

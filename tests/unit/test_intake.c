@@ -31,6 +31,11 @@ static void ask_nobody(struct deferred *deferred)
 {
 }
 
+static void retire(struct deferred *deferred)
+{
+	mail_retire_some(deferred->context);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -45,6 +50,7 @@ static int setup(void **state)
 		.active_limit = 1000, .recipient_limit = 1000, .run_delay = 3600 * 1000
 	};
 	f->q.ask.run = ask_nobody;
+	f->q.retire = (struct deferred){ .run = retire, .context = &f->q };
 	f->q.locked = true;
 	intake_start(&f->q);
 	for (int i = 0; i < 5; i++)
@@ -170,6 +176,31 @@ static void what_was_held_or_deleted_before_its_hint_is_read_is_not_taken(void *
 	assert_int_equal(f->q.recipients, 0);
 }
 
+/* Most of a large message's recipients are not asked about yet when it is put on hold with deliveries in flight. */
+static void a_message_held_in_flight_asks_no_further_and_waits_in_hold(void **state)
+{
+	struct fixture *f = *state;
+	char id[QUEUE_ID_SIZE];
+	struct mail *mail;
+
+	commit(f, 100, 3, id);
+	tell(f, id);
+	loop_turn(f->q.loop, 1000);
+	mail = find(f, id);
+	assert_non_null(mail);
+	assert_ptr_equal(f->q.to_resolve.head, mail);
+	mail->flying = mail->deliveries = 1;
+	mail_hold(mail);
+	assert_non_null(find(f, id));
+	mail->flying = mail->deliveries = 0;
+	mail_advance(mail);
+	assert_null(f->q.to_resolve.head);
+	assert_int_equal(f->q.to_resolve.count, 0);
+	loop_turn(f->q.loop, 0);
+	assert_null(find(f, id));
+	assert_true(stands_in(f, QUEUE_HOLD, id));
+}
+
 /* One file under many names: each is a message, and nobody writes a hundred megabytes for it. */
 static void add_names(struct fixture *f, const char *id)
 {
@@ -229,6 +260,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(what_cleanup_tells_of_is_taken),
 		TEST(what_was_held_or_deleted_before_its_hint_is_read_is_not_taken),
+		TEST(a_message_held_in_flight_asks_no_further_and_waits_in_hold),
 		TEST(content_that_is_read_counts_in_the_turn),
 		TEST(content_that_is_not_read_does_not_count),
 	};
