@@ -165,8 +165,8 @@ static void what_was_held_or_deleted_before_its_hint_is_read_is_not_taken(void *
 
 		commit(f, 100, 1, id);
 		tell(f, id);
-		assert_int_equal(
-			queue_act(&f->q.queue, id, ACTIONS[i], QUEUE_INCOMING, &now), QUEUE_ACT_DONE);
+		assert_int_equal(queue_act(&f->q.queue, id, ACTIONS[i], QUEUE_INCOMING, &now),
+			QUEUE_ACT_DONE);
 		for (int turn = 0; turn < 3; turn++)
 			loop_turn(f->q.loop, 0);
 		assert_null(find(f, id));
