@@ -249,7 +249,8 @@ static bool reselect(struct session *s, const struct packed_state *p, struct sli
 	if (!slice_to_string(name, s->name, sizeof(s->name)))
 		return false;
 	updates_watch(s);
-	if (mailbox_open(s->store, name, p->read_only, &s->mailbox) != STORE_OK)
+	if (!session_open_store(s) ||
+		mailbox_open(s->store, name, p->read_only, &s->mailbox) != STORE_OK)
 		return false;
 	s->read_only = p->read_only;
 	s->told_keywords = p->keywords;

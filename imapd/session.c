@@ -23,17 +23,19 @@ const struct imap_command IMAP_COMMANDS[] = {
 	{ "AUTHENTICATE", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_NONE, false,
 		command_login_again },
 	{ "STARTTLS", IMAP_ANY, RIGHT_NONE, ARGS_NONE, UPDATES_NONE, false, command_login_again },
-	{ "SELECT", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_NONE, false, command_select },
-	{ "EXAMINE", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_NONE, false, command_examine },
-	{ "CREATE", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_create },
-	{ "DELETE", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_delete },
-	{ "RENAME", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_rename },
-	{ "SUBSCRIBE", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_subscribe },
-	{ "UNSUBSCRIBE", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_unsubscribe },
-	{ "LIST", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_list },
-	{ "LSUB", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_lsub },
-	{ "STATUS", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_status },
-	{ "APPEND", IMAP_ANY, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_append },
+	{ "SELECT", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_NONE, false, command_select },
+	{ "EXAMINE", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_NONE, false, command_examine },
+	{ "CREATE", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_create },
+	{ "DELETE", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_delete },
+	{ "RENAME", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_rename },
+	{ "SUBSCRIBE", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false,
+		command_subscribe },
+	{ "UNSUBSCRIBE", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false,
+		command_unsubscribe },
+	{ "LIST", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_list },
+	{ "LSUB", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_lsub },
+	{ "STATUS", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_status },
+	{ "APPEND", IMAP_MAILBOXES, RIGHT_NONE, ARGS_SOME, UPDATES_ALL, false, command_append },
 	{ "IDLE", IMAP_ANY, RIGHT_NONE, ARGS_NONE, UPDATES_FRESH, false, command_idle },
 	{ "CHECK", IMAP_SELECTED, RIGHT_NONE, ARGS_NONE, UPDATES_FRESH, false, command_check },
 	{ "CLOSE", IMAP_SELECTED, RIGHT_NONE, ARGS_NONE, UPDATES_NONE, false, command_close },
@@ -51,7 +53,7 @@ const unsigned IMAP_COMMAND_COUNT = sizeof(IMAP_COMMANDS) / sizeof(IMAP_COMMANDS
 /* For lines whose tag or name cannot be read. */
 static const struct imap_command UNKNOWN = { .name = "Command", .updates = UPDATES_NONE };
 
-bool session_init(struct session *s, int in, int out, int spawner,
+bool session_init(struct session *s, int in, int out, int spawner, const char *folder,
 	const struct session_settings *settings, struct slice leftover)
 {
 	/* Parsed forms are larger than the text: a search key of four bytes becomes a node of a hundred. */
@@ -60,6 +62,7 @@ bool session_init(struct session *s, int in, int out, int spawner,
 	*s = (struct session){ .in = in,
 		.out = out,
 		.spawner = spawner,
+		.folder = folder,
 		.settings = *settings,
 		.user = "",
 		.zone_quarter = INT64_MIN };
@@ -116,6 +119,19 @@ bool session_mend_store(struct session *s)
 	return false;
 }
 
+bool session_open_store(struct session *s)
+{
+	if (s->store)
+		return true;
+	if (store_open(s->folder, true, s->quota, &s->store) != STORE_OK) {
+		log_error("opening the mailbox: %s", store_error(NULL));
+		return false;
+	}
+	if (store_error(s->store)[0])
+		session_index_is_new(s);
+	return true;
+}
+
 static const struct imap_command *find_command(struct slice name, bool uid)
 {
 	for (unsigned i = 0; i < IMAP_COMMAND_COUNT; i++) {
@@ -162,6 +178,10 @@ static bool state_allows(struct session *s, struct command *c)
 	}
 	if (c->entry->right == RIGHT_WRITE && s->read_only) {
 		reply_no(s, c, "[READ-ONLY] Mailbox is open read-only.");
+		return false;
+	}
+	if ((c->entry->states & IMAP_STORE) && !session_open_store(s)) {
+		reply_no(s, c, "[UNAVAILABLE] Mailbox cannot be opened, try again later.");
 		return false;
 	}
 	return true;

@@ -56,6 +56,8 @@ struct session {
 	int spawner; /* SEQPACKET channel, -1 when there is none */
 	struct session_settings settings;
 	const char *user; /* login, for the log */
+	const char *folder; /* of the user's mail; absolute */
+	int64_t quota; /* bytes, 0 none */
 	struct input input;
 	struct output output;
 	struct arena arena; /* of the present command */
@@ -70,7 +72,7 @@ struct session {
 	bool idle; /* in IDLE: the spawner looks for changes by other programs */
 	bool hibernated; /* the client's descriptor went to the spawner */
 
-	struct store *store;
+	struct store *store; /* NULL until a command needs it */
 	struct mailbox *mailbox; /* selected, or NULL */
 	char name[SESSION_NAME_MAX + 1];
 	bool read_only;
@@ -87,7 +89,13 @@ struct session {
 };
 
 struct command;
-enum imap_state { IMAP_AUTHENTICATED = 1, IMAP_SELECTED = 2, IMAP_ANY = 3 };
+enum imap_state {
+	IMAP_AUTHENTICATED = 1,
+	IMAP_SELECTED = 2,
+	IMAP_ANY = 3,
+	IMAP_STORE = 4, /* the store has to be open, and is opened for the first that says so */
+	IMAP_MAILBOXES = IMAP_ANY | IMAP_STORE
+};
 enum imap_right { RIGHT_NONE, RIGHT_WRITE /* of the selected mailbox: not after EXAMINE */ };
 enum imap_arguments { ARGS_NONE, ARGS_SOME };
 /* What may be told of others' changes when the command is done (RFC 3501 7.4.1). */
@@ -120,12 +128,14 @@ extern const struct imap_command IMAP_COMMANDS[];
 extern const unsigned IMAP_COMMAND_COUNT;
 /* Capabilities after login, without "CAPABILITY". */
 extern const char IMAP_CAPABILITIES[];
-/* `leftover`: what the client sent behind its login. False when memory is out. Takes no descriptor over. */
-MUST_CHECK bool session_init(struct session *s, int in, int out, int spawner,
+/* `leftover`: what the client sent behind its login. `folder` outlives the session. False when memory is out. Takes no descriptor over. */
+MUST_CHECK bool session_init(struct session *s, int in, int out, int spawner, const char *folder,
 	const struct session_settings *settings, struct slice leftover);
 /* Commands until the client, the time or the store ends it. */
 void session_run(struct session *s);
 void session_free(struct session *s);
+/* Open the user's store unless it is; a client that only looks in never asks for it. False: it cannot be, which was logged. */
+MUST_CHECK bool session_open_store(struct session *s);
 /* After a failure: when the index is lost, it is opened again, made anew if need be, or the session ends if a mailbox is selected.
  * True when it is open again, so that what failed may be tried once more. */
 bool session_mend_store(struct session *s);

@@ -36,25 +36,8 @@ static void greet(struct session *s, const struct mailbox_session *session)
 	out_text(s, "] Logged in\r\n");
 }
 
-static void refuse(struct session *s, const struct mailbox_session *session, const char *error)
-{
-	log_error("%s cannot be opened: %s", session->folder, error);
-	if (session->state.length == 0) {
-		out_text(s, session->tag);
-		out_text(s, " NO [UNAVAILABLE] Mailbox cannot be opened, try again later.\r\n");
-	}
-	session_bye(s, "Internal error, refer to the server's log.");
-	out_flush(s, true);
-}
-
 static void serve(struct session *s, const struct mailbox_session *session)
 {
-	if (store_open(session->folder, true, session->quota, &s->store) != STORE_OK) {
-		refuse(s, session, s->store ? store_error(s->store) : "no store");
-		return;
-	}
-	if (store_error(s->store)[0])
-		session_index_is_new(s);
 	if (session->state.length == 0)
 		greet(s, session);
 	else if (!idle_resume(s, buffer_slice(&session->state), slice_from(session->tag)))
@@ -67,12 +50,13 @@ int session_child(struct service *service, int channel_fd, struct mailbox_sessio
 	struct session s;
 
 	input_catch_stop();
-	if (!session_init(&s, session->client_fd, session->client_fd, channel_fd,
+	if (!session_init(&s, session->client_fd, session->client_fd, channel_fd, session->folder,
 		    session_child_settings, buffer_slice(&session->input))) {
 		log_error("out of memory");
 		return EX_OSERR;
 	}
 	s.user = session->login;
+	s.quota = session->quota;
 	figures_add(FIGURE_sessions, 1);
 	serve(&s, session);
 	if (!s.hibernated)

@@ -52,8 +52,7 @@ static bool open_mailbox(
 		status = open_inbox(session);
 	if (status != STORE_OK) {
 		if (status != STORE_LOCKED)
-			log_error("opening the mailbox: %s",
-				session->store ? store_error(session->store) : "no store");
+			log_error("opening the mailbox: %s", store_error(session->store));
 		return false;
 	}
 	session->entries = mailbox_entries(session->mailbox, &session->count);

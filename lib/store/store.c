@@ -9,11 +9,13 @@
 
 #include "store/internal.h"
 
-/* The text of the last failure also when store_open could not give out a store. */
+static _Thread_local char open_error[sizeof(((struct store *)0)->error)];
+
 static void discard(struct store **store)
 {
 	struct store *s = *store;
 
+	snprintf(open_error, sizeof(open_error), "%s", s->error);
 	*store = NULL;
 	os_close(&s->pop3_lock);
 	os_close(&s->root);
@@ -69,8 +71,10 @@ enum store_status store_open(const char *folder, bool create, int64_t quota, str
 	enum store_status status;
 
 	*result = NULL;
-	if (!store)
+	if (!store) {
+		snprintf(open_error, sizeof(open_error), "out of memory");
 		return STORE_TEMPORARY;
+	}
 	store->root = store->pop3_lock = -1;
 	store->quota = quota;
 	store->reserves = create;
@@ -78,6 +82,7 @@ enum store_status store_open(const char *folder, bool create, int64_t quota, str
 	os_random(&store->unique, sizeof(store->unique));
 	store_host_name(store->host, sizeof(store->host));
 	if (!store->folder) {
+		(void)store_failed(store, "out of memory");
 		discard(&store);
 		return STORE_TEMPORARY;
 	}
@@ -140,7 +145,7 @@ enum store_status store_reopen(struct store *store)
 
 const char *store_error(const struct store *store)
 {
-	return store->error;
+	return store ? store->error : open_error;
 }
 
 /* All mailboxes brought up to date. */

@@ -56,7 +56,8 @@ struct message_entry {
 /* `folder` is absolute; made with its INBOX (cur new tmp) when missing and `create`. quota in bytes, 0 none. */
 enum store_status store_open(const char *folder, bool create, int64_t quota, struct store **store);
 void store_close(struct store **store);
-/* Empty when nothing failed since the store was opened; after store_open: the index was damaged and is made anew. */
+/* Empty when nothing failed since the store was opened; after store_open: the index was damaged and is made anew. NULL: why this
+ * thread's last store_open gave out none. */
 const char *store_error(const struct store *store);
 /* The disk is full, or the system's disk quota: what failed last, failed for that; what was read lags behind the folder. */
 bool store_no_room(const struct store *store);

@@ -35,8 +35,7 @@ static void run(const char *data, size_t size)
 	if (write(ends[0], data, size) != (ssize_t)size)
 		abort();
 	shutdown(ends[0], SHUT_WR);
-	if (!session_init(&s, ends[1], nowhere, -1, &SETTINGS, SLICE("")) ||
-		store_open(mail_folder, true, 0, &s.store) != STORE_OK)
+	if (!session_init(&s, ends[1], nowhere, -1, mail_folder, &SETTINGS, SLICE("")))
 		abort();
 	session_run(&s);
 	session_free(&s);

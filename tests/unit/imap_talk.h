@@ -67,8 +67,7 @@ static inline const char *talk_bytes(struct talk *talk, struct slice input)
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	assert_int_equal(write(ends[0], input.data, input.length), (ssize_t)input.length);
 	shutdown(ends[0], SHUT_WR);
-	assert_true(session_init(&s, ends[1], out, -1, &talk->settings, SLICE("")));
-	assert_int_equal(store_open(talk->folder, true, 0, &s.store), STORE_OK);
+	assert_true(session_init(&s, ends[1], out, -1, talk->folder, &talk->settings, SLICE("")));
 	session_run(&s);
 	session_free(&s);
 	close(ends[0]);

@@ -152,8 +152,9 @@ static void partner_open(struct partner *p, const char *input)
 	p->client = ends[0];
 	p->spawner = channel[0];
 	assert_int_equal(write(p->client, input, strlen(input)), (ssize_t)strlen(input));
-	assert_true(session_init(&p->s, ends[1], ends[1], channel[1], &box->settings, SLICE("")));
-	assert_int_equal(store_open(box->folder, true, 0, &p->s.store), STORE_OK);
+	assert_true(session_init(
+		&p->s, ends[1], ends[1], channel[1], box->folder, &box->settings, SLICE("")));
+	assert_true(session_open_store(&p->s));
 }
 
 static void partner_heard(struct partner *p)
@@ -399,6 +400,44 @@ static void commands_know_their_states(void **state)
 	assert_says(box, "c NO [NONEXISTENT]");
 }
 
+static bool is_there(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", box->folder, name);
+	return access(path, F_OK) == 0;
+}
+
+static void whoever_asks_for_no_mailbox_opens_none(void **state)
+{
+	talk(box, "a CAPABILITY\r\nb NAMESPACE\r\nc ID NIL\r\nd NOOP\r\ne SEARCH\r\nf LOGOUT\r\n");
+	assert_says(box, "b OK");
+	assert_says(box, "e BAD");
+	assert_says(box, "f OK");
+	assert_false(is_there("cur"));
+	talk(box, "a LIST \"\" *\r\n");
+	assert_says(box, "* LIST (\\HasNoChildren) \"/\" INBOX\r\na OK");
+	assert_true(is_there("cur"));
+}
+
+static void a_store_that_cannot_be_opened_is_told_of_and_tried_again(void **state)
+{
+	char in_the_way[128];
+
+	/* A file where a folder belongs. */
+	snprintf(in_the_way, sizeof(in_the_way), "%s/mail", box->folder);
+	assert_int_equal(close(open(in_the_way, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	strcat(box->folder, "/mail");
+	talk(box, "a SELECT INBOX\r\nb APPEND INBOX {3+}\r\nx\r\n\r\nc NOOP\r\n");
+	assert_says(box, "a NO [UNAVAILABLE] ");
+	assert_says(box, "b NO [UNAVAILABLE] ");
+	assert_says(box, "c OK");
+	assert_int_equal(unlink(in_the_way), 0);
+	talk(box, "a SELECT INBOX\r\n");
+	assert_says(box, "a OK [READ-WRITE]");
+	*strrchr(box->folder, '/') = '\0';
+}
+
 static void condstore_is_enabled_by_use(void **state)
 {
 	talk(box, "a ENABLE CONDSTORE X-NONE\r\nb SELECT INBOX\r\nc STATUS INBOX (HIGHESTMODSEQ "
@@ -434,6 +473,8 @@ int main(void)
 		TEST(nul_bytes_are_answered_with_bad),
 		TEST(silence_ends_the_session),
 		TEST(commands_know_their_states),
+		TEST(whoever_asks_for_no_mailbox_opens_none),
+		TEST(a_store_that_cannot_be_opened_is_told_of_and_tried_again),
 		TEST(condstore_is_enabled_by_use),
 	};
 
