@@ -422,12 +422,13 @@ static void whoever_asks_for_no_mailbox_opens_none(void **state)
 
 static void a_store_that_cannot_be_opened_is_told_of_and_tried_again(void **state)
 {
-	char in_the_way[128];
+	char in_the_way[128], folder[sizeof(box->folder)];
 
 	/* A file where a folder belongs. */
-	snprintf(in_the_way, sizeof(in_the_way), "%s/mail", box->folder);
+	memcpy(folder, box->folder, sizeof(folder));
+	snprintf(in_the_way, sizeof(in_the_way), "%s/mail", folder);
 	assert_int_equal(close(open(in_the_way, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
-	strcat(box->folder, "/mail");
+	snprintf(box->folder, sizeof(box->folder), "%.50s/mail", folder);
 	talk(box, "a SELECT INBOX\r\nb APPEND INBOX {3+}\r\nx\r\n\r\nc NOOP\r\n");
 	assert_says(box, "a NO [UNAVAILABLE] ");
 	assert_says(box, "b NO [UNAVAILABLE] ");
@@ -435,7 +436,7 @@ static void a_store_that_cannot_be_opened_is_told_of_and_tried_again(void **stat
 	assert_int_equal(unlink(in_the_way), 0);
 	talk(box, "a SELECT INBOX\r\n");
 	assert_says(box, "a OK [READ-WRITE]");
-	*strrchr(box->folder, '/') = '\0';
+	memcpy(box->folder, folder, sizeof(folder));
 }
 
 static void condstore_is_enabled_by_use(void **state)
