@@ -107,12 +107,16 @@ static void log_end(const struct attempt *attempt, enum auth_status status)
 /* What a good end earns. A ticket that cannot be had is a failure of ours, not of the client's. */
 static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TICKET_BYTES])
 {
-	struct authd *authd = attempt->authd;
+	const struct exchange *exchange = attempt->step.exchange;
+	struct ticket_user user;
 
 	return !attempt->peer->has_tickets ||
-	       tickets_issue(authd->tickets, loop_now(service_loop(authd->service)),
-		       &attempt->peer->holder, exchange_service(attempt->step.exchange),
-		       exchange_login(attempt->step.exchange), ticket);
+	       (slice_to_string(
+			slice_from(exchange_login(exchange)), user.login, sizeof(user.login)) &&
+		       slice_to_string(
+			       slice_from(exchange_app(exchange)), user.app, sizeof(user.app)) &&
+		       tickets_issue(attempt->authd->tickets, authd_now(attempt->authd),
+			       &attempt->peer->holder, exchange_service(exchange), &user, ticket));
 }
 
 /* Where the user is known from, and what is shown of his last login. */
@@ -188,8 +192,9 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 
 	status = judge(attempt, status, &delay);
 	/* What was looked up when it began need not hold any more. */
-	if (status == AUTH_OK && dismissed_since(&attempt->authd->dismissed,
-					 exchange_login(attempt->step.exchange), attempt->order))
+	if (status == AUTH_OK &&
+		dismissed_since(&attempt->authd->dismissed, exchange_login(attempt->step.exchange),
+			exchange_app(attempt->step.exchange), attempt->order))
 		status = AUTH_TEMPORARY;
 	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
 		status = AUTH_TEMPORARY;
@@ -199,6 +204,8 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 		result.auth_result.final = exchange_output(attempt->step.exchange);
 		if (peer->has_tickets)
 			result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
+		else
+			result.auth_result.app = slice_from(exchange_app(attempt->step.exchange));
 	}
 	result.auth_result.serial = attempt->serial;
 	result.auth_result.status = status;

@@ -138,7 +138,7 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 	const struct message_auth_redeem *asked = &message->auth_redeem;
 	struct message answer = { .type = MESSAGE_AUTH_REDEEMED };
 	struct authd *authd = peer->authd;
-	char login[MAX_LOGIN + 1] = "";
+	struct ticket_user user = { 0 };
 	bool may = false;
 
 	for (int i = 0; i < SERVED_COUNT; i++)
@@ -149,9 +149,10 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 	answer.auth_redeemed.serial = asked->serial;
 	answer.auth_redeemed.status = AUTH_FAILED;
 	if (tickets_redeem(authd->tickets, loop_now(service_loop(authd->service)), asked->front,
-		    asked->service, asked->ticket, login, sizeof(login))) {
+		    asked->service, asked->ticket, &user)) {
 		answer.auth_redeemed.status = AUTH_OK;
-		answer.auth_redeemed.login = slice_from(login);
+		answer.auth_redeemed.login = slice_from(user.login);
+		answer.auth_redeemed.app = slice_from(user.app);
 		answer.auth_redeemed.order = authd->dismissed.order;
 	} else {
 		log_warning("auth: %s came with a ticket that is not good",
@@ -298,8 +299,8 @@ static void sessions(
 	struct authd *authd = context;
 
 	if (order->action == SESSIONS_END) {
-		dismissed_note(&authd->dismissed, order->order, order->logins);
-		tickets_dismiss(authd->tickets, order->logins);
+		dismissed_note(&authd->dismissed, order);
+		tickets_dismiss(authd->tickets, order);
 	}
 	service_sessions_done(service, order->order, 0);
 }

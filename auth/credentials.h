@@ -11,12 +11,13 @@
 
 #include "auth/cache.h"
 #include "auth/scheme.h"
+#include "ipc/messages.h"
 
 enum {
 	CREDENTIALS_MAX_LOGIN = 320,
 	CREDENTIALS_MAX_PASSWORD = SCHEME_MAX_PASSWORD,
 	CREDENTIALS_MAX_HASH = SCHEME_MAX_STORED,
-	CREDENTIALS_MAX_APP = 64, /* bytes of an application password's name */
+	CREDENTIALS_MAX_APP = MAX_APP, /* bytes of an application password's name */
 	CREDENTIALS_VISITS = 10, /* networks that are remembered of a login */
 	CREDENTIALS_APPS = 100, /* application passwords of one login */
 	CREDENTIALS_APP_PASSWORD = 24 /* characters of one: "abcd-efgh-jkmn-pqrs-tuvw" */

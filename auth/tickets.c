@@ -14,7 +14,7 @@ struct ticket {
 	int64_t until;
 	struct ticket_holder holder;
 	char service[17];
-	char login[321];
+	struct ticket_user user;
 };
 
 struct tickets {
@@ -61,20 +61,20 @@ void tickets_expire(struct tickets *tickets, int64_t now)
 }
 
 bool tickets_issue(struct tickets *tickets, int64_t now, const struct ticket_holder *holder,
-	const char *service, const char *login, unsigned char secret[TICKET_BYTES])
+	const char *service, const struct ticket_user *user, unsigned char secret[TICKET_BYTES])
 {
 	struct ticket *ticket = calloc(1, sizeof(*ticket));
 
 	tickets_expire(tickets, now);
 	if (!ticket ||
-		!slice_to_string(slice_from(service), ticket->service, sizeof(ticket->service)) ||
-		!slice_to_string(slice_from(login), ticket->login, sizeof(ticket->login))) {
+		!slice_to_string(slice_from(service), ticket->service, sizeof(ticket->service))) {
 		free(ticket);
 		return false;
 	}
 	os_random(ticket->secret, TICKET_BYTES);
 	ticket->until = now + tickets->lifetime;
 	ticket->holder = *holder;
+	ticket->user = *user;
 	if (!map_put(&tickets->by_secret, slice_of(ticket->secret, TICKET_BYTES), ticket)) {
 		free(ticket);
 		return false;
@@ -87,7 +87,7 @@ bool tickets_issue(struct tickets *tickets, int64_t now, const struct ticket_hol
 }
 
 bool tickets_redeem(struct tickets *tickets, int64_t now, uint32_t front, struct slice service,
-	struct slice secret, char *login, size_t login_size)
+	struct slice secret, struct ticket_user *user)
 {
 	struct ticket *ticket;
 	bool good;
@@ -96,8 +96,9 @@ bool tickets_redeem(struct tickets *tickets, int64_t now, uint32_t front, struct
 	ticket = secret.length == TICKET_BYTES ? map_get(&tickets->by_secret, secret) : NULL;
 	if (!ticket)
 		return false;
-	good = ticket->holder.front == front && slice_equal(service, slice_from(ticket->service)) &&
-	       slice_to_string(slice_from(ticket->login), login, login_size);
+	good = ticket->holder.front == front && slice_equal(service, slice_from(ticket->service));
+	if (good)
+		*user = ticket->user;
 	drop(tickets, ticket);
 	return good;
 }
@@ -111,11 +112,11 @@ void tickets_revoke(struct tickets *tickets, uint64_t connection)
 	}
 }
 
-void tickets_dismiss(struct tickets *tickets, struct slice logins)
+void tickets_dismiss(struct tickets *tickets, const struct message_sessions_order *order)
 {
 	for (struct ticket *ticket = tickets->first, *next; ticket; ticket = next) {
 		next = ticket->next;
-		if (dismissed_names(logins, ticket->login))
+		if (dismissed_names(order, ticket->user.login, ticket->user.app))
 			drop(tickets, ticket);
 	}
 }

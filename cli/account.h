@@ -34,6 +34,8 @@ struct account_command {
 	char data[PATH_MAX], mail[PATH_MAX]; /* data_directory, mail_directory */
 	struct scheme_settings schemes; /* how passwords are stored */
 	const char *services; /* --services */
+	const char *
+		app; /* the application password whose sessions are concerned; NULL: all sessions */
 	unsigned options;
 	bool list; /* from standard input */
 	struct records records; /* what to do: one of the command line, or those of the list */

@@ -15,7 +15,8 @@ bool account_sessions(struct account_command *command, bool end)
 {
 	struct sessions_query query = { .root = command->root,
 		.action = end ? SESSIONS_END : SESSIONS_LIST,
-		.logins = buffer_slice(&command->logins) };
+		.logins = buffer_slice(&command->logins),
+		.app = command->app };
 	char error[PATH_MAX + 200];
 	bool done;
 

@@ -52,6 +52,7 @@ static bool ask_some(int fd, struct sessions_query *query, struct slice logins)
 
 	message.sessions_order.action = query->action;
 	message.sessions_order.logins = logins;
+	message.sessions_order.app = slice_from(query->app ? query->app : "");
 	good = channel_sync_send(fd, &message, deadline);
 	while (good && !done && (good = channel_sync_receive(fd, &message, &space, deadline))) {
 		if (message.type == MESSAGE_SESSIONS_ROW && query->row)
@@ -117,7 +118,7 @@ bool sessions_add_login(struct buffer *logins, const char *user)
 /* --- postern who --- */
 
 struct line {
-	char login[MAX_LOGIN + 1], service[17], client_address[65], since[32];
+	char login[MAX_LOGIN + 1], app[MAX_APP + 1], service[17], client_address[65], since[32];
 	uint32_t pid;
 };
 
@@ -143,6 +144,7 @@ static void keep_row(void *context, const struct message_sessions_row *row)
 	if (!line)
 		return;
 	copy_shown(row->login, line->login, sizeof(line->login));
+	copy_shown(row->app, line->app, sizeof(line->app));
 	copy_shown(row->service, line->service, sizeof(line->service));
 	copy_shown(row->client_address, line->client_address, sizeof(line->client_address));
 	line->pid = row->pid;
@@ -166,6 +168,7 @@ static void print_json(const struct line *line)
 	json_add_member(&out, "{", "user", line->login);
 	json_add_member(&out, ", ", "service", line->service);
 	json_add_member(&out, ", ", "address", line->client_address);
+	json_add_member(&out, ", ", "app", line->app);
 	json_add_member(&out, ", ", "since", line->since);
 	json_add_member(&out, ", ", "state", line->pid ? "awake" : "asleep");
 	if (line->pid)
@@ -183,8 +186,9 @@ static void print_line(const struct line *line)
 
 	if (line->pid)
 		snprintf(pid, sizeof(pid), "%u", (unsigned)line->pid);
-	printf("%-32s %-8s %-21s %-8s %s\n", line->login, line->service, line->since, pid,
-		line->client_address);
+	printf("%-32s %-8s %-21s %-8s %s%s%s%s\n", line->login, line->service, line->since, pid,
+		line->client_address, line->app[0] ? " app=<" : "", line->app,
+		line->app[0] ? ">" : "");
 }
 
 static void print_lines(const struct vector *lines, bool json)
@@ -201,6 +205,7 @@ static void print_lines(const struct vector *lines, bool json)
 struct words {
 	struct buffer logins;
 	unsigned users;
+	const char *app;
 	bool json;
 };
 
@@ -210,6 +215,9 @@ static bool parse(int argc, char **argv, struct words *words)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			words->json = true;
+		} else if (strcmp(argv[i], "--app") == 0 && i + 1 < argc && argv[i + 1][0] &&
+			   strlen(argv[i + 1]) <= MAX_APP) {
+			words->app = argv[++i];
 		} else if (argv[i][0] == '-' || !argv[i][0] ||
 			   !sessions_add_login(&words->logins, argv[i])) {
 			return false;
@@ -254,6 +262,7 @@ int who_main(int argc, char **argv)
 	if (parse(argc, argv, &words)) {
 		struct sessions_query query = { .action = SESSIONS_LIST,
 			.logins = buffer_slice(&words.logins),
+			.app = words.app,
 			.row = keep_row,
 			.context = &lines };
 
@@ -264,9 +273,10 @@ int who_main(int argc, char **argv)
 			print_lines(&lines, words.json);
 	} else {
 		status = usage(argc, argv,
-			"usage: postern [-c FOLDER] who [USER ...] [--json]\n"
+			"usage: postern [-c FOLDER] who [USER ...] [--app NAME] [--json]\n"
 			"Who is logged in by IMAP, POP3 and SMTP: since when, from where, by which "
-			"process.\n");
+			"process;\n"
+			"with --app: with the application password of that name.\n");
 	}
 	vector_free(&lines);
 	buffer_free(&words.logins);
@@ -280,7 +290,8 @@ int kick_main(int argc, char **argv)
 
 	if (parse(argc, argv, &words) && words.users) {
 		struct sessions_query query = { .action = SESSIONS_END,
-			.logins = buffer_slice(&words.logins) };
+			.logins = buffer_slice(&words.logins),
+			.app = words.app };
 
 		status = ask_master("kick", &query);
 		if (status != 1)
@@ -288,9 +299,10 @@ int kick_main(int argc, char **argv)
 				query.count);
 	} else {
 		status = usage(argc, argv,
-			"usage: postern [-c FOLDER] kick USER ... [--json]\n"
-			"End all IMAP, POP3 and SMTP sessions of these users. They may log in "
-			"again: "
+			"usage: postern [-c FOLDER] kick USER ... [--app NAME] [--json]\n"
+			"End all IMAP, POP3 and SMTP sessions of these users; with --app: those "
+			"opened with\n"
+			"the application password of that name. They may log in again: "
 			"see \"postern user disable --kick\".\n");
 	}
 	buffer_free(&words.logins);

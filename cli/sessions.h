@@ -9,6 +9,8 @@ struct sessions_query {
 	const char *root; /* instance_directory */
 	uint8_t action; /* enum sessions_action */
 	struct slice logins; /* NUL-ended names, as many as there are; empty: all, for a list */
+	const char *
+		app; /* only what was opened with the application password of that name; NULL: all */
 	/* For each session of a list; may be NULL. */
 	void (*row)(void *context, const struct message_sessions_row *row);
 	void *context;

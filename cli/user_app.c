@@ -55,7 +55,7 @@ static int list(struct account_command *command, const char *login)
 		       : account_refuse(command, error);
 }
 
-/* No session says which password opened it: all of the user's are told of, or ended. */
+/* The sessions that it opened are told of, or ended, and no others. */
 static int delete (struct account_command *command, const char *login)
 {
 	char error[300];
@@ -65,6 +65,7 @@ static int delete (struct account_command *command, const char *login)
 		return account_refuse(command, error);
 	if (account_note_login(command, login) != EX_OK)
 		return EX_TEMPFAIL;
+	command->app = command->record->words[2];
 	return account_sessions(command, command->options & OPTION_KICK) ? EX_OK : EX_TEMPFAIL;
 }
 

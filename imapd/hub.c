@@ -222,8 +222,10 @@ static struct asleep *new_sleeper(struct live *live)
 {
 	const struct mailbox_session *session = live->session;
 	size_t length = live->watches ? strlen(live->watches) : 0,
-	       address_length = strlen(session->client_address) + 1;
-	struct asleep *sleeper = calloc(1, sizeof(*sleeper) + length + 1 + address_length);
+	       address_length = strlen(session->client_address) + 1,
+	       app_length = strlen(session->app) + 1;
+	struct asleep *sleeper =
+		calloc(1, sizeof(*sleeper) + length + 1 + address_length + app_length);
 
 	if (!sleeper)
 		return NULL;
@@ -233,6 +235,8 @@ static struct asleep *new_sleeper(struct live *live)
 	sleeper->since = session->since;
 	sleeper->client_address =
 		memcpy(sleeper->mailbox + length + 1, session->client_address, address_length);
+	sleeper->app =
+		memcpy(sleeper->mailbox + length + 1 + address_length, session->app, app_length);
 	os_random(sleeper->ticket, sizeof(sleeper->ticket));
 	if (length)
 		memcpy(sleeper->mailbox, live->watches, length);
@@ -266,15 +270,19 @@ static bool each_named(void *context, struct slice key, void *value)
 {
 	struct named *named = context;
 	struct asleep *sleeper = value;
+	const struct message_sessions_row row = { .order = named->order->order,
+		.login = slice_from(sleeper->account->login),
+		.app = slice_from(sleeper->app),
+		.client_address = slice_from(sleeper->client_address),
+		.since = sleeper->since };
 
-	if (!dismissed_names(named->order->logins, sleeper->account->login))
+	if (!dismissed_names(named->order, sleeper->account->login, sleeper->app))
 		return true;
 	named->count++;
 	if (named->order->action == SESSIONS_END)
 		end_sleeper(named->hub, sleeper);
 	else
-		mailbox_spawner_row(named->hub->spawner, named->order->order,
-			sleeper->account->login, sleeper->client_address, sleeper->since, 0);
+		mailbox_spawner_row(named->hub->spawner, &row);
 	return true;
 }
 
@@ -365,6 +373,7 @@ static void resume(struct hub *hub, struct channel *front, struct message *messa
 	session.quota = account->quota;
 	session.since = sleeper->since;
 	if (!slice_to_string(slice_from(account->login), session.login, sizeof(session.login)) ||
+		!slice_to_string(slice_from(sleeper->app), session.app, sizeof(session.app)) ||
 		!slice_to_string(
 			slice_from(account->path), session.account, sizeof(session.account)) ||
 		!slice_to_string(m->tag, session.tag, sizeof(session.tag)) ||

@@ -45,7 +45,7 @@ struct asleep {
 	unsigned char ticket[SPAWN_TICKET];
 	int64_t since; /* as the session's */
 	struct asleep *next;
-	const char *client_address; /* behind the mailbox */
+	const char *client_address, *app; /* behind the mailbox; as the session's */
 	char mailbox[];
 };
 

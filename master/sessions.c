@@ -41,6 +41,7 @@ struct sessions_client {
 	uint32_t order; /* 0: none is under way */
 	uint8_t action;
 	struct buffer logins;
+	char app[MAX_APP + 1];
 	enum turn turn;
 	struct vector awaited; /* of pid_t */
 	unsigned count;
@@ -76,6 +77,7 @@ static void ask_entry(struct sessions_client *client, const struct entry *entry)
 	message.sessions_order.order = client->order;
 	message.sessions_order.action = client->action;
 	message.sessions_order.logins = buffer_slice(&client->logins);
+	message.sessions_order.app = slice_from(client->app);
 	for (size_t i = 0; i < entry->processes.count; i++) {
 		struct process *process = entry_process(entry, i);
 		pid_t *place =
@@ -120,6 +122,7 @@ static void receive(struct channel *channel, struct message *message)
 	buffer_clear(&client->logins);
 	if (message->type != MESSAGE_SESSIONS_ORDER || client->order ||
 		!(ends ? order->logins.length > 0 : order->action == SESSIONS_LIST) ||
+		!slice_to_string(order->app, client->app, sizeof(client->app)) ||
 		!buffer_add(&client->logins, order->logins)) {
 		log_warning("a command sent %s out of place", message_name(message->type));
 		channel_close(channel);

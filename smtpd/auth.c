@@ -26,10 +26,25 @@ static bool is_secured(const struct session *s)
 	return s->secure || s->client.local;
 }
 
+/* The spawner hears who is logged in, as authd said it; NULL: nobody any more. */
+static void tell_login(struct session *s, const struct message_auth_result *result)
+{
+	struct message_pool_login login = { .client_address = slice_from(s->client.address),
+		.login = SLICE(""),
+		.app = SLICE("") };
+
+	if (result) {
+		login.login = slice_from(s->auth.login);
+		login.order = result->order;
+		login.app = result->app;
+	}
+	s->io->tell_login(s->context, &login);
+}
+
 void auth_forget(struct session *s)
 {
 	if (s->auth.login[0])
-		s->io->tell_login(s->context, "", s->client.address, 0);
+		tell_login(s, NULL);
 	s->auth.login[0] = s->auth.method[0] = '\0';
 }
 
@@ -174,7 +189,7 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 			break;
 		memcpy(s->auth.method, e->method, sizeof(s->auth.method));
 		figures_add(FIGURE_logins, 1);
-		s->io->tell_login(s->context, s->auth.login, s->client.address, result->order);
+		tell_login(s, result);
 		reply(s, "235 2.7.0 Authentication successful");
 		return COMMAND_GOOD;
 	case AUTH_FAILED:

@@ -54,11 +54,10 @@ struct session_io {
 	int64_t (*now)(void *context);
 	void (*sleep)(void *context, int64_t milliseconds);
 	/*
-	 * The client is logged in as `login` (empty: as nobody any more), by what authd knew at that order. From then on the user may be
+	 * The client is logged in as that user (empty: as nobody any more), by what authd knew at that order. From then on the user may be
 	 * dismissed: a read fails with ECANCELED.
 	 */
-	void (*tell_login)(
-		void *context, const char *login, const char *client_address, uint32_t order);
+	void (*tell_login)(void *context, const struct message_pool_login *login);
 };
 
 /* Places where restrictions are asked, each with a list of its own. */

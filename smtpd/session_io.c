@@ -296,18 +296,16 @@ static bool start_tls(
 	return false;
 }
 
-static void tell_login(void *context, const char *login, const char *client_address, uint32_t order)
+static void tell_login(void *context, const struct message_pool_login *login)
 {
 	const struct session_sockets *sockets = context;
 	struct message message = { .type = MESSAGE_POOL_LOGIN };
 
 	dismissable = -1;
 	dismissed = 0;
-	if (login[0])
+	if (login->login.length)
 		dismissable = sockets->client;
-	message.pool_login.login = slice_from(login);
-	message.pool_login.client_address = slice_from(client_address);
-	message.pool_login.order = order;
+	message.pool_login = *login;
 	/* A spawner that has gone ends this process anyway. */
 	if (!channel_sync_send(sockets->spawner, &message, loop_monotonic() + TELL_TIMEOUT))
 		log_warning("the spawner does not hear who is logged in: %s", strerror(errno));

@@ -73,6 +73,7 @@ struct served {
 	unsigned needs; /* bits NEED_... */
 	unsigned renewals;
 	char login[MAX_LOGIN + 1], client_address[65]; /* who is logged in; empty: nobody */
+	char app[MAX_APP + 1]; /* with that application password, or "" */
 	int64_t since; /* microseconds since 1970 */
 };
 enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2, NEED_TLS = 4, NEED_AUTH = 8 };
@@ -358,13 +359,14 @@ static void session_login(struct session_child *child, const struct message_pool
 	struct pool *pool = served->pool;
 
 	if (!slice_to_string(login->login, served->login, sizeof(served->login)) ||
+		!slice_to_string(login->app, served->app, sizeof(served->app)) ||
 		!slice_to_string(login->client_address, served->client_address,
 			sizeof(served->client_address)))
 		served->login[0] = '\0';
 	served->since = os_now();
 	if (!served->login[0])
 		spawner_spare(pool->spawner, child);
-	else if (dismissed_since(&pool->dismissed, served->login, login->order))
+	else if (dismissed_since(&pool->dismissed, served->login, served->app, login->order))
 		spawner_dismiss(pool->spawner, child, pool->dismissed.order);
 }
 
@@ -386,7 +388,7 @@ static bool concerns(const struct message_sessions_order *order, struct session_
 {
 	const struct served *served = child->context;
 
-	return served->login[0] && dismissed_names(order->logins, served->login);
+	return served->login[0] && dismissed_names(order, served->login, served->app);
 }
 
 struct listing {
@@ -401,6 +403,7 @@ static void list_session(void *context, struct session_child *child)
 	const struct message_sessions_row row = { .order = listing->order->order,
 		.service = SLICE("smtp"),
 		.login = slice_from(served->login),
+		.app = slice_from(served->app),
 		.client_address = slice_from(served->client_address),
 		.since = served->since,
 		.pid = (uint32_t)child->pid };
@@ -418,7 +421,7 @@ static void pool_sessions(
 	struct listing listing = { .order = order };
 
 	if (order->action == SESSIONS_END) {
-		dismissed_note(&pool->dismissed, order->order, order->logins);
+		dismissed_note(&pool->dismissed, order);
 		spawner_dismiss_some(pool->spawner, order, concerns, 0);
 		return;
 	}

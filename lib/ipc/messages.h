@@ -21,6 +21,7 @@ enum {
 	MAX_QUEUE_ID = 24,
 	MAX_CHUNK = 64 * 1024,
 	MAX_LOGIN = 320, /* user@domain */
+	MAX_APP = 64, /* name of an application password */
 	MAX_PATH_TEXT = 1024,
 	MAX_MAILBOX = 1024, /* a mailbox name, UTF-8 */
 	MAX_SASL = 16 * 1024,
@@ -80,14 +81,16 @@ enum {
 
 /*
  * List or end the sessions of users. Orders that master gives are numbered; what comes from a command has no number. `logins`: NUL-ended names
- * as authd knows them; empty: all, which only a list may be of.
+ * as authd knows them; empty: all, which only a list may be of. `app`: only what was opened with the application password of that name.
  */
-#define FIELDS_SESSIONS_ORDER(F) F(U32, order, 0) F(U8, action, 0) /* enum sessions_action */ F(BYTES, logins, MAX_LOGINS)
+#define FIELDS_SESSIONS_ORDER(F) \
+	F(U32, order, 0) F(U8, action, 0) /* enum sessions_action */ F(BYTES, logins, MAX_LOGINS) F(TEXT, app, MAX_APP)
 /* The answer, and what master passes on to the command: each session of a list... */
 #define FIELDS_SESSIONS_ROW(F) \
 	F(U32, order, 0) \
 	F(TEXT, service, 16) /* "imap", "pop3", "smtp" */ \
 	F(TEXT, login, MAX_LOGIN) \
+	F(TEXT, app, MAX_APP) /* the application password that the user logged in with; empty: the login's own, or other means */ \
 	F(TEXT, client_address, 64) \
 	F(I64, since, 0) /* when the user logged in, microseconds since 1970 */ \
 	F(U32, pid, 0) /* 0: it sleeps */
@@ -335,7 +338,8 @@ enum {
 	F(U8, status, 0) \
 	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) /* after a failure: who it claimed to be */ F(BYTES, ticket, MAX_TICKET) \
 		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */ \
-			F(U32, order, 0) /* the last SESSIONS_ORDER that authd knew when it said so */
+			F(U32, order, 0) /* the last SESSIONS_ORDER that authd knew when it said so */ \
+				F(TEXT, app, MAX_APP) /* the application password that was good; to whom tickets are given it is not told */
 /* SMTP session -> authd: what mechanisms are there for `service`? The answer is a list, separated by spaces. */
 #define FIELDS_AUTH_OFFER(F)   F(U32, serial, 0) F(TEXT, service, 16)
 #define FIELDS_AUTH_OFFERED(F) F(U32, serial, 0) F(TEXT, mechanisms, 180)
@@ -349,7 +353,8 @@ enum {
 /* session spawner -> authd: whose ticket is this, which came from the front with that pid? It is spent by the question. */
 #define FIELDS_AUTH_REDEEM(F) \
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
-#define FIELDS_AUTH_REDEEMED(F) F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN) F(U32, order, 0) /* as AUTH_RESULT's */
+#define FIELDS_AUTH_REDEEMED(F) \
+	F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN) F(U32, order, 0) F(TEXT, app, MAX_APP) /* as AUTH_RESULT's */
 
 /* --- authd -> introspect: is that token good? The answer is the command's, as it is (RFC 7662 section 2.2). --- */
 #define FIELDS_INTROSPECT_ASK(F) F(U32, serial, 0) F(SECRET, token, MAX_SASL)
@@ -364,8 +369,9 @@ enum {
 /* session -> its spawner: the connection to that service broke, please another. The answer brings it, one descriptor. */
 #define FIELDS_POOL_PEER(F)        F(U8, service, 0)
 #define FIELDS_POOL_PEER_ANSWER(F) F(U8, service, 0)
-/* session -> its spawner: its client is now logged in as that user (empty: as nobody). `order` as authd told it. */
-#define FIELDS_POOL_LOGIN(F) F(TEXT, login, MAX_LOGIN) F(TEXT, client_address, 64) F(U32, order, 0)
+/* session -> its spawner: its client is now logged in as that user (empty: as nobody). `order` and `app` as authd told them. */
+#define FIELDS_POOL_LOGIN(F) \
+	F(TEXT, login, MAX_LOGIN) F(TEXT, client_address, 64) F(U32, order, 0) F(TEXT, app, MAX_APP)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */

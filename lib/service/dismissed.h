@@ -14,7 +14,7 @@ enum { DISMISSED_MOST = 64 /* users that are remembered */ };
 /* Zeroed before first use. */
 struct dismissed {
 	struct {
-		char login[MAX_LOGIN + 1];
+		char login[MAX_LOGIN + 1], app[MAX_APP + 1];
 		uint32_t order;
 	} users[DISMISSED_MOST];
 	unsigned next;
@@ -22,11 +22,16 @@ struct dismissed {
 	uint32_t forgotten; /* the last one of which a user had to make room */
 };
 
-/* Is `login` one of `logins` (as in SESSIONS_ORDER)? An empty list names everybody. */
-bool dismissed_names(struct slice logins, const char *login);
+/* Is it about `login`, who logged in with that application password ("": not with one)? */
+bool dismissed_names(
+	const struct message_sessions_order *order, const char *login, const char *app);
 /* An order to end sessions. */
-void dismissed_note(struct dismissed *dismissed, uint32_t order, struct slice logins);
-/* Was the user dismissed by an order later than `order`? Also true when that is not remembered any more: he logs in once again. */
-bool dismissed_since(const struct dismissed *dismissed, const char *login, uint32_t order);
+void dismissed_note(struct dismissed *dismissed, const struct message_sessions_order *order);
+/*
+ * Was the user, or that application password of his, dismissed by an order later than `order`? Also true when that is not remembered any
+ * more: he logs in once again.
+ */
+bool dismissed_since(
+	const struct dismissed *dismissed, const char *login, const char *app, uint32_t order);
 
 #endif

@@ -235,8 +235,10 @@ static void auth_receive(struct channel *channel, struct message *message)
 
 	if (!record)
 		return;
-	if (redeemed->status != AUTH_OK || !slice_to_string(redeemed->login, record->session.login,
-						   sizeof(record->session.login))) {
+	if (redeemed->status != AUTH_OK ||
+		!slice_to_string(
+			redeemed->login, record->session.login, sizeof(record->session.login)) ||
+		!slice_to_string(redeemed->app, record->session.app, sizeof(record->session.app))) {
 		log_warning("a ticket was refused: client %s", record->session.client_address);
 		refuse(record, "login is not valid any more");
 		return;
@@ -263,8 +265,9 @@ static void directory_receive(struct channel *channel, struct message *message)
 		refuse(record, "no mailbox");
 		return;
 	}
-	if (dismissed_since(&spawner->dismissed, record->session.login, record->order)) {
-		log_info("%s logged in before all sessions of that user were ended",
+	if (dismissed_since(&spawner->dismissed, record->session.login, record->session.app,
+		    record->order)) {
+		log_info("%s logged in before such sessions of that user were ended",
 			record->session.login);
 		refuse(record, "login is not valid any more");
 		return;
@@ -460,24 +463,19 @@ void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast)
 	maybe_end(spawner);
 }
 
-void mailbox_spawner_row(struct mailbox_spawner *spawner, uint32_t order, const char *login,
-	const char *client_address, int64_t since, pid_t pid)
+void mailbox_spawner_row(struct mailbox_spawner *spawner, const struct message_sessions_row *row)
 {
-	const struct message_sessions_row row = { .order = order,
-		.service = slice_from(spawner->config->protocol),
-		.login = slice_from(login),
-		.client_address = slice_from(client_address),
-		.since = since,
-		.pid = (uint32_t)pid };
+	struct message_sessions_row whole = *row;
 
-	service_tell_session(spawner->service, &row);
+	whole.service = slice_from(spawner->config->protocol);
+	service_tell_session(spawner->service, &whole);
 }
 
 static bool concerns(const struct message_sessions_order *order, struct session_child *child)
 {
 	const struct record *record = child->context;
 
-	return dismissed_names(order->logins, record->session.login);
+	return dismissed_names(order, record->session.login, record->session.app);
 }
 
 struct listing {
@@ -490,11 +488,16 @@ static void list_child(void *context, struct session_child *child)
 	struct listing *listing = context;
 	const struct record *record = child->context;
 	const struct mailbox_session *session = &record->session;
+	const struct message_sessions_row row = { .order = listing->order->order,
+		.login = slice_from(session->login),
+		.app = slice_from(session->app),
+		.client_address = slice_from(session->client_address),
+		.since = session->since,
+		.pid = (uint32_t)child->pid };
 
 	if (!concerns(listing->order, child))
 		return;
-	mailbox_spawner_row(record->spawner, listing->order->order, session->login,
-		session->client_address, session->since, child->pid);
+	mailbox_spawner_row(record->spawner, &row);
 	listing->count++;
 }
 
@@ -505,7 +508,7 @@ void mailbox_spawner_sessions(
 	unsigned asleep = 0;
 
 	if (order->action == SESSIONS_END)
-		dismissed_note(&spawner->dismissed, order->order, order->logins);
+		dismissed_note(&spawner->dismissed, order);
 	if (spawner->config->sleepers)
 		asleep = spawner->config->sleepers(spawner->context, order);
 	if (order->action == SESSIONS_END) {

@@ -14,6 +14,7 @@ struct mailbox_session {
 	uint32_t serial; /* the front's number for this client */
 	struct channel *front; /* NULL when that front has gone */
 	char login[MAX_LOGIN + 1];
+	char app[MAX_APP + 1]; /* the application password that he logged in with, or "" */
 	char account[MAX_PATH_TEXT +
 		     1]; /* mailbox path below the mail directory: the name of the account in NOTICE */
 	char folder[2 * MAX_PATH_TEXT]; /* absolute */
@@ -57,11 +58,10 @@ struct mailbox_spawner *mailbox_spawner_open(
 /* service_hooks.peer with the mailbox_spawner as context; likewise drain: it goes on serving its fronts until they have gone. */
 void mailbox_spawner_peer(struct mailbox_spawner *spawner, int fd, const struct peer *peer);
 void mailbox_spawner_drain(struct mailbox_spawner *spawner, bool fast);
-/* service_hooks.sessions, likewise; and a row of its answer (pid 0: asleep). */
+/* service_hooks.sessions, likewise; and a row of its answer, of which `service` is filled in. */
 void mailbox_spawner_sessions(
 	struct mailbox_spawner *spawner, const struct message_sessions_order *order);
-void mailbox_spawner_row(struct mailbox_spawner *spawner, uint32_t order, const char *login,
-	const char *client_address, int64_t since, pid_t pid);
+void mailbox_spawner_row(struct mailbox_spawner *spawner, const struct message_sessions_row *row);
 /*
  * Fork a session for an account that is already known to be the client's (a sleeper with its ticket). `template` is copied, its
  * input and state buffers taken over. Answers the front with HANDOVER_ANSWER. NULL when it could not be.

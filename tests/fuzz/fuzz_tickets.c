@@ -15,7 +15,7 @@ static const char *const SERVICES[] = { "imap", "pop3", "sieve", "smtp" };
 
 struct issued {
 	unsigned char secret[TICKET_BYTES];
-	char login[32];
+	struct ticket_user user;
 	unsigned service, front;
 	int64_t until;
 	bool spent;
@@ -32,8 +32,9 @@ static void issue(struct tickets *tickets, int64_t now, unsigned front, unsigned
 	if (count == MOST)
 		return;
 	*one = (struct issued){ .service = service, .front = front, .until = now + LIFETIME };
-	snprintf(one->login, sizeof(one->login), "user%u@example.org", count);
-	if (!tickets_issue(tickets, now, &holder, SERVICES[service], one->login, one->secret))
+	snprintf(one->user.login, sizeof(one->user.login), "user%u@example.org", count);
+	snprintf(one->user.app, sizeof(one->user.app), "app%u", count % 3);
+	if (!tickets_issue(tickets, now, &holder, SERVICES[service], &one->user, one->secret))
 		abort();
 	count++;
 }
@@ -46,7 +47,7 @@ static void redeem(
 	unsigned char other[TICKET_BYTES];
 	unsigned service = (one->service + (spoil >> 6)) % 4;
 	bool good, expected;
-	char login[32] = "";
+	struct ticket_user user = { 0 };
 
 	if (!count)
 		return;
@@ -55,11 +56,12 @@ static void redeem(
 		other[spoil % TICKET_BYTES] ^= 1;
 		secret = slice_of(other, spoil & 16 ? TICKET_BYTES - 1 : TICKET_BYTES);
 	}
-	good = tickets_redeem(tickets, now, 100 + front, slice_from(SERVICES[service]), secret,
-		login, sizeof(login));
+	good = tickets_redeem(
+		tickets, now, 100 + front, slice_from(SERVICES[service]), secret, &user);
 	expected = !(spoil & 32) && !one->spent && now < one->until && service == one->service &&
 		   front == one->front;
-	if (good != expected || (good && strcmp(login, one->login) != 0))
+	if (good != expected || (good && (strcmp(user.login, one->user.login) != 0 ||
+						 strcmp(user.app, one->user.app) != 0)))
 		abort();
 	one->spent = one->spent || !(spoil & 32);
 }

@@ -175,21 +175,61 @@ def test_a_new_password_ends_sessions_when_asked(serving):
     assert again.noop()[0] == "OK"
 
 
-def test_a_revoked_application_password_tells_of_sessions_and_ends_them_when_asked(serving):
-    def logged_in(name):
-        password = serving.postern("user", "app", "add", ONE, name).out.strip()
-        client = imaplib.IMAP4(HOST, serving.base + 143, timeout=TIMEOUT)
-        client.login(ONE, password)
-        return client
+def app_password(instance, name):
+    return instance.postern("user", "app", "add", ONE, name).out.strip()
 
-    phone, tablet = logged_in("phone"), logged_in("tablet")
+
+def imap_with(instance, password):
+    client = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+    client.login(ONE, password)
+    return client
+
+
+def test_a_revoked_application_password_tells_of_its_sessions_and_ends_them_when_asked(serving):
+    own, phone, tablet = (imap_with(serving, password) for password in
+                          (PASSWORDS["one"], app_password(serving, "phone"), app_password(serving, "tablet")))
     assert serving.postern("user", "app", "add", ONE, "x", "--kick", check=False).returncode == 64
-    assert "2 sessions are still open" in serving.postern("user", "app", "delete", ONE, "phone").err
+    assert "1 sessions are still open" in serving.postern("user", "app", "delete", ONE, "phone").err
     assert phone.noop()[0] == "OK"
     assert serving.postern("user", "app", "delete", ONE, "phone", "--kick", check=False).returncode == 65
     assert phone.noop()[0] == "OK"
-    assert "2 sessions ended" in serving.postern("user", "app", "delete", ONE, "tablet", "--kick").out
-    assert phone.readline() == BYE and tablet.readline() == BYE
+    assert "1 sessions ended" in serving.postern("user", "app", "delete", ONE, "tablet", "--kick").out
+    assert tablet.readline() == BYE
+    assert phone.noop()[0] == "OK" and own.noop()[0] == "OK"
+    # Whose password is gone can still be told apart.
+    assert ended(serving, "kick", ONE, "--app", "phone") == 1
+    assert phone.readline() == BYE and own.noop()[0] == "OK"
+
+
+@pytest.mark.core
+def test_sessions_of_an_application_password_end_by_every_protocol(serving):
+    """Also of who sleeps, and of who slept and was woken; never those of the user's own password."""
+    password = app_password(serving, "phone")
+    sleeper, slept = imap_with(serving, password), imap_with(serving, password)
+    for client in (sleeper, slept):
+        client.select("INBOX")
+        client.send(b"i IDLE\r\n")
+        assert client.readline().startswith(b"+ ")
+    wait_for(lambda: len(asleep(serving)) == 2, "the clients to sleep", 10)
+    slept.send(b"DONE\r\n")
+    assert slept.readline().startswith(b"i OK")
+    pop = poplib.POP3(HOST, serving.base + 110, timeout=TIMEOUT)
+    pop.user(ONE)
+    pop.pass_(password)
+    submitter = smtplib.SMTP(HOST, serving.base + SUBMISSION, timeout=TIMEOUT)
+    submitter.login(ONE, password)
+    own = serving.imap(), smtp(serving)
+    found = sorted((row["service"], row["app"]) for row in rows(serving, ONE))
+    assert found == [("imap", ""), ("imap", "phone"), ("imap", "phone"), ("pop3", "phone"),
+                     ("smtp", ""), ("smtp", "phone")]
+    assert len(rows(serving, ONE, "--app", "phone")) == 4
+    assert serving.postern("who").out.count("app=<phone>") == 4
+    assert "4 sessions ended" in serving.postern("user", "app", "delete", ONE, "phone", "--kick").out
+    assert sleeper.readline() == BYE and slept.readline() == BYE
+    assert pop.file.readline().startswith(b"-ERR [AUTH]")
+    assert submitter.getreply()[0] == 421
+    assert own[0].noop()[0] == "OK" and own[1].noop()[0] == 250
+    assert [row["app"] for row in rows(serving, ONE)] == ["", ""]
 
 
 def test_deleted_and_renamed_users_are_out(serving):

@@ -24,7 +24,8 @@ struct world {
 	struct buffer out;
 	unsigned writes;
 	int64_t now, slept;
-	char told_login[MAX_LOGIN + 1]; /* to the spawner */
+	char told_login[MAX_LOGIN + 1], told_app[MAX_APP + 1]; /* to the spawner */
+	const char *auth_app; /* what authd says of a good login, or NULL */
 	bool dismissed; /* reads fail once the input is over */
 
 	/* cleanup */

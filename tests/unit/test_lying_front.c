@@ -24,29 +24,39 @@ static const struct ticket_holder FIRST = { 1, 71 }, SECOND = { 2, 72 };
 
 struct redeemed {
 	struct tickets *tickets;
-	char login[400];
+	struct ticket_user user;
 };
+
+static void issue(struct redeemed *by, int64_t now, const struct ticket_holder *holder,
+	const char *login, const char *app, unsigned char ticket[TICKET_BYTES])
+{
+	struct ticket_user user;
+
+	snprintf(user.login, sizeof(user.login), "%s", login);
+	snprintf(user.app, sizeof(user.app), "%s", app);
+	assert_true(tickets_issue(by->tickets, now, holder, "imap", &user, ticket));
+}
 
 static bool redeem(struct redeemed *by, int64_t now, uint32_t front, const char *service,
 	const unsigned char ticket[TICKET_BYTES])
 {
 	return tickets_redeem(by->tickets, now, front, slice_from(service),
-		slice_of(ticket, TICKET_BYTES), by->login, sizeof(by->login));
+		slice_of(ticket, TICKET_BYTES), &by->user);
 }
 
 static void ticket_is_good_once_for_its_service_from_its_front(void **state)
 {
-	struct redeemed by = { tickets_new(1000), "" };
+	struct redeemed by = { tickets_new(1000), { "", "" } };
 	unsigned char ticket[TICKET_BYTES];
 
-	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", ticket));
+	issue(&by, 0, &FIRST, "one@example.org", "", ticket);
 	assert_true(redeem(&by, 10, 71, "imap", ticket));
-	assert_string_equal(by.login, "one@example.org");
+	assert_string_equal(by.user.login, "one@example.org");
 	assert_false(redeem(&by, 10, 71, "imap", ticket));
-	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", ticket));
+	issue(&by, 0, &FIRST, "one@example.org", "", ticket);
 	assert_false(redeem(&by, 10, 71, "pop3", ticket));
 	assert_false(redeem(&by, 10, 71, "imap", ticket));
-	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", ticket));
+	issue(&by, 0, &FIRST, "one@example.org", "", ticket);
 	assert_false(redeem(&by, 10, 72, "imap", ticket));
 	assert_false(redeem(&by, 10, 71, "imap", ticket));
 	assert_int_equal(tickets_count(by.tickets), 0);
@@ -55,32 +65,53 @@ static void ticket_is_good_once_for_its_service_from_its_front(void **state)
 
 static void ticket_ends_with_its_time_and_its_connection(void **state)
 {
-	struct redeemed by = { tickets_new(1000), "" };
+	struct redeemed by = { tickets_new(1000), { "", "" } };
 	unsigned char one[TICKET_BYTES], two[TICKET_BYTES], three[TICKET_BYTES];
 
-	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", one));
-	assert_true(tickets_issue(by.tickets, 500, &FIRST, "imap", "two@example.org", two));
-	assert_true(tickets_issue(by.tickets, 500, &SECOND, "imap", "three@example.org", three));
+	issue(&by, 0, &FIRST, "one@example.org", "", one);
+	issue(&by, 500, &FIRST, "two@example.org", "", two);
+	issue(&by, 500, &SECOND, "three@example.org", "", three);
 	assert_false(redeem(&by, 1000, 71, "imap", one));
 	tickets_revoke(by.tickets, 1);
 	assert_false(redeem(&by, 1000, 71, "imap", two));
 	assert_true(redeem(&by, 1000, 72, "imap", three));
-	assert_string_equal(by.login, "three@example.org");
-	assert_false(tickets_redeem(
-		by.tickets, 1000, 71, SLICE("imap"), SLICE(""), by.login, sizeof(by.login)));
+	assert_string_equal(by.user.login, "three@example.org");
+	assert_false(tickets_redeem(by.tickets, 1000, 71, SLICE("imap"), SLICE(""), &by.user));
 	tickets_free(&by.tickets);
 }
 
 static void tickets_of_users_who_have_to_go_are_worth_nothing(void **state)
 {
-	struct redeemed by = { tickets_new(1000), "" };
+	struct redeemed by = { tickets_new(1000), { "", "" } };
+	const struct message_sessions_order order = {
+		.logins = slice_of("none@example.org\0one@example.org\0", 33)
+	};
 	unsigned char one[TICKET_BYTES], two[TICKET_BYTES];
 
-	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "one@example.org", one));
-	assert_true(tickets_issue(by.tickets, 0, &FIRST, "imap", "two@example.org", two));
-	tickets_dismiss(by.tickets, slice_of("none@example.org\0one@example.org\0", 33));
+	issue(&by, 0, &FIRST, "one@example.org", "", one);
+	issue(&by, 0, &FIRST, "two@example.org", "", two);
+	tickets_dismiss(by.tickets, &order);
 	assert_false(redeem(&by, 1, 71, "imap", one));
 	assert_true(redeem(&by, 1, 71, "imap", two));
+	tickets_free(&by.tickets);
+}
+
+static void a_ticket_knows_the_application_password_that_it_is_worth(void **state)
+{
+	struct redeemed by = { tickets_new(1000), { "", "" } };
+	const struct message_sessions_order order = { .logins = SLICE("one@example.org"),
+		.app = SLICE("phone") };
+	unsigned char own[TICKET_BYTES], phone[TICKET_BYTES], tablet[TICKET_BYTES];
+
+	issue(&by, 0, &FIRST, "one@example.org", "", own);
+	issue(&by, 0, &FIRST, "one@example.org", "phone", phone);
+	issue(&by, 0, &FIRST, "one@example.org", "tablet", tablet);
+	tickets_dismiss(by.tickets, &order);
+	assert_false(redeem(&by, 1, 71, "imap", phone));
+	assert_true(redeem(&by, 1, 71, "imap", own));
+	assert_string_equal(by.user.app, "");
+	assert_true(redeem(&by, 1, 71, "imap", tablet));
+	assert_string_equal(by.user.app, "tablet");
 	tickets_free(&by.tickets);
 }
 
@@ -265,6 +296,7 @@ int main(void)
 		cmocka_unit_test(ticket_is_good_once_for_its_service_from_its_front),
 		cmocka_unit_test(ticket_ends_with_its_time_and_its_connection),
 		cmocka_unit_test(tickets_of_users_who_have_to_go_are_worth_nothing),
+		cmocka_unit_test(a_ticket_knows_the_application_password_that_it_is_worth),
 		WITH_AUTHD(front_gets_what_its_clients_proved_and_nothing_else),
 		WITH_AUTHD(ticket_of_one_service_opens_no_other),
 		WITH_AUTHD(nobody_asks_in_anothers_name),

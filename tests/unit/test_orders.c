@@ -132,6 +132,7 @@ static void order(uint8_t action, struct slice logins)
 
 	message.sessions_order.action = action;
 	message.sessions_order.logins = logins;
+	message.sessions_order.app = SLICE("phone");
 	assert_true(channel_sync_send(world.command, &message, loop_monotonic() + 1000));
 	turn();
 }
@@ -147,7 +148,8 @@ static bool ordered(unsigned side)
 	struct message message;
 
 	return heard(world.sides[side].end, &message) && message.type == MESSAGE_SESSIONS_ORDER &&
-	       message.sessions_order.order == world.master.orders;
+	       message.sessions_order.order == world.master.orders &&
+	       slice_equal(message.sessions_order.app, SLICE("phone"));
 }
 
 static void answer(unsigned side, uint32_t number, unsigned count)

@@ -534,10 +534,13 @@ static void the_spawner_knows_who_is_logged_in(void **state)
 	struct world *w = offering(state);
 
 	assert_string_equal(w->told_login, "");
+	w->auth_app = "phone";
 	login(w);
 	assert_string_equal(w->told_login, "one@example.test");
+	assert_string_equal(w->told_app, "phone");
 	session_finish(&w->session);
 	assert_string_equal(w->told_login, "");
+	assert_string_equal(w->told_app, "");
 }
 
 static void who_has_to_go_hears_so_and_loses_what_was_not_finished(void **state)
