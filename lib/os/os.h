@@ -59,6 +59,7 @@ MUST_CHECK bool os_fdatasync(int fd);
 enum { OS_SYNCS = 64 };
 struct os_sync {
 	int fd;
+	bool folder; /* has no data of its own that could be written ahead of its fsync */
 	int error; /* 0, or the errno with which its fsync failed */
 };
 /*

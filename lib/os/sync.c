@@ -44,13 +44,13 @@ static int write_back(int fd, unsigned how)
 	return sync_file_range(fd, 0, 0, how) == 0 || errno == ENOSYS ? 0 : errno;
 }
 
-/* How many are left, at the start of the list, that did not fail. */
+/* Files only: what a folder holds is the file system's own. How many are left, at the start of the list, that did not fail. */
 static unsigned write_back_all(struct os_sync **list, unsigned count, unsigned how)
 {
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		list[i]->error = write_back(list[i]->fd, how);
+		list[i]->error = list[i]->folder ? 0 : write_back(list[i]->fd, how);
 		if (!list[i]->error)
 			list[left++] = list[i];
 	}

@@ -189,7 +189,7 @@ static void add_file(struct commit *commit, struct queue_writer *w)
 		return;
 	name_file(w);
 	if (w->named)
-		commit->syncs[commit->used++].fd = w->fd;
+		commit->syncs[commit->used++] = (struct os_sync){ .fd = w->fd };
 }
 
 static struct os_sync *sync_of_folder(struct commit *commit, int folder)
@@ -197,7 +197,7 @@ static struct os_sync *sync_of_folder(struct commit *commit, int folder)
 	for (unsigned i = commit->files; i < commit->used; i++)
 		if (commit->syncs[i].fd == folder)
 			return &commit->syncs[i];
-	commit->syncs[commit->used].fd = folder;
+	commit->syncs[commit->used] = (struct os_sync){ .fd = folder, .folder = true };
 	return &commit->syncs[commit->used++];
 }
 

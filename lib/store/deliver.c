@@ -230,7 +230,7 @@ static void sync_files(struct batch *batch)
 
 		if (work->delivery->status != STORE_OK)
 			continue;
-		syncs[used].fd = work->fd;
+		syncs[used] = (struct os_sync){ .fd = work->fd };
 		works[used++] = work;
 	}
 	os_fsync_all(syncs, used);
@@ -264,7 +264,8 @@ static void sync_folders(struct batch *batch)
 
 	for (unsigned i = 0; i < batch->target_count; i++)
 		if (batch->targets[i].named) {
-			syncs[used].fd = batch->targets[i].fresh;
+			syncs[used] =
+				(struct os_sync){ .fd = batch->targets[i].fresh, .folder = true };
 			targets[used++] = &batch->targets[i];
 		}
 	os_fsync_all(syncs, used);
