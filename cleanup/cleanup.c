@@ -171,6 +171,10 @@ static bool open_all(struct cleanup *c)
 		log_error("cannot open the queue: %s", error);
 		return false;
 	}
+	if (!sync_prepare(&c->sync, &c->queue)) {
+		log_error("cannot open the queue's folders: %s", strerror(errno));
+		return false;
+	}
 	/* The time zone is read now, while it may be. */
 	date_local_zone(os_now() / 1000000);
 	return true;

@@ -12,7 +12,7 @@ struct batch {
 	unsigned count;
 };
 
-static void run(struct batch *batch)
+static void run(const struct queue *folders, struct batch *batch)
 {
 	struct queue_writer *writers[QUEUE_COMMITS];
 
@@ -22,7 +22,7 @@ static void run(struct batch *batch)
 		writers[i] = job->writer;
 		(void)!queue_write_envelope(job->writer, job->envelope);
 	}
-	batch->jobs[0]->syncs = queue_commit(writers, batch->count);
+	batch->jobs[0]->syncs = queue_commit(folders, writers, batch->count);
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct sync_job *job = batch->jobs[i];
 
@@ -82,13 +82,14 @@ static void tell(struct sync_pool *pool, const struct batch *batch)
 
 static void *sync_thread(void *argument)
 {
-	struct sync_pool *pool = argument;
+	struct sync_thread *self = argument;
+	struct sync_pool *pool = self->pool;
 	struct batch batch;
 
 	pthread_mutex_lock(&pool->lock);
 	while (wait_for_work(pool, &batch)) {
 		pthread_mutex_unlock(&pool->lock);
-		run(&batch);
+		run(&self->folders, &batch);
 		pthread_mutex_lock(&pool->lock);
 		if (!batch.jobs[0]->large)
 			pool->busy = false;
@@ -124,17 +125,32 @@ static void sync_ready(struct watch *watch, uint32_t events)
 
 static bool start_threads(struct sync_pool *pool)
 {
-	while (pool->count < SYNC_THREADS &&
-		thread_start(&pool->threads[pool->count], SYNC_STACK, sync_thread, pool))
+	while (pool->count < SYNC_THREADS) {
+		struct sync_thread *next = &pool->threads[pool->count];
+
+		next->pool = pool;
+		if (!thread_start(&next->thread, SYNC_STACK, sync_thread, next))
+			break;
 		pool->count++;
+	}
 	/* Fewer threads are slower, not worse. */
 	return pool->count > 0;
+}
+
+bool sync_prepare(struct sync_pool *pool, const struct queue *queue)
+{
+	*pool = (struct sync_pool){ .watch.fd = -1 };
+	for (unsigned i = 0; i < SYNC_THREADS; i++)
+		if (!queue_open_again(&pool->threads[i].folders, queue))
+			return false;
+	return true;
 }
 
 bool sync_open(struct sync_pool *pool, struct loop *loop,
 	void (*finished)(void *context, struct sync_job *job), void *context)
 {
-	*pool = (struct sync_pool){ .finished = finished, .context = context };
+	pool->finished = finished;
+	pool->context = context;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
 	pool->watch = (struct watch){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
@@ -166,7 +182,9 @@ void sync_close(struct sync_pool *pool)
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 	for (unsigned i = 0; i < pool->count; i++)
-		pthread_join(pool->threads[i], NULL);
+		pthread_join(pool->threads[i].thread, NULL);
+	for (unsigned i = 0; i < SYNC_THREADS; i++)
+		queue_close(&pool->threads[i].folders);
 	loop_unwatch(&pool->watch);
 	if (pool->watch.fd >= 0)
 		close(pool->watch.fd);

@@ -24,6 +24,12 @@ struct sync_job {
 	int error; /* errno when not */
 };
 
+struct sync_thread {
+	struct sync_pool *pool;
+	struct queue folders; /* its own, to sync what it names */
+	pthread_t thread;
+};
+
 struct sync_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t work;
@@ -32,12 +38,14 @@ struct sync_pool {
 	struct sync_job *done; /* newest first */
 	bool stopping;
 	unsigned count;
-	pthread_t threads[SYNC_THREADS];
+	struct sync_thread threads[SYNC_THREADS];
 	struct watch watch; /* an eventfd: something is done */
 	void (*finished)(void *context, struct sync_job *job);
 	void *context;
 };
 
+/* Before the cell is entered: each thread gets folders of its own (queue_commit). False with errno. */
+MUST_CHECK bool sync_prepare(struct sync_pool *pool, const struct queue *queue);
 /* After the cell is entered: threads started before would not be confined. False with errno. */
 MUST_CHECK bool sync_open(struct sync_pool *pool, struct loop *loop,
 	void (*finished)(void *context, struct sync_job *job), void *context);

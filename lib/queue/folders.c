@@ -102,6 +102,32 @@ bool queue_open(struct queue *queue, const char *path, bool create, char *error,
 	return true;
 }
 
+static int again(int folder)
+{
+	return os_openat(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+}
+
+bool queue_open_again(struct queue *copy, const struct queue *queue)
+{
+	bool good = true;
+	int error;
+
+	copy->share_count = 0;
+	for (unsigned i = 0; i < QUEUE_NAMES; i++)
+		copy->folder[i] = -1;
+	for (unsigned i = 0; i < QUEUE_NAMES && good; i++)
+		good = (copy->folder[i] = again(queue->folder[i])) >= 0;
+	for (unsigned i = 0; i < queue->share_count && good; i++) {
+		good = (copy->share[i] = again(queue->share[i])) >= 0;
+		copy->share_count += good;
+	}
+	error = errno;
+	if (!good)
+		queue_close(copy);
+	errno = error;
+	return good;
+}
+
 void queue_close(struct queue *queue)
 {
 	for (unsigned i = 0; i < QUEUE_NAMES; i++) {

@@ -39,6 +39,8 @@ struct queue {
 /* Open the folders below `path` (made when missing and `create`; shares are optional). */
 MUST_CHECK bool queue_open(
 	struct queue *queue, const char *path, bool create, char *error, size_t error_size);
+/* The same folders, opened once more: for a thread that commits beside others (queue_commit). False with errno; nothing is open then. */
+MUST_CHECK bool queue_open_again(struct queue *again, const struct queue *queue);
 void queue_close(struct queue *queue);
 const char *queue_folder_name(enum queue_name name);
 /* 16 characters that sort by time: microseconds since 1970 and a random part; never the same twice in a process, and taken
@@ -101,10 +103,17 @@ MUST_CHECK bool queue_write_envelope(struct queue_writer *w, const struct queue_
 /* It goes to hold/ instead of incoming/: no crash lets it go from there, and qmgr never finds it before. */
 void queue_writer_hold(struct queue_writer *w);
 enum { QUEUE_COMMITS = 32 };
-/* Rename each file to its id, fsync files and their folders, each once and all at a time: what a commit costs the disk is shared.
+/*
+ * Rename each file to its id, fsync files and their folders, each once and all at a time: what a commit costs the disk is shared.
  * Durable are those of which queue_writer_error says 0 afterwards; one that fails harms no other. A writer whose envelope could
- * not be written fails here. At most QUEUE_COMMITS. May run on another thread than the rest. Returns how many syncs it took. */
-unsigned queue_commit(struct queue_writer *const *writers, unsigned count);
+ * not be written fails here. At most QUEUE_COMMITS. Returns how many syncs it took.
+ *
+ * May run on another thread than the rest. Threads that commit at the same time have each its own `folders` (queue_open_again): an
+ * error of writing is told once to each open file description, so of two threads that sync the same one the second would hear nothing of
+ * what became of its message's name.
+ */
+unsigned queue_commit(
+	const struct queue *folders, struct queue_writer *const *writers, unsigned count);
 /* The errno of what failed first; 0: nothing has. */
 int queue_writer_error(const struct queue_writer *w);
 /* Bytes of content so far. */

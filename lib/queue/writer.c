@@ -160,16 +160,16 @@ int64_t queue_writer_size(const struct queue_writer *w)
 }
 
 /* The folder in which it stands when it is named. */
-static int home(const struct queue_writer *w)
+static int home(const struct queue *folders, const struct queue_writer *w)
 {
-	return queue_folder(w->queue, w->place, w->id);
+	return queue_folder(folders, w->place, w->id);
 }
 
 static void name_file(struct queue_writer *w)
 {
 	int folder = queue_folder(w->queue, QUEUE_INCOMING, w->id);
 
-	w->named = note(w, os_renameat(folder, w->temporary, home(w), w->id));
+	w->named = note(w, os_renameat(folder, w->temporary, home(w->queue, w), w->id));
 }
 
 /* What is synced together: files first, then the folders that they stand in, each once. */
@@ -211,7 +211,8 @@ static void take_result(struct queue_writer *w, const struct os_sync *sync)
  * A file gets its name before it is synced, so that files and folders need one commit of the file system's journal between them.
  * Nobody has been told yet that the message was taken: what a crash leaves under its name is torn at worst, and qmgr sees that.
  */
-unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
+unsigned queue_commit(
+	const struct queue *folders, struct queue_writer *const *writers, unsigned count)
 {
 	struct commit commit = { .used = 0 };
 	unsigned file = 0;
@@ -222,7 +223,7 @@ unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
 	commit.files = commit.used;
 	for (unsigned i = 0; i < count; i++)
 		if (writers[i]->named)
-			(void)sync_of_folder(&commit, home(writers[i]));
+			(void)sync_of_folder(&commit, home(folders, writers[i]));
 	os_fsync_all(commit.syncs, commit.used);
 	for (unsigned i = 0; i < count; i++) {
 		struct queue_writer *w = writers[i];
@@ -230,7 +231,7 @@ unsigned queue_commit(struct queue_writer *const *writers, unsigned count)
 		if (!w->named)
 			continue;
 		take_result(w, &commit.syncs[file++]);
-		take_result(w, sync_of_folder(&commit, home(w)));
+		take_result(w, sync_of_folder(&commit, home(folders, w)));
 		w->committed = !w->error;
 	}
 	return commit.used;
@@ -245,7 +246,8 @@ void queue_writer_free(struct queue_writer **writer)
 	/* A file that cannot be removed here is never complete under its id unless its folder's sync failed; then it may be
 	 * delivered although the client was told to try again, which is a duplicate and no loss. */
 	if (w->fd >= 0 && !w->committed &&
-		!os_unlinkat(w->named ? home(w) : queue_folder(w->queue, QUEUE_INCOMING, w->id),
+		!os_unlinkat(w->named ? home(w->queue, w)
+				      : queue_folder(w->queue, QUEUE_INCOMING, w->id),
 			w->named ? w->id : w->temporary, 0))
 		errno = 0;
 	if (w->fd >= 0)

@@ -110,7 +110,7 @@ static void commit(struct fixture *f, size_t size, uint32_t recipients, char id[
 	assert_non_null(w);
 	assert_true(queue_write_content(w, slice_of(content, size)));
 	assert_true(queue_write_envelope(w, &envelope));
-	queue_commit(&w, 1);
+	queue_commit(&f->q.queue, &w, 1);
 	assert_int_equal(queue_writer_error(w), 0);
 	queue_writer_free(&w);
 	free(envelope.recipients);

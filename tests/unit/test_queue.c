@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -98,7 +99,7 @@ static bool commit(struct fixture *f, size_t size, char id[QUEUE_ID_SIZE])
 	}
 	ok = ok && queue_write_envelope(w, &envelope);
 	if (ok)
-		queue_commit(&w, 1);
+		queue_commit(&f->queue, &w, 1);
 	ok = ok && queue_writer_error(w) == 0;
 	queue_writer_free(&w);
 	return ok;
@@ -659,7 +660,7 @@ static void messages_committed_together_share_the_sync_of_their_folder(void **st
 	failure = EIO;
 	countdown = 3;
 	os_fault_hook = fail_after;
-	syncs = queue_commit(writers, TOGETHER);
+	syncs = queue_commit(&f->queue, writers, TOGETHER);
 	os_fault_hook = NULL;
 	assert_in_range(syncs, TOGETHER, TOGETHER + 1);
 	for (unsigned i = 0; i < TOGETHER; i++) {
@@ -684,7 +685,7 @@ static void a_folder_that_cannot_be_synced_fails_all_that_wait_for_it(void **sta
 	failure = EIO;
 	countdown = TOGETHER;
 	os_fault_hook = fail_after;
-	queue_commit(writers, TOGETHER);
+	queue_commit(&f->queue, writers, TOGETHER);
 	os_fault_hook = NULL;
 	for (unsigned i = 0; i < TOGETHER; i++) {
 		int expected = queue_folder(&f->queue, QUEUE_INCOMING, ids[i]) ==
@@ -697,6 +698,65 @@ static void a_folder_that_cannot_be_synced_fails_all_that_wait_for_it(void **sta
 	}
 }
 
+/* An open file description can be locked against another of the same folder, and not against itself. */
+static bool are_separate(int one, int other)
+{
+	bool separate;
+
+	assert_int_equal(flock(one, LOCK_EX | LOCK_NB), 0);
+	separate = flock(other, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	assert_int_equal(flock(one, LOCK_UN), 0);
+	return separate;
+}
+
+/* The kernel tells an error of writing once to each open file description. */
+static void folders_opened_again_are_the_same_with_descriptions_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	struct queue copy;
+
+	assert_true(queue_open_again(&copy, &f->queue));
+	assert_int_equal(copy.share_count, f->queue.share_count);
+	for (unsigned i = 0; i < QUEUE_NAMES; i++)
+		assert_true(are_separate(f->queue.folder[i], copy.folder[i]));
+	for (unsigned i = 0; i < QUEUE_SHARES; i++)
+		assert_true(are_separate(f->queue.share[i], copy.share[i]));
+	queue_close(&copy);
+	failing = OS_OPEN;
+	failure = EMFILE;
+	for (countdown = 0; countdown < QUEUE_NAMES + QUEUE_SHARES;) {
+		unsigned after = countdown;
+
+		os_fault_hook = fail_after;
+		assert_false(queue_open_again(&copy, &f->queue));
+		os_fault_hook = NULL;
+		assert_int_equal(errno, EMFILE);
+		countdown = after + 1;
+	}
+}
+
+static void a_commit_syncs_the_folders_of_its_own_thread(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_writer *w;
+	struct queue own;
+	char id[QUEUE_ID_SIZE];
+
+	assert_true(queue_open_again(&own, &f->queue));
+	w = written(f, id);
+	assert_int_equal(queue_commit(&own, &w, 1), 2);
+	assert_int_equal(queue_writer_error(w), 0);
+	queue_writer_free(&w);
+	for (unsigned i = 0; i < QUEUE_SHARES; i++)
+		os_close(&own.share[i]);
+	w = written(f, id);
+	queue_commit(&own, &w, 1);
+	assert_int_equal(queue_writer_error(w), EBADF);
+	queue_writer_free(&w);
+	queue_close(&own);
+	assert_int_equal(count_ids(f, QUEUE_INCOMING), 1);
+}
+
 /* It has its name before it is durable: others can see that its writer is not through with it. */
 static void a_file_shows_that_its_writer_is_at_it(void **state)
 {
@@ -706,7 +766,7 @@ static void a_file_shows_that_its_writer_is_at_it(void **state)
 	int fd;
 
 	w = written(f, id);
-	assert_int_equal(queue_commit(&w, 1), 2);
+	assert_int_equal(queue_commit(&f->queue, &w, 1), 2);
 	fd = queue_open_file(&f->queue, QUEUE_INCOMING, id, O_RDONLY);
 	assert_true(fd >= 0);
 	assert_true(queue_has_writer(fd));
@@ -766,7 +826,7 @@ static void what_is_not_written_back_is_not_durable(void **state)
 		failure = ENOSPC;
 		countdown = after;
 		os_fault_hook = fail_after;
-		queue_commit(writers, 3);
+		queue_commit(&f->queue, writers, 3);
 		os_fault_hook = NULL;
 		before = good;
 		for (unsigned i = 0; i < 3; i++) {
@@ -824,7 +884,7 @@ static void what_failed_once_is_never_committed(void **state)
 	assert_false(queue_write_content(w, slice_of(content, sizeof(content))));
 	os_fault_hook = NULL;
 	(void)!queue_write_envelope(w, &envelope);
-	queue_commit(&w, 1);
+	queue_commit(&f->queue, &w, 1);
 	assert_int_equal(queue_writer_error(w), ENOSPC);
 	queue_writer_free(&w);
 	assert_int_equal(count_entries(f), 0);
@@ -875,6 +935,8 @@ int main(void)
 		TEST(a_file_put_into_incoming_by_hand_goes_to_its_share),
 		TEST(messages_committed_together_share_the_sync_of_their_folder),
 		TEST(a_folder_that_cannot_be_synced_fails_all_that_wait_for_it),
+		TEST(folders_opened_again_are_the_same_with_descriptions_of_their_own),
+		TEST(a_commit_syncs_the_folders_of_its_own_thread),
 		TEST(a_file_shows_that_its_writer_is_at_it),
 		TEST(files_synced_together_have_a_result_each),
 		TEST(what_is_not_written_back_is_not_durable),
