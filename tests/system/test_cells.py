@@ -136,6 +136,20 @@ def test_cleanup_may_have_files_synced_at_a_time(instance):
     assert all("/[aio]" in pathlib.Path(f"/proc/{pid}/maps").read_text() for pid in instance.daemons("cleanup"))
 
 
+def test_virtual_delivers_what_waits_together_and_may_have_it_synced_at_a_time(instance):
+    """One message alone needs no such call: a file is synced, then its folder. Delivered one by one, or refused in its cell, nobody would notice."""
+    instance.wait_message(instance.send())
+    agents = instance.daemons("virtual")
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(3):
+        instance.send(to=["one", "two"])
+    for pid in agents:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: len(instance.delivered_files("one")) == 4 and len(instance.delivered_files("two")) == 3, "all of them")
+    assert any("/[aio]" in pathlib.Path(f"/proc/{pid}/maps").read_text() for pid in agents)
+
+
 @pytest.mark.core
 def test_a_session_has_a_limit_of_no_processes(instance):
     """Its seccomp program is its forking parent's, which knows fork: the limit is what refuses it."""

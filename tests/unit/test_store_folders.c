@@ -306,6 +306,39 @@ static unsigned files_in(struct world *w, const char *folder)
 	return count;
 }
 
+static char called[100];
+
+/* Those calls whose order matters, a letter each. */
+static int note_call(enum os_call call, const char *path)
+{
+	static const char LETTERS[OS_CALLS] = {
+		[OS_COPY] = 'c', [OS_FSYNC] = 'f', [OS_WRITE_BACK] = 'w', [OS_RENAME] = 'r'
+	};
+	size_t length = strlen(called);
+
+	if (LETTERS[call] && length < sizeof(called) - 1)
+		called[length] = LETTERS[call];
+	return 0;
+}
+
+/* One after the other, each file would cost a commit of the file system's journal of its own. */
+static void a_batch_is_written_then_synced_at_a_time_then_named(void **state)
+{
+	struct world *w = *state;
+	struct store_delivery deliveries[TOGETHER];
+
+	deliver_together(w, deliveries, 0); /* makes the mailboxes */
+	memset(called, 0, sizeof(called));
+	os_fault_hook = note_call;
+	deliver_together(w, deliveries, 0);
+	os_fault_hook = NULL;
+	assert_string_equal(called, "ccccc"
+				    "fffff"
+				    "wwwwwwwwww" /* begun, then awaited */
+				    "rrrrr"
+				    "ff");
+}
+
 static void one_failed_delivery_harms_no_other_of_its_batch(void **state)
 {
 	struct world *w = *state;
@@ -357,6 +390,7 @@ static void a_batch_is_measured_against_the_quota_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORE_TEST(a_batch_is_written_then_synced_at_a_time_then_named),
 		STORE_TEST(one_failed_delivery_harms_no_other_of_its_batch),
 		STORE_TEST(a_mailbox_that_cannot_be_synced_fails_all_its_deliveries),
 		STORE_TEST(a_batch_is_measured_against_the_quota_together),
