@@ -3,6 +3,7 @@
  * AUTH (RFC 4954): the exchange goes between the client and authd, step by step; the session decodes base64 and knows nothing of
  * passwords but that they pass through. Who logged in it learns from authd.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/base64.h"
@@ -95,6 +96,10 @@ bool auth_ask(struct session *s, const struct message *question, uint32_t serial
 {
 	if (ask_once(s, question, serial, answer))
 		return true;
+	if (errno == ECANCELED) {
+		s->loss = LOSS_GONE;
+		return false;
+	}
 	if (first && s->io->renew(s->context, TO_AUTH, patience(s)) &&
 		ask_once(s, question, serial, answer))
 		return true;
@@ -190,6 +195,7 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 		memcpy(s->auth.method, e->method, sizeof(s->auth.method));
 		figures_add(FIGURE_logins, 1);
 		tell_login(s, result);
+		session_rise(s, CLIENT_KNOWN);
 		reply(s, "235 2.7.0 Authentication successful");
 		return COMMAND_GOOD;
 	case AUTH_FAILED:
@@ -288,6 +294,10 @@ static enum command_result converse(struct exchange *e, struct message *question
 		*question = (struct message){ .type = MESSAGE_AUTH_CONTINUE };
 		question->auth_continue.serial = serial;
 		question->auth_continue.response = buffer_slice(&e->raw);
+	}
+	if (s->loss != LOSS_NONE) {
+		cancel(e, serial);
+		return COMMAND_ERROR;
 	}
 	log_failure(e, "no answer from the authentication service", "");
 	reply(s, "454 4.7.0 Temporary authentication failure");

@@ -286,6 +286,7 @@ enum command_result command_rcpt(struct session *s, struct slice argument)
 
 	arena_reset(&s->command_memory);
 	if (rcpt_accept(s, argument, &counts)) {
+		session_rise(s, CLIENT_SENDS);
 		reply(s, "250 2.1.5 Ok");
 		return COMMAND_GOOD;
 	}

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: ISC
 /* Sessions and waiting clients of the SMTP front. See pool.h. */
-#include "smtpd/pool.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "service/log.h"
+#include "smtpd/pool_impl.h"
 
 /*
  * Sessions that are kept ready beyond those that are busy: as many as had clients at the same time of late, at least one (so a port
@@ -16,49 +14,8 @@
 enum {
 	POOL_SPARE = 4, /* of the first, at most */
 	POOL_SPARE_MOST = 20, /* of both */
-	POOL_HOUSEKEEPING = 1000 /* ms */
-};
-
-struct pooled {
-	struct channel channel;
-	struct pool *pool;
-	struct pooled *below, *above; /* in the idle stack, or among the busy ones */
-	bool busy;
-	bool retiring; /* its spawner is gone: no more clients */
-	pid_t pid;
-	uint32_t serial; /* of its client */
-	int64_t since; /* idle since */
-	char address[64];
-};
-
-struct waiting {
-	struct waiting *next;
-	int fd;
-	int64_t deadline;
-	struct front_client client;
-};
-
-struct pool {
-	struct service *service;
-	struct loop *loop;
-	struct pool_settings settings;
-	struct front *front;
-	struct link link;
-	struct pooled *idle_top, *idle_bottom, *busy_list;
-	unsigned idle, busy;
-	struct waiting *waiting_head, *waiting_tail;
-	unsigned waiting;
-	unsigned peak,
-		peak_before; /* clients at the same time, in this max_idle and the one before */
-	int64_t peak_since; /* when this one began */
-	uint32_t received,
-		told; /* sessions that came from this spawner, and that it was asked for, in all */
-	uint32_t serial;
-	struct deferred want;
-	struct timer housekeeping;
-	bool draining, done;
-	void (*drained)(void *context);
-	void *context;
+	POOL_HOUSEKEEPING = 1000, /* ms */
+	POOL_LOOK = 100 /* ms between looks who makes room, while somebody waits */
 };
 
 void pool_refuse(int fd, const char *text)
@@ -96,6 +53,7 @@ static void busy_add(struct pool *pool, struct pooled *session)
 	if (pool->busy_list)
 		pool->busy_list->above = session;
 	pool->busy_list = session;
+	session->since = loop_now(pool->loop);
 	pool->busy++;
 }
 
@@ -107,29 +65,6 @@ static void busy_remove(struct pool *pool, struct pooled *session)
 		session->below->above = session->above;
 	session->above = session->below = NULL;
 	pool->busy--;
-}
-
-static struct waiting *waiting_take(struct pool *pool)
-{
-	struct waiting *first = pool->waiting_head;
-
-	pool->waiting_head = first->next;
-	if (!pool->waiting_head)
-		pool->waiting_tail = NULL;
-	pool->waiting--;
-	return first;
-}
-
-static void waiting_refuse(struct pool *pool, const char *why)
-{
-	struct waiting *first = waiting_take(pool);
-	char text[400];
-
-	snprintf(text, sizeof(text), "421 4.3.2 %s %s\r\n", pool->settings.host, why);
-	log_warning("no session for %s: %s", first->client.address, why);
-	pool_refuse(first->fd, text);
-	front_release(pool->front, first->client.address);
-	free(first);
 }
 
 /* ---- How many ---------------------------------------------------------------------------------------------------------- */
@@ -163,26 +98,43 @@ static void forget_peak(struct pool *pool, int64_t now)
 /* Many are busy: sessions shorten their timeouts (the front's part of what Postfix calls stress). */
 static bool stressed(const struct pool *pool)
 {
-	return (uint64_t)(pool->busy + pool->waiting) * 10 > (uint64_t)pool->settings.sessions * 8;
+	return pool->full ||
+	       (uint64_t)(pool->busy + pool->waiting) * 10 > (uint64_t)pool->settings.sessions * 8;
 }
 
-/* Once a turn: tell the spawner how many sessions are missing, when that has changed. */
-static void pool_want(struct deferred *deferred)
+/* Tell the spawner how many sessions are missing, when that has changed. */
+static void want(struct pool *pool)
 {
-	struct pool *pool = deferred->context;
 	unsigned target = pool->busy + pool->waiting + (pool->draining ? 0 : spare(pool)),
-		 here = pool->busy + pool->idle;
+		 here = pool->busy + pool->idle, crowd = 0;
 	struct message message = { .type = MESSAGE_POOL_WANT };
 	uint32_t total;
 
 	if (target > pool->settings.sessions)
 		target = pool->settings.sessions;
+	if (target <= here)
+		pool->full = false;
 	total = pool->received + (target > here ? target - here : 0);
-	if (total == pool->told || !link_channel(&pool->link))
+	if ((total == pool->told && pool->waiting == pool->told_waiting) ||
+		!link_channel(&pool->link))
 		return;
-	message.pool_want.count = total;
-	if (channel_send(&pool->link.channel, &message))
-		pool->told = total;
+	(void)waiting_next(pool, &crowd);
+	message.pool_want = (struct message_pool_want){
+		.count = total, .waiting = pool->waiting, .crowd = crowd
+	};
+	if (!channel_send(&pool->link.channel, &message))
+		return;
+	pool->told = total;
+	pool->told_waiting = pool->waiting;
+}
+
+/* Once a turn. */
+static void pool_work(struct deferred *deferred)
+{
+	struct pool *pool = deferred->context;
+
+	make_room(pool);
+	want(pool);
 }
 
 static void maybe_done(struct pool *pool)
@@ -196,7 +148,7 @@ static void maybe_done(struct pool *pool)
 static void changed(struct pool *pool)
 {
 	note_peak(pool);
-	loop_defer(pool->loop, &pool->want);
+	loop_defer(pool->loop, &pool->work);
 	maybe_done(pool);
 }
 
@@ -208,9 +160,22 @@ static void session_drop(struct pooled *session)
 	free(session);
 }
 
+static void set_standing(struct pooled *session, enum client_standing standing)
+{
+	bool known = standing >= CLIENT_KNOWN;
+
+	if (known != (session->standing >= CLIENT_KNOWN))
+		front_trust(session->pool->front, session->address, known);
+	session->standing = standing;
+}
+
 static void release_client(struct pool *pool, struct pooled *session)
 {
 	busy_remove(pool, session);
+	close(session->client);
+	session->client = -1;
+	session->leaving = 0;
+	set_standing(session, CLIENT_STRANGER);
 	front_release(pool->front, session->address);
 }
 
@@ -234,23 +199,29 @@ static bool give(
 		return false;
 	session->serial = to->serial;
 	memcpy(session->address, client->address, sizeof(session->address));
+	front_network(pool->front, client->address, session->network);
+	session->client = fd;
 	busy_add(pool, session);
-	close(fd);
+	if (client->local)
+		set_standing(session, CLIENT_KNOWN);
 	return true;
 }
 
 static void serve_waiting(struct pool *pool)
 {
+	unsigned crowd;
+
 	while (pool->waiting && pool->idle_top) {
 		struct pooled *session = pool->idle_top;
-		struct waiting *first = pool->waiting_head;
+		struct waiting *next = waiting_next(pool, &crowd);
 
 		idle_remove(pool, session);
-		if (!give(pool, session, first->fd, &first->client)) {
+		if (!give(pool, session, next->fd, &next->client)) {
 			session_drop(session);
 			continue;
 		}
-		free(waiting_take(pool));
+		waiting_remove(pool, next);
+		free(next);
 	}
 	changed(pool);
 }
@@ -286,6 +257,13 @@ static void session_rate(struct pooled *session, const struct message_session_ra
 	channel_send(&session->channel, &answer);
 }
 
+/* Its word is worth one place, its own. */
+static void session_standing(struct pooled *session, unsigned standing)
+{
+	if (session->busy && standing > (unsigned)session->standing)
+		set_standing(session, standing > CLIENT_KNOWN ? CLIENT_KNOWN : standing);
+}
+
 static void session_received(struct channel *channel, struct message *message)
 {
 	struct pooled *session = channel->context;
@@ -294,6 +272,8 @@ static void session_received(struct channel *channel, struct message *message)
 		session_done(session, &message->session_done);
 	else if (message->type == MESSAGE_SESSION_RATE)
 		session_rate(session, &message->session_rate);
+	else if (message->type == MESSAGE_SESSION_STANDING)
+		session_standing(session, message->session_standing.standing);
 	else
 		log_warning("session %d sent %s", (int)session->pid, message_name(message->type));
 }
@@ -324,6 +304,7 @@ static void session_add(struct pool *pool, int fd, pid_t pid)
 	}
 	session->pool = pool;
 	session->pid = pid;
+	session->client = -1;
 	if (!channel_open(
 		    &session->channel, pool->loop, fd, session_received, session_closed, session)) {
 		free(session);
@@ -340,11 +321,26 @@ static void spawner_received(struct channel *channel, struct message *message)
 	struct link *link = channel->context;
 	struct pool *pool = link->context;
 
-	if (message->type != MESSAGE_POOL_SESSION) {
+	switch (message->type) {
+	case MESSAGE_POOL_FULL:
+		pool->full = true;
+		changed(pool);
+		return;
+	case MESSAGE_POOL_GIVE:
+		if (!give_up_one(pool, message->pool_give.crowd)) {
+			struct message keep = { .type = MESSAGE_POOL_KEEP };
+
+			channel_send(channel, &keep);
+		}
+		return;
+	case MESSAGE_POOL_SESSION:
+		break;
+	default:
 		log_warning("smtpd-session sent %s", message_name(message->type));
 		return;
 	}
 	pool->received++;
+	pool->full = false;
 	/* No descriptor was free for it: it ends by itself, and another is asked for when it is needed. */
 	if (message->fd_count != 1) {
 		changed(pool);
@@ -362,18 +358,22 @@ static void spawner_up(struct link *link)
 
 	if (!channel_send(&link->channel, &message))
 		log_warning("sessions cannot be told their configuration");
-	pool->received = pool->told = 0;
+	pool->received = pool->told = pool->told_waiting = 0;
+	pool->full = false;
 	changed(pool);
 }
 
-static void drop_idle(struct pool *pool)
+void pool_drop_idle(struct pool *pool, struct pooled *session)
 {
-	while (pool->idle_top) {
-		struct pooled *session = pool->idle_top;
+	idle_remove(pool, session);
+	session_drop(session);
+	changed(pool);
+}
 
-		idle_remove(pool, session);
-		session_drop(session);
-	}
+static void drop_all_idle(struct pool *pool)
+{
+	while (pool->idle_top)
+		pool_drop_idle(pool, pool->idle_top);
 }
 
 /* It was replaced or it died: its sessions finish their clients and go, so that it can end and the new one's are used. */
@@ -383,7 +383,7 @@ static void spawner_down(struct link *link)
 
 	for (struct pooled *session = pool->busy_list; session; session = session->below)
 		session->retiring = true;
-	drop_idle(pool);
+	drop_all_idle(pool);
 }
 
 /* ---- Time --------------------------------------------------------------------------------------------------------------- */
@@ -396,13 +396,10 @@ static void pool_housekeeping(struct timer *timer)
 	while (pool->waiting && pool->waiting_head->deadline <= now)
 		waiting_refuse(pool, "All server ports are busy");
 	forget_peak(pool, now);
-	while (pool->idle > spare(pool) && now - pool->idle_bottom->since >= pool->settings.idle) {
-		struct pooled *session = pool->idle_bottom;
-
-		idle_remove(pool, session);
-		session_drop(session);
-	}
-	loop_timer_start(pool->loop, &pool->housekeeping, POOL_HOUSEKEEPING);
+	while (pool->idle > spare(pool) && now - pool->idle_bottom->since >= pool->settings.idle)
+		pool_drop_idle(pool, pool->idle_bottom);
+	loop_timer_start(
+		pool->loop, &pool->housekeeping, pool->waiting ? POOL_LOOK : POOL_HOUSEKEEPING);
 	changed(pool);
 }
 
@@ -420,7 +417,7 @@ struct pool *pool_open(struct service *service, const struct pool_settings *sett
 		.settings = *settings,
 		.drained = drained,
 		.context = context };
-	pool->want = (struct deferred){ .run = pool_want, .context = pool };
+	pool->work = (struct deferred){ .run = pool_work, .context = pool };
 	pool->housekeeping = (struct timer){ .fire = pool_housekeeping, .context = pool };
 	loop_timer_start(pool->loop, &pool->housekeeping, POOL_HOUSEKEEPING);
 	link_open(&pool->link, service, SERVICE_SMTPD_SESSION, spawner_received, spawner_up,
@@ -435,8 +432,6 @@ void pool_set_front(struct pool *pool, struct front *front)
 
 void pool_serve(struct pool *pool, int fd, const struct front_client *client)
 {
-	struct waiting *last;
-
 	while (pool->idle_top && !pool->waiting) {
 		struct pooled *session = pool->idle_top;
 
@@ -447,18 +442,9 @@ void pool_serve(struct pool *pool, int fd, const struct front_client *client)
 		}
 		session_drop(session);
 	}
-	last = calloc(1, sizeof(*last));
-	if (!last) {
-		pool_refuse(fd, "421 4.3.2 Error: out of memory\r\n");
-		front_release(pool->front, client->address);
-		return;
-	}
-	*last = (struct waiting){
-		.fd = fd, .client = *client, .deadline = loop_now(pool->loop) + pool->settings.wait
-	};
-	*(pool->waiting_tail ? &pool->waiting_tail->next : &pool->waiting_head) = last;
-	pool->waiting_tail = last;
-	pool->waiting++;
+	waiting_add(pool, fd, client);
+	if (pool->housekeeping.place && pool->waiting == 1)
+		loop_timer_start(pool->loop, &pool->housekeeping, POOL_LOOK);
 	changed(pool);
 }
 
@@ -466,7 +452,7 @@ void pool_drain(struct pool *pool, bool fast)
 {
 	pool->draining = true;
 	if (!pool->waiting)
-		drop_idle(pool);
+		drop_all_idle(pool);
 	while (fast && pool->waiting)
 		waiting_refuse(pool, "Service shutting down");
 	while (fast && pool->busy_list) {

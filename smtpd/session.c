@@ -51,15 +51,11 @@ enum session_state session_state(const struct session *s)
 	return s->helo[0] ? STATE_HELO : STATE_START;
 }
 
-static bool is_loopback(const char *address)
-{
-	return network_match("127.0.0.0/8 [::1]", address);
-}
-
 /* Nothing of the client before may be seen by this one. */
 static void forget_client(struct session *s)
 {
 	s->input_start = s->input_end = s->input_scanned = s->output_length = 0;
+	s->standing = CLIENT_STRANGER;
 	s->esmtp = s->denied = s->closing = s->pipelined = s->secure = false;
 	s->tls = (struct tls_info){ 0 };
 	s->lost_content = -1;
@@ -74,10 +70,16 @@ static void forget_client(struct session *s)
 	memset(s->counts, 0, sizeof(s->counts));
 }
 
+void session_rise(struct session *s, enum client_standing standing)
+{
+	if (standing <= s->standing)
+		return;
+	s->standing = standing;
+	s->io->tell_standing(s->context, standing);
+}
+
 void session_begin(struct session *s, const struct session_client *client)
 {
-	bool loopback = client->local || is_loopback(client->address);
-
 	forget_client(s);
 	s->client = *client;
 	s->trusted = client->local || network_match(s->settings->networks, client->address);
@@ -85,7 +87,7 @@ void session_begin(struct session *s, const struct session_client *client)
 	s->request_deadline = s->settings->request_deadline || client->stress;
 	if (client->stress && s->timeout > STRESS_TIMEOUT)
 		s->timeout = STRESS_TIMEOUT;
-	snprintf(s->name, sizeof(s->name), "%s[%s]", loopback ? "localhost" : "unknown",
+	snprintf(s->name, sizeof(s->name), "%s[%s]", front_client_name(client->address),
 		client->address);
 	figures_add(FIGURE_sessions, 1);
 	if (client->local)

@@ -37,7 +37,7 @@ struct session_io {
 	bool (*write)(void *context, const void *data, size_t length, int64_t deadline);
 	bool (*send)(void *context, enum session_peer peer, const struct message *message,
 		int64_t deadline);
-	/* The message is valid until the next receive. */
+	/* The message is valid until the next receive. False with ECANCELED: the client has to make room for others, and is gone. */
 	bool (*receive)(
 		void *context, enum session_peer peer, struct message *message, int64_t deadline);
 	/* The peer is gone: get another connection to it. */
@@ -58,6 +58,8 @@ struct session_io {
 	 * dismissed: a read fails with ECANCELED.
 	 */
 	void (*tell_login)(void *context, const struct message_pool_login *login);
+	/* What the client has become; told once for each step that it rises. */
+	void (*tell_standing)(void *context, enum client_standing standing);
 };
 
 /* Places where restrictions are asked, each with a list of its own. */
@@ -253,6 +255,7 @@ struct session {
 	} auth; /* who logged in, and how; empty: nobody */
 	char mechanisms[200]; /* that authd offers; empty: not known yet */
 	bool trusted; /* permit_mynetworks */
+	enum client_standing standing; /* as the front knows it */
 	unsigned keywords; /* offered to this client */
 	bool secure; /* it speaks TLS, and `tls` holds */
 	struct tls_info tls;
@@ -357,6 +360,8 @@ enum command_result transaction_refuse(struct session *session);
 MUST_CHECK bool session_ask(struct session *session, enum session_peer peer,
 	const struct message *question, uint32_t serial, enum message_type wanted,
 	struct message *answer);
+/* The client has become that: the front is told when it is more than before. */
+void session_rise(struct session *session, enum client_standing standing);
 /* Count an event at the front; true when the client has too many of them. */
 bool session_over_rate(struct session *session, enum rate_kind what);
 /* As anvil(8) logs it: the event that is over the limit is the first that is told of. */

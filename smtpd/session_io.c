@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ipc/channel.h"
@@ -69,13 +68,21 @@ static bool wait_until(int fd, short events, int64_t deadline)
 	}
 }
 
-void session_sockets_take_client(struct session_sockets *sockets, int fd)
+/* `fd` is the client's socket from now on. */
+static void take_socket(struct session_sockets *sockets, int fd)
 {
 	const struct timeval step = { .tv_sec = WAIT_STEP };
 
 	sockets->client = fd;
 	sockets->waits = os_set_blocking(fd, true) &&
 			 setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof(step)) == 0;
+}
+
+void session_sockets_begin(struct session_sockets *sockets, int fd, uint32_t serial)
+{
+	sockets->serial = serial;
+	sockets->leaving = false;
+	take_socket(sockets, fd);
 }
 
 /*
@@ -183,16 +190,72 @@ static bool peer_send(
 	return channel_sync_send(sockets->peers[peer], message, deadline);
 }
 
+/* ---- The front's word that the client has to make room ----------------------------------------------------------------- */
+
+static void hear_front(struct session_sockets *sockets, const struct message *message)
+{
+	if (message->type == MESSAGE_SESSION_LEAVE &&
+		message->session_leave.serial == sockets->serial)
+		sockets->leaving = true;
+}
+
+/* Wait for `fd`, or (-1) for the time alone, which a dismissal ends as well, or for that word. True: `fd` has something. */
+static bool wait_or_leave(struct session_sockets *sockets, int fd, int64_t deadline)
+{
+	struct pollfd polls[2] = { { .fd = sockets->peers[TO_FRONT], .events = POLLIN },
+		{ .fd = fd, .events = POLLIN } };
+	struct message message;
+
+	while (!sockets->leaving && (fd >= 0 || !dismissed)) {
+		int64_t left = deadline - loop_monotonic();
+
+		if (left <= 0) {
+			errno = ETIMEDOUT;
+			return false;
+		}
+		if (poll(polls, 2, left > 3600000 ? 3600000 : (int)left) < 0 && errno != EINTR)
+			return false;
+		if (polls[1].revents)
+			return true;
+		if (!polls[0].revents)
+			continue;
+		/* Without its front a session serves nobody. */
+		sockets->leaving = !channel_sync_receive(
+			sockets->peers[TO_FRONT], &message, &sockets->space[TO_FRONT], deadline);
+		if (!sockets->leaving)
+			hear_front(sockets, &message);
+	}
+	errno = ECANCELED;
+	return false;
+}
+
+static bool receive_once(struct session_sockets *sockets, enum session_peer peer,
+	struct message *message, int64_t deadline)
+{
+	/* authd takes its time with those who guess. */
+	if (peer == TO_AUTH && !wait_or_leave(sockets, sockets->peers[peer], deadline))
+		return false;
+	if (!channel_sync_receive(sockets->peers[peer], message, &sockets->space[peer], deadline))
+		return false;
+	message_close_fds(message);
+	return true;
+}
+
 static bool peer_receive(
 	void *context, enum session_peer peer, struct message *message, int64_t deadline)
 {
 	struct session_sockets *sockets = context;
 
-	if (sockets->peers[peer] < 0 || !channel_sync_receive(sockets->peers[peer], message,
-						&sockets->space[peer], deadline))
+	if (sockets->peers[peer] < 0) {
+		errno = EPIPE;
 		return false;
-	message_close_fds(message);
-	return true;
+	}
+	while (receive_once(sockets, peer, message, deadline)) {
+		if (message->type != MESSAGE_SESSION_LEAVE)
+			return true;
+		hear_front(sockets, message);
+	}
+	return false;
 }
 
 /* One connection instead of another; false when there is none to be had now. */
@@ -277,7 +340,7 @@ static bool hand_to_tls(struct session_sockets *sockets, struct message *accept,
 	} while (ready->tls_ready.serial != accept->tls_accept.serial);
 	if (fd >= 0) {
 		close(sockets->client);
-		session_sockets_take_client(sockets, fd);
+		take_socket(sockets, fd);
 	} else {
 		ready->tls_ready.status = TLS_FAILED;
 	}
@@ -318,15 +381,23 @@ static int64_t socket_now(void *context)
 
 static void socket_sleep(void *context, int64_t milliseconds)
 {
-	struct timespec time = { .tv_sec = milliseconds / 1000,
-		.tv_nsec = milliseconds % 1000 * 1000000 };
+	struct session_sockets *sockets = context;
 
-	while (nanosleep(&time, &time) < 0 && errno == EINTR)
-		continue;
+	(void)wait_or_leave(sockets, -1, loop_monotonic() + milliseconds);
+}
+
+static void tell_standing(void *context, enum client_standing standing)
+{
+	const struct session_sockets *sockets = context;
+	struct message message = { .type = MESSAGE_SESSION_STANDING };
+
+	message.session_standing.standing = (uint8_t)standing;
+	if (!channel_sync_send(sockets->peers[TO_FRONT], &message, loop_monotonic() + TELL_TIMEOUT))
+		log_warning("the front does not hear what its client is: %s", strerror(errno));
 }
 
 const struct session_io SESSION_SOCKETS = { socket_read, socket_write, peer_send, peer_receive,
-	peer_renew, reach_tls, start_tls, socket_now, socket_sleep, tell_login };
+	peer_renew, reach_tls, start_tls, socket_now, socket_sleep, tell_login, tell_standing };
 
 void session_sockets_close_client(struct session_sockets *sockets, bool in_error)
 {

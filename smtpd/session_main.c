@@ -31,6 +31,7 @@ enum {
 	QUICK_DEATH = 1000, /* ms: a session that fails within this will fail again */
 	RETRY_AFTER_DEATH = 1000, /* ms */
 	FRONTS_MOST = 64,
+	KEEP_TIME = 500, /* ms before a front that had nothing to give is asked again */
 	RENEWALS_MOST = 32, /* connections that a session may ask for anew in its life */
 	END_GRACE = 2000 /* ms */
 };
@@ -52,6 +53,11 @@ struct front_peer {
 	int config; /* snapshot its sessions work by; -1 until it is told */
 	uint32_t sent; /* sessions it got */
 	unsigned wanted; /* and still wants */
+	unsigned waiting, crowd; /* its clients that wait for one, as in POOL_WANT */
+	unsigned sessions; /* that it has */
+	unsigned giving; /* of these, what it was asked to give up */
+	bool told_full; /* since it wanted the last time */
+	int64_t kept; /* when it had none to give, loop time */
 };
 
 struct pool {
@@ -70,6 +76,7 @@ struct pool {
 /* What the spawner keeps of a session: the connections it waits for. */
 struct served {
 	struct pool *pool;
+	struct front_peer *front; /* whose clients it serves; NULL: it has gone */
 	unsigned needs; /* bits NEED_... */
 	unsigned renewals;
 	char login[MAX_LOGIN + 1], client_address[65]; /* who is logged in; empty: nobody */
@@ -228,6 +235,7 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 		return false;
 	}
 	served->pool = pool;
+	served->front = front;
 	if (channel_pair(ends)) {
 		keep[0] = seed.front = ends[1];
 		keep[1] = seed.directory;
@@ -243,9 +251,14 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 	}
 	close(seed.directory);
 	close(seed.cleanup);
-	if (!child)
+	if (!child) {
 		free(served);
-	return child != NULL;
+		return false;
+	}
+	front->sessions++;
+	front->wanted--;
+	front->sent++;
+	return true;
 }
 
 /* Give a session the connection it waits for; stays noted when the stock has none. */
@@ -269,6 +282,75 @@ static void serve_on_demand(struct pool *pool, struct stock *stock)
 	stock_fill(stock);
 }
 
+/* ---- When there are no more --------------------------------------------------------------------------------------------- */
+
+/* At most so many of those that the front wants. */
+static void start_for(struct front_peer *front, unsigned most)
+{
+	struct pool *pool = front->pool;
+
+	while (most-- && front->wanted && front->config >= 0 &&
+		spawner_count(pool->spawner) < pool->limit && start_session(pool, front))
+		continue;
+}
+
+/* The front with most sessions, if it has more than `front`, and did not say lately that it has none to give. */
+static struct front_peer *who_gives(const struct front_peer *front)
+{
+	const struct pool *pool = front->pool;
+	int64_t now = loop_now(service_loop(pool->service));
+	struct front_peer *most = NULL;
+
+	for (unsigned i = 0; i < pool->front_count; i++) {
+		struct front_peer *other = pool->fronts[i];
+
+		if (other == front || (other->kept && now - other->kept < KEEP_TIME) ||
+			other->sessions - other->giving <=
+				(most ? most->sessions - most->giving : front->sessions + 1))
+			continue;
+		most = other;
+	}
+	return most;
+}
+
+/* Places for as many as wait: from the front that has most, in the end from among its own clients. */
+static void find_room(struct front_peer *front, unsigned missing)
+{
+	struct message give = { .type = MESSAGE_POOL_GIVE }, full = { .type = MESSAGE_POOL_FULL };
+	struct front_peer *other;
+
+	give.pool_give.crowd = front->crowd;
+	while (missing && (other = who_gives(front))) {
+		other->giving++;
+		channel_send(&other->channel, &give);
+		missing--;
+	}
+	if (!missing || front->told_full)
+		return;
+	front->told_full = true;
+	channel_send(&front->channel, &full);
+}
+
+/* Clients wait, and all sessions are there that may be: one port's crowd must not keep out who comes to another. */
+static void share_out(struct pool *pool)
+{
+	unsigned coming = 0;
+
+	if (spawner_count(pool->spawner) < pool->limit)
+		return;
+	for (unsigned i = 0; i < pool->front_count; i++)
+		coming += pool->fronts[i]->giving;
+	for (unsigned i = 0; i < pool->front_count; i++) {
+		struct front_peer *front = pool->fronts[i];
+		unsigned missing = front->waiting < front->wanted ? front->waiting : front->wanted;
+		unsigned here = missing < coming ? missing : coming;
+
+		coming -= here;
+		if (missing > here)
+			find_room(front, missing - here);
+	}
+}
+
 /* Start what is wanted as far as the stock allows, and see to the stock. Runs at the end of a turn, once for all requests. */
 static void pool_work(struct deferred *deferred)
 {
@@ -284,15 +366,11 @@ static void pool_work(struct deferred *deferred)
 		spawner_each(pool->spawner, give_peer, &pool->directory);
 	if (pool->cleanup.needs)
 		spawner_each(pool->spawner, give_peer, &pool->cleanup);
-	for (unsigned i = 0; i < pool->front_count; i++) {
-		struct front_peer *front = pool->fronts[i];
-
-		while (front->wanted && front->config >= 0 &&
-			spawner_count(pool->spawner) < pool->limit && start_session(pool, front)) {
-			front->wanted--;
-			front->sent++;
-		}
-	}
+	for (unsigned i = 0; i < pool->front_count; i++)
+		start_for(pool->fronts[i], pool->fronts[i]->waiting);
+	for (unsigned i = 0; i < pool->front_count; i++)
+		start_for(pool->fronts[i], pool->fronts[i]->wanted);
+	share_out(pool);
 	stock_fill(&pool->directory);
 	stock_fill(&pool->cleanup);
 	figures_set(FIGURE_sessions_now, spawner_count(pool->spawner));
@@ -317,6 +395,10 @@ static void session_ended(void *context, struct session_child *child, int status
 	struct loop *loop = service_loop(pool->service);
 	struct served *served = child->context;
 
+	if (served->front) {
+		served->front->sessions--;
+		served->front->giving -= served->front->giving > 0;
+	}
 	pool->directory.needs -= !!(served->needs & NEED_DIRECTORY);
 	pool->cleanup.needs -= !!(served->needs & NEED_CLEANUP);
 	pool->tls.needs -= !!(served->needs & NEED_TLS);
@@ -442,13 +524,30 @@ static void front_received(struct channel *channel, struct message *message)
 		loop_defer(service_loop(front->pool->service), &front->pool->work);
 		return;
 	}
+	if (message->type == MESSAGE_POOL_KEEP) {
+		front->giving -= front->giving > 0;
+		front->kept = loop_now(service_loop(front->pool->service));
+		loop_defer(service_loop(front->pool->service), &front->pool->work);
+		return;
+	}
 	if (message->type != MESSAGE_POOL_WANT) {
 		log_warning("smtpd sent %s", message_name(message->type));
 		return;
 	}
 	wanted = (int32_t)(message->pool_want.count - front->sent);
 	front->wanted = wanted < 0 ? 0 : wanted < SESSIONS_MOST ? (unsigned)wanted : SESSIONS_MOST;
+	front->waiting = message->pool_want.waiting;
+	front->crowd = message->pool_want.crowd;
+	front->told_full = false;
 	loop_defer(service_loop(front->pool->service), &front->pool->work);
+}
+
+static void forget_front(void *context, struct session_child *child)
+{
+	struct served *served = child->context;
+
+	if (served->front == context)
+		served->front = NULL;
 }
 
 static void front_gone(struct channel *channel, const char *why)
@@ -460,6 +559,7 @@ static void front_gone(struct channel *channel, const char *why)
 		if (pool->fronts[i] == front)
 			pool->fronts[i] = pool->fronts[--pool->front_count];
 	}
+	spawner_each(pool->spawner, forget_front, front);
 	os_close(&front->config);
 	free(front);
 }
@@ -495,6 +595,7 @@ static void pool_drain(struct service *service, void *context, bool fast)
 
 		channel_close(&front->channel);
 		os_close(&front->config);
+		spawner_each(pool->spawner, forget_front, front);
 		free(front);
 	}
 	stock_drop(&pool->directory);

@@ -40,15 +40,16 @@ static bool next_client(
 	do
 		got = channel_sync_receive(sockets->peers[TO_FRONT], &message,
 			&sockets->space[TO_FRONT], loop_monotonic() + SESSION_WAIT);
-	while (!got && errno == ETIMEDOUT);
+	/* A word that the client before should make room may have crossed his end. */
+	while (got ? message.type == MESSAGE_SESSION_LEAVE : errno == ETIMEDOUT);
 	if (!got)
 		return false;
 	if (!take_client(&message, client)) {
 		message_close_fds(&message);
 		return false;
 	}
-	session_sockets_take_client(sockets, message_take_fd(&message, 0));
 	*serial = message.session_client.serial;
+	session_sockets_begin(sockets, message_take_fd(&message, 0), *serial);
 	return true;
 }
 

@@ -49,10 +49,8 @@ static void accepted(
 		return;
 	}
 	log_warning("%s: %u from %s[%s] for service %s", REFUSALS[refusal].log,
-		smtpd->limits[refusal] + 1,
-		client->local || network_match("127.0.0.0/8 [::1]", client->address) ? "localhost"
-										     : "unknown",
-		client->address, service_entry(smtpd->service));
+		smtpd->limits[refusal] + 1, front_client_name(client->address), client->address,
+		service_entry(smtpd->service));
 	snprintf(text, sizeof(text), REFUSALS[refusal].reply, smtpd->host, client->address);
 	pool_refuse(fd, text);
 }

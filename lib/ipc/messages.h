@@ -363,7 +363,17 @@ enum {
 
 /* --- smtpd: spawner <-> front, session <-> front --- */
 /* front -> spawner: so many sessions in all since the connection began; what is under way when this is said is counted in. */
-#define FIELDS_POOL_WANT(F) F(U32, count, 0)
+#define FIELDS_POOL_WANT(F) \
+	F(U32, count, 0) \
+	F(U32, waiting, 0) /* clients that wait for one */ \
+	F(U32, crowd, 0) /* unknown clients of that one's network which comes from the emptiest */
+/* spawner -> front: there are no more for now, make room among your own clients. */
+#define FIELDS_POOL_FULL(F) F(U8, unused, 0)
+/* spawner -> front: clients of another front wait: give up one session, if one is idle or its client is worth less than somebody of such
+ * a crowd. Its end is the answer, or POOL_KEEP. */
+#define FIELDS_POOL_GIVE(F) F(U32, crowd, 0)
+/* front -> spawner: there is none that could be given. */
+#define FIELDS_POOL_KEEP(F) F(U8, unused, 0)
 /* front -> spawner, first: the configuration its sessions work by (the entry's own -o options in it). One descriptor, sealed. */
 #define FIELDS_POOL_CONFIG(F) F(U8, unused, 0)
 /* session -> its spawner: the connection to that service broke, please another. The answer brings it, one descriptor. */
@@ -387,6 +397,10 @@ enum {
 /* session -> front: count one message/recipient/... of this client; answered when a rate limit is set. */
 #define FIELDS_SESSION_RATE(F)        F(U32, serial, 0) F(U8, what, 0) /* enum rate_kind */
 #define FIELDS_SESSION_RATE_ANSWER(F) F(U32, serial, 0) F(U8, refuse, 0)
+/* session -> front: what its client has become; it only rises. */
+#define FIELDS_SESSION_STANDING(F) F(U8, standing, 0) /* enum client_standing */
+/* front -> session: the place is needed for somebody else, waste no time on that client. Its connection is cut already. */
+#define FIELDS_SESSION_LEAVE(F) F(U32, serial, 0)
 
 /* --- imapd, pop3d: front <-> spawner <-> session --- */
 /* front -> spawner: an authenticated client, one descriptor; `input` is what it sent already. */
@@ -499,6 +513,9 @@ enum {
 	M(INTROSPECT_ASK, introspect_ask, 0) \
 	M(INTROSPECT_ANSWER, introspect_answer, 0) \
 	M(POOL_WANT, pool_want, 0) \
+	M(POOL_FULL, pool_full, 0) \
+	M(POOL_GIVE, pool_give, 0) \
+	M(POOL_KEEP, pool_keep, 0) \
 	M(POOL_CONFIG, pool_config, 1) \
 	M(POOL_PEER, pool_peer, 0) \
 	M(POOL_PEER_ANSWER, pool_peer_answer, 1) \
@@ -508,6 +525,8 @@ enum {
 	M(SESSION_DONE, session_done, 0) \
 	M(SESSION_RATE, session_rate, 0) \
 	M(SESSION_RATE_ANSWER, session_rate_answer, 0) \
+	M(SESSION_STANDING, session_standing, 0) \
+	M(SESSION_LEAVE, session_leave, 0) \
 	M(HANDOVER, handover, 1) \
 	M(HANDOVER_ANSWER, handover_answer, 1) \
 	M(SESSION_ENDED, session_ended, 0) \
@@ -588,6 +607,12 @@ enum queue_action {
 	QUEUE_DO_RELEASE = 6,
 	QUEUE_DO_REQUEUE = 7,
 	QUEUE_DO_EXPIRE = 8
+};
+/* What an SMTP client is, for who has to make room. */
+enum client_standing {
+	CLIENT_STRANGER = 0,
+	CLIENT_SENDS = 1, /* a recipient was accepted */
+	CLIENT_KNOWN = 2 /* it logged in, or is of this machine */
 };
 enum rate_kind { RATE_MESSAGE = 1, RATE_RECIPIENT = 2, RATE_AUTH = 3 };
 /* notify field, RFC 3461 4.1 */

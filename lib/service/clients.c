@@ -8,7 +8,7 @@ enum { RATE_CONNECTION = CLIENTS_RATES, RATE_KINDS };
 
 struct clients_entry {
 	struct clients_entry *older, *newer; /* while without connections */
-	unsigned connections;
+	unsigned connections, trusted; /* and how many of these are */
 	int64_t since; /* start of the time unit that the rates count in */
 	unsigned rate[RATE_KINDS];
 	bool exempt, listed;
@@ -226,6 +226,32 @@ bool clients_rate(
 	over = entry->rate[what] > limit;
 	settle(clients, entry);
 	return over;
+}
+
+void clients_trust(struct clients *clients, const char *address, bool more)
+{
+	struct clients_entry *entry = find(clients, address);
+
+	if (!entry)
+		return;
+	if (more && entry->trusted < entry->connections)
+		entry->trusted++;
+	else if (!more && entry->trusted)
+		entry->trusted--;
+}
+
+void clients_network(const struct clients *clients, const char *address, char network[NETWORK_TEXT])
+{
+	struct client client = client_of(clients, address);
+
+	memcpy(network, client.network, sizeof(client.network));
+}
+
+unsigned clients_crowd(const struct clients *clients, const char *network)
+{
+	const struct clients_entry *entry = map_get(&clients->map, slice_from(network));
+
+	return !entry || entry->exempt ? 1 : entry->connections - entry->trusted;
 }
 
 unsigned clients_count(const struct clients *clients, const char *address)

@@ -36,6 +36,13 @@ bool clients_rate(
 	struct clients *clients, const char *address, unsigned what, unsigned limit, int64_t now);
 /* Forget clients without connections whose time unit is over. */
 void clients_expire(struct clients *clients, int64_t now);
+/* Somebody of that address has earned trust (`more`: his connection is none of a crowd any more), or goes: called before his clients_leave. */
+void clients_trust(struct clients *clients, const char *address, bool more);
+/* Under what name an address is counted. */
+void clients_network(
+	const struct clients *clients, const char *address, char network[NETWORK_TEXT]);
+/* Connections of that network that nobody trusts yet; 1 for one that is exempt. */
+unsigned clients_crowd(const struct clients *clients, const char *network);
 /* Connections of this client now. */
 unsigned clients_count(const struct clients *clients, const char *address);
 

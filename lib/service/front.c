@@ -158,6 +158,26 @@ bool front_rate(struct front *front, const char *address, unsigned what, unsigne
 	return clients_rate(&front->clients, address, what, limit, loop_now(front->loop));
 }
 
+const char *front_client_name(const char *address)
+{
+	return network_match("127.0.0.0/8 [::1]", address) ? "localhost" : "unknown";
+}
+
+void front_trust(struct front *front, const char *address, bool more)
+{
+	clients_trust(&front->clients, address, more);
+}
+
+void front_network(const struct front *front, const char *address, char network[NETWORK_TEXT])
+{
+	clients_network(&front->clients, address, network);
+}
+
+unsigned front_crowd(const struct front *front, const char *network)
+{
+	return clients_crowd(&front->clients, network);
+}
+
 void front_stop(struct front *front)
 {
 	for (unsigned i = 0; i < front->listener_count; i++)

@@ -9,6 +9,8 @@
 
 #include "service/service.h"
 
+enum { NETWORK_TEXT = 65 }; /* bytes of a network's name, with its NUL */
+
 struct front;
 struct front_client {
 	char address[64]; /* "192.0.2.1", "2001:db8::1" */
@@ -38,13 +40,18 @@ struct front *front_open(struct service *service, const struct front_limits *lim
 void front_release(struct front *front, const char *address);
 /* Count an event (message, recipient, login) of a client against `limit` in the rate unit; true when it is over. */
 bool front_rate(struct front *front, const char *address, unsigned what, unsigned limit);
+/* What clients_trust, clients_network and clients_crowd (clients.h) say, for who is to make room for whom. */
+void front_trust(struct front *front, const char *address, bool more);
+void front_network(const struct front *front, const char *address, char network[NETWORK_TEXT]);
+unsigned front_crowd(const struct front *front, const char *network);
 /* Stop accepting (drain). */
 void front_stop(struct front *front);
 void front_free(struct front **front);
 
+/* What stands before "[address]" in SMTP's log lines: "localhost" or "unknown". */
+const char *front_client_name(const char *address);
 /* Networks: "10.0.0.0/8", "[2001:db8::]/32", "192.0.2.1", "!…" excludes; separated by comma or space. For mynetworks and the like. */
 bool network_match(const char *list, const char *address);
-enum { NETWORK_TEXT = 65 };
 /* The network of an address: "192.0.2.0/24", "2001:db8:1:2::/64"; with all bits the address itself, which a mapped one is, too. What
  * is no address stays as it is, cut to fit. */
 void network_of(

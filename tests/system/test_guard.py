@@ -224,10 +224,27 @@ def test_own_networks_are_known_after_a_restart(make_instance):
     assert attempt(instance, ONE, "one-secret", "127.0.0.2").startswith(b"a OK")
 
 
+def log_in(instance, port):
+    """By IMAP, or by SMTP with AUTH PLAIN; the client, to be closed."""
+    if port not in (465, 587):
+        client = Client(instance, port=port)
+        assert client.login(ONE, "one-secret").startswith(b"a OK")
+        return client
+    context = ssl._create_unverified_context()
+    if port == 465:
+        client = smtplib.SMTP_SSL(HOST, instance.base + port, context=context, timeout=TIMEOUT)
+    else:
+        client = smtplib.SMTP(HOST, instance.base + port, timeout=TIMEOUT)
+        client.starttls(context=context)
+    client.ehlo()
+    client.user, client.password = ONE, "one-secret"
+    assert client.auth("PLAIN", client.auth_plain)[0] == 235
+    return client
+
+
 def seconds_of_a_login(instance, port):
     begun = time.perf_counter()
-    client = Client(instance, port=port)
-    assert client.login(ONE, "one-secret").startswith(b"a OK")
+    client = log_in(instance, port)
     taken = time.perf_counter() - begun
     client.close()
     return taken
@@ -248,13 +265,14 @@ def in_a_crowd(make_instance):
     """
     crowds = []
 
-    def look(port, *how, **more):
+    def look(port, protocol, *protection, at=None, **more):
+        """The crowd is at port `at`, or at the one that the logins are at."""
         settings = {"auth_failure_exempt_clients": "127.0.0.1", "auth_cache_lifetime": "0", "imap_client_connection_count_limit": "0",
                     "auth_connection_exchange_limit": "200", "auth_failure_delay_limit": "2s", **more}
         instance, quiet_one = make_instance(settings=settings), make_instance(settings=settings)
         instance.start()
         quiet_one.start()
-        crowds.append(subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("crowd.py")), str(instance.base + port), *how],
+        crowds.append(subprocess.Popen([sys.executable, str(pathlib.Path(__file__).with_name("crowd.py")), str(instance.base + (at or port)), protocol, *protection],
                                        stdout=subprocess.PIPE, text=True))
         assert crowds[0].stdout.readline() == "ready\n"
         until = time.monotonic() + 120
@@ -272,7 +290,7 @@ def in_a_crowd(make_instance):
 
 
 def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(in_a_crowd):
-    instance = in_a_crowd(143)
+    instance = in_a_crowd(143, "imap")
     # It was as described: places were taken away from those who stalled, guessers were refused, and nobody was turned away.
     instance.wait_log(r"mech=PLAIN rip=127\.1\.0\.\d+ temporary failure")
     instance.wait_log(r"mech=PLAIN rip=127\.1\.0\.\d+ failed")
@@ -281,10 +299,25 @@ def test_a_crowd_of_a_thousand_does_not_delay_a_good_login(in_a_crowd):
 
 def test_a_crowd_that_stalls_in_tls_does_not_delay_a_good_login(in_a_crowd):
     """More of them stall in the handshake than may be in one at a time, others send something like a handshake, others guess after it."""
-    instance = in_a_crowd(993, "tls", tls_handshake_limit="300", smtpd_tls_loglevel="1")
+    instance = in_a_crowd(993, "imap", "tls", tls_handshake_limit="300", smtpd_tls_loglevel="1")
     for said in ("too many TLS handshakes, and this one took longest", r"mech=PLAIN rip=127\.1\.0\.\d+ failed", "TLS connection established"):
         instance.wait_log(said)
     assert attempt(instance, ONE, "one-secret", port=993).startswith(b"a OK")
+
+
+@pytest.mark.parametrize("port, protection", [(465, "tls"), (587, "starttls")])
+def test_a_crowd_does_not_delay_a_good_login_to_submission(in_a_crowd, port, protection):
+    """Silent, in and before the handshake, with garbage, in an exchange that does not go on, guessing: ten times as many as there are sessions."""
+    instance = in_a_crowd(port, "smtp", protection, smtpd_client_event_limit_exceptions="")
+    instance.wait_log(r"all sessions are busy: localhost\[127\.1\.0\.\d+\] makes room after")
+    instance.wait_log(r"127\.1\.0\.\d+\]: SASL PLAIN authentication failed")
+    assert log_in(instance, port).noop()[0] == 250
+
+
+def test_a_crowd_at_another_port_does_not_delay_a_good_login_to_submission(in_a_crowd):
+    """All ports have their sessions from one place."""
+    instance = in_a_crowd(587, "smtp", at=25, smtpd_client_event_limit_exceptions="")
+    instance.wait_log(r"all sessions are busy: localhost\[127\.1\.0\.\d+\] makes room after")
 
 
 def test_filters_of_logs_find_the_failures_over_smtp(make_instance, tmp_path):

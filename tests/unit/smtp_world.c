@@ -186,7 +186,7 @@ static bool auth_takes(struct world *w, const struct message *m)
 		w->usages++;
 		break;
 	case MESSAGE_AUTH_CANCEL:
-		must(m->auth_cancel.serial == w->auth_serial && w->auth_step,
+		must(m->auth_cancel.serial == w->auth_serial && (w->auth_step || w->auth_outlasts),
 			"a cancel of nothing");
 		w->cancels++;
 		w->auth_step = 0;
@@ -349,6 +349,10 @@ static bool world_receive(
 		return true;
 	}
 	if (peer == TO_AUTH) {
+		if (w->auth_outlasts) {
+			errno = ECANCELED;
+			return false;
+		}
 		if (!w->auth_dead)
 			auth_answers(w, message);
 		return !w->auth_dead;
@@ -452,8 +456,17 @@ static void world_tell_login(void *context, const struct message_pool_login *log
 	snprintf(w->told_app, sizeof(w->told_app), "%.*s", SLICE_ARG(login->app));
 }
 
+static void world_tell_standing(void *context, enum client_standing standing)
+{
+	struct world *w = context;
+
+	must(standing > w->standing, "the same standing told twice");
+	w->standing = standing;
+}
+
 static const struct session_io WORLD_IO = { world_read, world_write, world_send_peer, world_receive,
-	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep, world_tell_login };
+	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep, world_tell_login,
+	world_tell_standing };
 
 static const char *no_class(void *context, const char *name)
 {
@@ -535,6 +548,7 @@ void world_connect(struct world *w, const char *address)
 	snprintf(w->client.address, sizeof(w->client.address), "%s", address);
 	snprintf(w->client.local_address, sizeof(w->client.local_address), "192.0.2.25");
 	snprintf(w->client.entry, sizeof(w->client.entry), "smtp");
+	w->standing = CLIENT_STRANGER;
 	session_begin(&w->session, &w->client);
 	buffer_clear(&w->out);
 	output_flush(&w->session);

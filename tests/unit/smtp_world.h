@@ -24,6 +24,7 @@ struct world {
 	struct buffer out;
 	unsigned writes;
 	int64_t now, slept;
+	enum client_standing standing; /* that the front knows of */
 	char told_login[MAX_LOGIN + 1], told_app[MAX_APP + 1]; /* to the spawner */
 	const char *auth_app; /* what authd says of a good login, or NULL */
 	bool dismissed; /* reads fail once the input is over */
@@ -57,7 +58,8 @@ struct world {
 	unsigned handshakes;
 
 	/* authd: PLAIN and LOGIN; one@example.test and two@example.test log in with "secret", "later" gets no answer for now */
-	bool auth_dead, auth_dies /* at the first response */, auth_secured;
+	bool auth_dead, auth_dies /* at the first response */, auth_secured,
+		auth_outlasts /* the client has to make room before it answers */;
 	unsigned offers, cancels;
 	uint32_t auth_serial;
 	unsigned auth_step; /* of LOGIN: 1 wants the name, 2 the password; 0 nothing is under way */

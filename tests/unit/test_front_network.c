@@ -113,6 +113,37 @@ static void clients_of_one_network_count_as_one(void **state)
 	clients_free(&c);
 }
 
+static void crowd_is_who_nobody_trusts_yet(void **state)
+{
+	const struct front_limits limits = {
+		.unit = 1000, .exempt = "192.0.2.5", .ipv4_prefix = 24, .ipv6_prefix = 64
+	};
+	char network[NETWORK_TEXT];
+	struct clients c;
+
+	assert_true(clients_open(&c, &limits));
+	clients_network(&c, "192.0.2.1", network);
+	assert_string_equal(network, "192.0.2.0/24");
+	assert_int_equal(clients_crowd(&c, network), 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(clients_enter(&c, "192.0.2.1", 0), FRONT_ACCEPTED);
+	assert_int_equal(clients_crowd(&c, network), 3);
+	clients_trust(&c, "192.0.2.2", true);
+	assert_int_equal(clients_crowd(&c, network), 2);
+	clients_trust(&c, "192.0.2.1", false);
+	clients_trust(&c, "192.0.2.1", false);
+	assert_int_equal(clients_crowd(&c, network), 3);
+	for (int i = 0; i < 4; i++)
+		clients_trust(&c, "192.0.2.1", true);
+	assert_int_equal(clients_crowd(&c, network), 0);
+	/* Of many users behind one address none is in another's way. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(clients_enter(&c, "192.0.2.5", 0), FRONT_ACCEPTED);
+	clients_network(&c, "192.0.2.5", network);
+	assert_int_equal(clients_crowd(&c, network), 1);
+	clients_free(&c);
+}
+
 static void clients_over_their_count_are_refused(void **state)
 {
 	const struct front_limits limits = { .connections = 4,
@@ -221,6 +252,7 @@ int main(void)
 		cmocka_unit_test(nonsense_matches_nobody),
 		cmocka_unit_test(network_of_an_address_has_its_first_bits),
 		cmocka_unit_test(clients_of_one_network_count_as_one),
+		cmocka_unit_test(crowd_is_who_nobody_trusts_yet),
 		cmocka_unit_test(clients_over_their_count_are_refused),
 		cmocka_unit_test(exempt_clients_have_no_count_limit),
 		cmocka_unit_test(rate_counts_within_one_unit),

@@ -527,6 +527,40 @@ static void a_table_knows_the_limits_of_some(void **state)
 	assert_int_equal(w->usages, 0);
 }
 
+/* ---- Who has to make room --------------------------------------------------------------------------------------------- */
+
+static void the_front_knows_what_its_client_has_become(void **state)
+{
+	struct world *w = offering(state);
+
+	world_say(w, "MAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<nobody@example.test>\r\n");
+	assert_int_equal(w->standing, CLIENT_STRANGER);
+	world_say(w, "RCPT TO:<one@example.test>\r\nRCPT TO:<two@example.test>\r\n");
+	assert_int_equal(w->standing, CLIENT_SENDS);
+	world_say(w, "RSET\r\nAUTH PLAIN AAAA\r\n");
+	assert_int_equal(w->standing, CLIENT_SENDS);
+	login(w);
+	assert_int_equal(w->standing, CLIENT_KNOWN);
+	world_say(w, "RSET\r\nMAIL FROM:<one@example.test>\r\nRCPT TO:<one@example.test>\r\n");
+	assert_int_equal(w->session.standing, CLIENT_KNOWN);
+	/* The next one is nobody again. */
+	session_finish(&w->session);
+	session_begin(&w->session, &w->client);
+	assert_int_equal(w->session.standing, CLIENT_STRANGER);
+}
+
+static void who_makes_room_while_authd_thinks_leaves_nothing_under_way(void **state)
+{
+	struct world *w = offering(state);
+
+	w->auth_outlasts = true;
+	assert_string_equal(world_say(w, "AUTH PLAIN AG9uZUBleGFtcGxlLnRlc3QAc2VjcmV0\r\n"), "");
+	assert_int_equal(w->session.loss, LOSS_GONE);
+	assert_int_equal(w->cancels, 1);
+	assert_int_equal(w->renewals, 0);
+	assert_string_equal(w->session.auth.login, "");
+}
+
 /* ---- Who has to go ---------------------------------------------------------------------------------------------------- */
 
 static void the_spawner_knows_who_is_logged_in(void **state)
@@ -586,6 +620,8 @@ int main(void)
 		T(a_count_that_cannot_be_had_lets_nothing_through),
 		T(a_table_knows_the_limits_of_some),
 		T(the_submitter_is_logged_and_not_believed),
+		T(the_front_knows_what_its_client_has_become),
+		T(who_makes_room_while_authd_thinks_leaves_nothing_under_way),
 		T(the_spawner_knows_who_is_logged_in),
 		T(who_has_to_go_hears_so_and_loses_what_was_not_finished),
 	};
