@@ -177,7 +177,7 @@ def test_stranger_gets_no_headers_added(make_instance):
     instance.wait_log(r"[0-9A-Z]{16}: message-id=<>$")
 
 
-@pytest.mark.parametrize("fault,code", [("fsync:EIO:0:1", 451), ("write:ENOSPC:0:1", 452), ("open:EMFILE:39:1", 451), ("rename:EIO:0:1", 451)])
+@pytest.mark.parametrize("fault,code", [("fsync:EIO:0:1", 451), ("write:ENOSPC:0:1", 452), ("open:EMFILE:123:1", 451), ("rename:EIO:0:1", 451)])
 def test_failing_disk_is_a_4xx_that_leaves_nothing_and_passes(make_instance, fault, code):
     instance = make_instance(environment={"POSTERN_FAULT": fault})
     instance.start()
