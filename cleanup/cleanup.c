@@ -30,7 +30,7 @@ static void peer_reap(struct deferred *deferred)
 		peer->next->place = peer->place;
 	free(peer);
 	c->peers--;
-	cleanup_settle(c);
+	loop_defer(service_loop(c->service), &c->settle);
 }
 
 /* The struct stays until the end of the turn: the channel's own deferred call may still be queued. */
@@ -99,8 +99,11 @@ static void take_peer(struct service *service, void *context, int fd, const stru
 	c->peers++;
 }
 
-void cleanup_settle(struct cleanup *c)
+/* End the process when it drains and nothing is left to do. */
+static void settle(struct deferred *deferred)
 {
+	struct cleanup *c = deferred->context;
+
 	if (c->draining && !c->transactions && (c->fast || !c->peers))
 		service_end(c->service, EX_OK);
 }
@@ -124,7 +127,32 @@ static void drain(struct service *service, void *context, bool fast)
 			peer_gone(peer);
 		}
 	}
-	cleanup_settle(c);
+	loop_defer(service_loop(service), &c->settle);
+}
+
+/* --- whom it asks and tells --- */
+
+static void directory_receive(struct channel *channel, struct message *message)
+{
+	struct link *link = channel->context;
+	struct cleanup *c = link->context;
+	struct transaction *answered = NULL;
+
+	if (message->type == MESSAGE_DIRECTORY_EXPAND_ANSWER)
+		answered = expand_receive(c, &message->directory_expand_answer);
+	else if (message->type == MESSAGE_DIRECTORY_OWNER_ANSWER)
+		answered = from_receive(c, &message->directory_owner_answer);
+	else
+		log_warning("directoryd sent %s", message_name(message->type));
+	if (answered)
+		transaction_advance(answered);
+}
+
+/* A new connection: whatever the old one did not answer is asked again. */
+static void directory_up(struct link *link)
+{
+	expand_up(link->context);
+	from_up(link->context);
 }
 
 static void ignore_message(struct channel *channel, struct message *message)
@@ -189,6 +217,7 @@ int main(int argc, char **argv)
 
 	c.service = service_start("cleanup", argc, argv);
 	c.places.limit = CLEANUP_TRANSACTIONS;
+	c.settle = (struct deferred){ .run = settle, .context = &c };
 	if (!open_all(&c))
 		return EX_CONFIG;
 	/* The sync threads hardly allocate; arenas of their own would only take address space. */
@@ -201,7 +230,8 @@ int main(int argc, char **argv)
 		log_error("cannot start threads: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	expand_open(&c);
+	link_open(&c.directory, c.service, SERVICE_DIRECTORY, directory_receive, directory_up, NULL,
+		&c);
 	link_open(&c.qmgr, c.service, SERVICE_QMGR, ignore_message, NULL, NULL, &c);
 	status = service_run(c.service, &hooks, &c);
 	sync_close(&c.sync);

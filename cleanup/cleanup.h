@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: ISC
 /*
- * cleanup's own structs, and what its chapters offer each other:
+ * cleanup's own structs, and what its chapters offer each other; each calls those below it only:
  *
  *	cleanup.c      main, peers and their packets
  *	transaction.c  one message, from CLEANUP_BEGIN to CLEANUP_RESULT
- *	headers.c      its headers while they stream by
  *	expand.c       its recipients, asked of directoryd
  *	from.c         its From: header, likewise
+ *	headers.c      its headers while they stream by
+ *	room.c         what it may take of what is there for all
  *	sync.c         the threads that wait for the disk
  */
 #ifndef CLEANUP_CLEANUP_H
@@ -75,6 +76,7 @@ struct cleanup {
 	size_t memory; /* of all envelopes, beyond CLEANUP_OWN_MEMORY of each */
 	struct peer_channel *peer_list;
 	struct transaction *list;
+	struct deferred settle; /* something is over: is that the end? */
 	bool draining, fast;
 	/* Free space in the queue, asked for now and then. */
 	int64_t space, space_asked;
@@ -136,6 +138,13 @@ struct transaction {
 	struct sync_job job;
 };
 
+/* The first fault of a message; what comes of it still is swallowed. */
+static inline void transaction_fail(struct transaction *t, enum cleanup_fault fault)
+{
+	if (t->fault == FAULT_NONE)
+		t->fault = fault;
+}
+
 /* --- transaction.c --- */
 /* Each answers false when the peer said what it must not: then its connection is closed. */
 bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_begin *begin);
@@ -145,10 +154,6 @@ bool transaction_content(struct peer_channel *peer, const struct message_cleanup
 bool transaction_end(struct peer_channel *peer, const struct message_cleanup_end *end);
 /* A sync thread is done with it. */
 void transaction_synced(void *context, struct sync_job *job);
-/* The first fault of a message; what comes of it still is swallowed. */
-void transaction_fail(struct transaction *t, enum cleanup_fault fault);
-/* Its envelope has grown: count what it takes of the memory for all. */
-void transaction_count_memory(struct transaction *t);
 /* All its questions are answered (or not to be asked any more): go on if the content is whole, too. */
 void transaction_advance(struct transaction *t);
 /* Everything of it, whatever state it is in; not while it is syncing. */
@@ -157,9 +162,13 @@ void transaction_free(struct transaction *t);
 void transaction_abandon(struct peer_channel *peer);
 
 /* --- expand.c --- */
-void expand_open(struct cleanup *cleanup);
 /* Ask for a recipient's aliases. False when memory is out. */
 MUST_CHECK bool expand_ask(struct original *original);
+/* The message of which a question has its last answer now, or NULL. */
+struct transaction *expand_receive(
+	struct cleanup *cleanup, const struct message_directory_expand_answer *answer);
+/* directoryd is there again: ask it what was not answered. */
+void expand_up(struct cleanup *cleanup);
 /* Forget the questions of a message. */
 void expand_cancel(struct transaction *t);
 /* Add a recipient unless it is there already. False when memory is out or there are too many. */
@@ -169,14 +178,23 @@ MUST_CHECK bool expand_add(
 /* --- from.c --- */
 /* Look at the value of a From: header; `context` is the transaction. */
 void from_check(void *context, struct slice value);
-void from_receive(struct cleanup *cleanup, const struct message_directory_owner_answer *answer);
+struct transaction *from_receive(
+	struct cleanup *cleanup, const struct message_directory_owner_answer *answer);
 /* directoryd is there again: ask it what was not answered. */
 void from_up(struct cleanup *cleanup);
 /* Forget the questions of a message. */
 void from_cancel(struct transaction *t);
 
-/* --- cleanup.c --- */
-/* End the process when it drains and nothing is left to do. */
-void cleanup_settle(struct cleanup *cleanup);
+/* --- room.c --- */
+/* A place for one more message of this peer. */
+enum share_place room_take(struct peer_channel *peer);
+/* Messages that a peer may have at a time. Over this it is no busy peer any more, but one that does not keep to the rules. */
+unsigned room_most(const struct peer_channel *peer);
+/* Fails the message when it is too large for the limit or for the disk, or got no place. */
+void room_check(struct transaction *t, int64_t size_hint);
+/* Its envelope has grown: count what it takes of the memory for all. */
+void room_count_memory(struct transaction *t);
+/* What it took. */
+void room_give(struct transaction *t);
 
 #endif

@@ -141,7 +141,7 @@ static void feed_file(struct intake *intake)
 	struct pickup *p = intake->pickup;
 
 	while (!intake->over && intake->submission.state != SUBMISSION_ENDED &&
-		pickup_may_send(p)) {
+		intake_may_send(p)) {
 		struct message message;
 		enum maildrop_status got = maildrop_next(&intake->reader, &message);
 		enum submission_status status = SUBMISSION_WRONG;
@@ -199,7 +199,7 @@ void drop_pump(struct pickup *p)
 			if (i->is_file && !i->over)
 				feed_file(i);
 		}
-		more = p->scan && p->files < PICKUP_FILES && pickup_may_send(p) && !p->draining;
+		more = p->scan && p->files < PICKUP_FILES && intake_may_send(p) && !p->draining;
 	} while (more);
 }
 

@@ -166,7 +166,7 @@ static void take_address(struct original *original, struct slice address)
 		transaction_fail(t,
 			t->recipients.count >= CLEANUP_RECIPIENTS ? FAULT_EXPANSION : FAULT_MEMORY);
 	}
-	transaction_count_memory(t);
+	room_count_memory(t);
 }
 
 static void take_last(
@@ -191,31 +191,21 @@ static void take_last(
 		answer_failed(original, answer->reason);
 	}
 	forget_question(original);
-	transaction_advance(t);
 }
 
-static void expand_receive(struct channel *channel, struct message *message)
+struct transaction *expand_receive(
+	struct cleanup *c, const struct message_directory_expand_answer *answer)
 {
-	struct link *link = channel->context;
-	struct cleanup *c = link->context;
-	const struct message_directory_expand_answer *answer = &message->directory_expand_answer;
-	struct original *original;
+	struct original *original = map_get(&c->lookups, serial_key(&answer->serial));
 
-	if (message->type == MESSAGE_DIRECTORY_OWNER_ANSWER) {
-		from_receive(c, &message->directory_owner_answer);
-		return;
-	}
-	if (message->type != MESSAGE_DIRECTORY_EXPAND_ANSWER) {
-		log_warning("directoryd sent %s", message_name(message->type));
-		return;
-	}
-	original = map_get(&c->lookups, serial_key(&answer->serial));
 	if (!original)
-		return; /* the message has gone */
+		return NULL; /* the message has gone */
 	if (answer->address.length && (answer->status == DIRECTORY_FOUND || answer->more))
 		take_address(original, answer->address);
-	if (!answer->more)
-		take_last(original, answer);
+	if (answer->more)
+		return NULL;
+	take_last(original, answer);
+	return original->transaction;
 }
 
 static bool ask_again(void *context, struct slice key, void *value)
@@ -228,15 +218,7 @@ static bool ask_again(void *context, struct slice key, void *value)
 	return true;
 }
 
-static void expand_up(struct link *link)
+void expand_up(struct cleanup *c)
 {
-	struct cleanup *c = link->context;
-
 	map_each(&c->lookups, ask_again, c);
-	from_up(c);
-}
-
-void expand_open(struct cleanup *c)
-{
-	link_open(&c->directory, c->service, SERVICE_DIRECTORY, expand_receive, expand_up, NULL, c);
 }

@@ -151,13 +151,14 @@ void from_check(void *context, struct slice value)
 	buffer_free(&text);
 }
 
-void from_receive(struct cleanup *c, const struct message_directory_owner_answer *answer)
+struct transaction *from_receive(
+	struct cleanup *c, const struct message_directory_owner_answer *answer)
 {
 	struct from_address *from = map_get(&c->owners, serial_key(&answer->serial));
 	struct transaction *t;
 
 	if (!from)
-		return; /* the message has gone */
+		return NULL; /* the message has gone */
 	t = from->transaction;
 	forget_question(from);
 	if (answer->status == OWNER_TEMPORARY && t->check_from == CHECK_FROM_REJECT) {
@@ -167,7 +168,7 @@ void from_receive(struct cleanup *c, const struct message_directory_owner_answer
 	} else if (answer->status != OWNER_YES) {
 		is_foreign(t, from->address);
 	}
-	transaction_advance(t);
+	return t;
 }
 
 static bool ask_again(void *context, struct slice key, void *value)

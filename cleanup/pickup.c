@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -18,82 +17,17 @@
 #include "os/os.h"
 #include "service/log.h"
 
-static void intake_reap(struct deferred *deferred)
-{
-	struct intake *intake = deferred->context;
-	struct pickup *p = intake->pickup;
-
-	*intake->place = intake->next;
-	if (intake->next)
-		intake->next->place = intake->place;
-	*(intake->is_file ? &p->files : &p->clients) -= 1;
-	free(intake);
-	drop_pump(p);
-	pickup_settle(p);
-}
-
-static bool send_to_cleanup(void *context, const struct message *message)
-{
-	struct pickup *p = context;
-	struct channel *channel = link_channel(&p->cleanup);
-
-	return channel && channel_send(channel, message);
-}
-
-struct intake *intake_new(struct pickup *p, bool is_file, uid_t uid)
-{
-	struct intake *intake = calloc(1, sizeof(*intake));
-
-	if (!intake)
-		return NULL;
-	intake->pickup = p;
-	intake->is_file = is_file;
-	intake->reader.fd = -1;
-	intake->channel.watch.fd = -1;
-	intake->active = loop_now(p->loop);
-	intake->reap = (struct deferred){ .run = intake_reap, .context = intake };
-	intake->submission = (struct submission){ .rules = &p->rules,
-		.serial = ++p->serial,
-		.uid = uid,
-		.send = send_to_cleanup,
-		.context = p };
-	intake->next = p->list;
-	intake->place = &p->list;
-	if (intake->next)
-		intake->next->place = &intake->next;
-	p->list = intake;
-	*(is_file ? &p->files : &p->clients) += 1;
-	return intake;
-}
-
-void intake_end(struct intake *intake)
-{
-	if (intake->over)
-		return;
-	intake->over = true;
-	submission_cancel(&intake->submission);
-	channel_close(&intake->channel);
-	maildrop_close(&intake->reader);
-	loop_defer(intake->pickup->loop, &intake->reap);
-}
-
-bool pickup_may_send(struct pickup *p)
-{
-	struct channel *channel = link_channel(&p->cleanup);
-
-	if (!channel)
-		return false;
-	if (channel->out_bytes < PICKUP_BACKLOG)
-		return true;
-	if (!p->pump.place && !loop_timer_start(p->loop, &p->pump, PICKUP_PUMP))
-		log_warning("out of memory");
-	return false;
-}
-
-void pickup_settle(struct pickup *p)
+static void settle(struct pickup *p)
 {
 	if (p->draining && !p->list)
 		service_end(p->service, EX_OK);
+}
+
+/* There may be room for another, or nothing left to wait for. */
+static void ended(struct pickup *p)
+{
+	drop_pump(p);
+	settle(p);
 }
 
 /* --- clients of the socket --- */
@@ -138,7 +72,7 @@ static void client_receive(struct channel *channel, struct message *message)
 	enum submission_status status = submission_take(&intake->submission, message);
 
 	intake->active = loop_now(intake->pickup->loop);
-	if (status == SUBMISSION_MORE && !pickup_may_send(intake->pickup))
+	if (status == SUBMISSION_MORE && !intake_may_send(intake->pickup))
 		channel_pause(channel, true);
 	else if (status != SUBMISSION_MORE && status != SUBMISSION_WHOLE)
 		refuse_client(intake, status);
@@ -242,7 +176,7 @@ static void pump(struct timer *timer)
 {
 	struct pickup *p = timer->context;
 
-	if (!pickup_may_send(p))
+	if (!intake_may_send(p))
 		return;
 	for (struct intake *i = p->list; i; i = i->next) {
 		if (!i->is_file && !i->over && i->channel.paused)
@@ -300,7 +234,7 @@ static void drain(struct service *service, void *context, bool fast)
 			i->submission.state != SUBMISSION_ENDED)
 			intake_end(i);
 	}
-	pickup_settle(p);
+	settle(p);
 }
 
 /* --- start --- */
@@ -357,6 +291,7 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	service_enter(p.service, &CELL_PICKUP);
 	p.loop = service_loop(p.service);
+	p.ended = ended;
 	p.pump = (struct timer){ .fire = pump, .context = &p };
 	p.interval = (struct timer){ .fire = look, .context = &p };
 	p.housekeeping = (struct timer){ .fire = housekeep, .context = &p };

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: ISC
 /*
- * pickup's own structs. pickup.c has main, clients of the socket and cleanup's answers; drop.c looks through maildrop/.
+ * pickup's own structs, and what its chapters offer each other; each calls those below it only:
+ *
+ *	pickup.c  main, clients of the socket and cleanup's answers
+ *	drop.c    maildrop/, looked through and read
+ *	intake.c  one submission, whatever it comes from
  */
 #ifndef CLEANUP_PICKUP_H
 #define CLEANUP_PICKUP_H
@@ -40,6 +44,7 @@ struct pickup {
 	bool scan_again;
 	struct map stuck; /* names not to be submitted once more */
 	struct timer pump, interval, housekeeping;
+	void (*ended)(struct pickup *p); /* a submission has gone */
 	bool draining;
 };
 
@@ -56,14 +61,12 @@ struct intake {
 	struct intake *next, **place;
 };
 
-/* --- pickup.c --- */
+/* --- intake.c --- */
 struct intake *intake_new(struct pickup *p, bool is_file, uid_t uid);
 /* Forget it; what cleanup has of it is taken back. Freed at the end of the turn. */
 void intake_end(struct intake *intake);
 /* Whether more may be sent to cleanup now; if not, the pump will go on later. */
-bool pickup_may_send(struct pickup *p);
-/* End when draining and nothing is in hand. */
-void pickup_settle(struct pickup *p);
+bool intake_may_send(struct pickup *p);
 
 /* --- drop.c --- */
 /* Look through maildrop/ now (again, if a look is in progress). */

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/statfs.h>
-#include <unistd.h>
 
 #include "mail/address.h"
 #include "os/os.h"
@@ -34,25 +32,6 @@ static const struct {
 	[FAULT_BUSY] = { 451, "4.3.2", "Error: too many messages at a time" },
 	[FAULT_MEMORY] = { 451, "4.3.0", "Error: out of memory" },
 };
-
-/*
- * A session has one message in hand and no more; pickup and bounce speak for many. So a session that was taken over cannot keep
- * others from having theirs.
- */
-static const struct share_bounds SESSION_BOUNDS = { 1, 1 }, OTHER_BOUNDS = { 8, 128 };
-
-static const struct share_bounds *bounds_of(const struct peer_channel *peer)
-{
-	return peer->from == SERVICE_SMTPD_SESSION ? &SESSION_BOUNDS : &OTHER_BOUNDS;
-}
-
-/* Over this it is no busy peer any more, but one that does not keep to the rules. */
-static unsigned most_of(const struct peer_channel *peer)
-{
-	const struct share_bounds *bounds = bounds_of(peer);
-
-	return bounds->most + (bounds->most > bounds->own ? CLEANUP_BUSY : 0);
-}
 
 static struct transaction *find(struct peer_channel *peer, uint32_t serial)
 {
@@ -80,8 +59,7 @@ void transaction_free(struct transaction *t)
 {
 	struct cleanup *c = t->cleanup;
 
-	share_give(&c->places, t->peer ? &t->peer->share : NULL, t->place);
-	c->memory -= t->memory;
+	room_give(t);
 	leave_peer(t);
 	*t->at = t->next;
 	if (t->next)
@@ -96,23 +74,7 @@ void transaction_free(struct transaction *t)
 	map_free(&t->known);
 	arena_free(&t->arena);
 	free(t);
-	cleanup_settle(c);
-}
-
-void transaction_fail(struct transaction *t, enum cleanup_fault fault)
-{
-	if (t->fault == FAULT_NONE)
-		t->fault = fault;
-}
-
-void transaction_count_memory(struct transaction *t)
-{
-	size_t now = t->arena.used > CLEANUP_OWN_MEMORY ? t->arena.used - CLEANUP_OWN_MEMORY : 0;
-
-	t->cleanup->memory += now - t->memory;
-	t->memory = now;
-	if (now && t->cleanup->memory > CLEANUP_SHARED_MEMORY)
-		transaction_fail(t, FAULT_BUSY);
+	loop_defer(service_loop(c->service), &c->settle);
 }
 
 /* After a failed write: what errno says of it. */
@@ -153,37 +115,6 @@ static void answer(struct transaction *t)
 }
 
 /* --- the beginning --- */
-
-/* Bytes free in the queue's file system; asked anew once a second. */
-static int64_t free_space(struct cleanup *c)
-{
-	int64_t now = loop_now(service_loop(c->service));
-	struct statfs info;
-
-	if (c->space_asked && now - c->space_asked < CLEANUP_SPACE_INTERVAL)
-		return c->space;
-	c->space_asked = now;
-	c->space = fstatfs(c->queue.folder[QUEUE_INCOMING], &info) == 0
-			   ? (int64_t)info.f_bavail * (int64_t)info.f_bsize
-			   : INT64_MAX;
-	return c->space;
-}
-
-static void check_room(struct transaction *t, int64_t size_hint)
-{
-	struct settings *s = &t->cleanup->settings;
-
-	if (size_hint < 0)
-		size_hint = 0;
-	if (s->message_size_limit && size_hint > s->message_size_limit)
-		transaction_fail(t, FAULT_SIZE);
-	if (s->minfree && free_space(t->cleanup) - s->minfree < size_hint) {
-		log_warning("%s: not enough free space in the queue", t->id);
-		transaction_fail(t, FAULT_SPACE);
-	}
-	if (t->place == SHARE_NONE)
-		transaction_fail(t, FAULT_BUSY);
-}
 
 /* Whoever asked checked it, too; nobody's word is taken for it. */
 static bool address_is_good(struct slice address, unsigned flags, struct arena *arena)
@@ -241,7 +172,7 @@ static struct transaction *transaction_new(struct peer_channel *peer, uint32_t s
 	t->cleanup = c;
 	t->peer = peer;
 	t->serial = serial;
-	t->place = share_take(&c->places, &peer->share, bounds_of(peer));
+	t->place = room_take(peer);
 	t->originals_end = &t->originals;
 	t->recipients = vector_of(sizeof(struct queue_recipient), CLEANUP_RECIPIENTS);
 	arena_init(&t->arena, CLEANUP_MEMORY);
@@ -279,7 +210,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 	struct transaction *t;
 	struct headers_facts facts;
 
-	if (peer->count >= most_of(peer) || find(peer, begin->serial))
+	if (peer->count >= room_most(peer) || find(peer, begin->serial))
 		return false;
 	t = transaction_new(peer, begin->serial);
 	if (!t)
@@ -296,7 +227,7 @@ bool transaction_begin(struct peer_channel *peer, const struct message_cleanup_b
 	else if (!address_is_good(t->envelope.sender, ADDRESS_NULL, &t->arena) &&
 		 t->envelope.sender.length)
 		transaction_fail(t, FAULT_SENDER);
-	check_room(t, begin->size_hint);
+	room_check(t, begin->size_hint);
 	t->writer = queue_create(&t->cleanup->queue, t->id, t->envelope.info.arrival);
 	if (!t->writer)
 		transaction_fail(t, FAULT_MEMORY);
@@ -347,7 +278,7 @@ bool transaction_recipient(
 	}
 	if (!original || !original->address.data || !original->orcpt.data || !expand_ask(original))
 		transaction_fail(t, FAULT_MEMORY);
-	transaction_count_memory(t);
+	room_count_memory(t);
 	return true;
 }
 
