@@ -7,6 +7,7 @@
 
 #include "auth/backend_impl.h"
 #include "base/loop.h"
+#include "os/os.h"
 
 struct backends {
 	struct backends_settings settings;
@@ -190,11 +191,13 @@ enum credentials_status backends_verify(struct backends *backends,
 	return CREDENTIALS_BAD;
 }
 
-enum credentials_status backends_read(
-	struct backends *backends, struct slice login, char stored[SCHEME_MAX_STORED])
+/* `*at`: the one that knows him. */
+static enum credentials_status read_all(struct backends *backends, struct slice login,
+	char stored[SCHEME_MAX_STORED], const struct backend **at)
 {
 	enum credentials_status closed = door(backends, login);
 
+	*at = NULL;
 	if (closed == CREDENTIALS_BAD || closed == CREDENTIALS_ERROR)
 		return closed;
 	for (unsigned i = 0; i < backends->count; i++) {
@@ -203,10 +206,47 @@ enum credentials_status backends_read(
 			backend->type->read ? backend->type->read(backend, login, stored)
 					    : CREDENTIALS_UNKNOWN;
 
+		*at = backend;
 		if (status != CREDENTIALS_UNKNOWN)
 			return status;
 	}
 	return CREDENTIALS_UNKNOWN;
+}
+
+enum credentials_status backends_read(
+	struct backends *backends, struct slice login, char stored[SCHEME_MAX_STORED])
+{
+	const struct backend *at;
+
+	return read_all(backends, login, stored, &at);
+}
+
+static bool has_unlisted(const struct backends *backends)
+{
+	for (unsigned i = 0; i < backends->count; i++)
+		if (backends->backend[i]->type->read && !backends->backend[i]->type->each)
+			return true;
+	return false;
+}
+
+void backends_seen(struct backends *backends, struct slice login)
+{
+	struct scram_sample *sample = backends->settings.sample;
+	int64_t now = os_now() / 1000000;
+	char stored[SCHEME_MAX_STORED];
+	const struct backend *at;
+
+	if (!sample || !has_unlisted(backends) || !scram_sample_wants(sample, login, now))
+		return;
+	if (read_all(backends, login, stored, &at) == CREDENTIALS_GOOD)
+		scram_sample_take(
+			sample, login, at->type->each ? SLICE("") : slice_from(stored), now);
+	explicit_bzero(stored, sizeof(stored));
+}
+
+struct scram_sample *backends_sample(struct backends *backends)
+{
+	return backends->settings.sample;
 }
 
 bool backends_each(

@@ -16,6 +16,7 @@
 #define AUTH_BACKEND_H
 
 #include "auth/credentials_file.h"
+#include "auth/scram_sample.h"
 
 enum { BACKENDS_MOST = 16 };
 
@@ -32,6 +33,7 @@ struct backends_settings {
 	struct scheme_settings schemes;
 	bool upgrade; /* auth_password_upgrade */
 	struct cache *cache; /* or NULL; stays the caller's, and may be that of several threads */
+	struct scram_sample *sample; /* of logins in tables, or NULL; as the cache */
 	backend_connect saslauthd;
 	void *context; /* of saslauthd */
 };
@@ -52,6 +54,9 @@ MUST_CHECK enum credentials_status backends_verify(struct backends *backends,
 /* What is stored (scheme.h), for mechanisms that never see a password. CREDENTIALS_GOOD, _BAD (disabled), _UNKNOWN or _ERROR. */
 MUST_CHECK enum credentials_status backends_read(
 	struct backends *backends, struct slice login, char stored[SCHEME_MAX_STORED]);
+/* He has just logged in: where he is in none that can be listed, the sample learns what is stored of him. */
+void backends_seen(struct backends *backends, struct slice login);
+struct scram_sample *backends_sample(struct backends *backends);
 /* All that is stored of logins that are not closed, where it can be listed: not in tables, not behind saslauthd. False: not all of it
  * could be read. */
 MUST_CHECK bool backends_each(

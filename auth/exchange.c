@@ -274,6 +274,8 @@ bool exchange_step(struct exchange *exchange, struct backends *backends)
 		return mech_done(exchange, AUTH_BAD);
 	done = run(exchange);
 	buffer_clear(&exchange->input);
+	if (done && exchange->status == AUTH_OK)
+		backends_seen(backends, slice_from(exchange->login));
 	if (!exchange->output.failed && !exchange->question.failed)
 		return done;
 	return mech_done(exchange, AUTH_TEMPORARY);

@@ -58,7 +58,7 @@ static bool open_survey(struct parts *parts, const struct backends_settings *set
 	parts->surveyed = backends_open(settings, error, error_size);
 	if (!parts->surveyed)
 		return false;
-	parts->survey = survey_new(parts->surveyed);
+	parts->survey = survey_new(parts->surveyed, parts->sample_path);
 	if (!parts->survey)
 		snprintf(error, error_size, "out of memory");
 	return parts->survey != NULL;
@@ -87,8 +87,20 @@ static bool open_keys(
 	return !oauth.keys[0] || parts->oauth;
 }
 
-static bool open_library(struct parts *parts, const struct config *config, const char *data,
-	char *error, size_t error_size)
+/* The sample is marked with the secret, and what was marked with another one is of no use. */
+static bool open_sample(struct parts *parts, const char *data, const unsigned char secret[32])
+{
+	snprintf(parts->sample_path, sizeof(parts->sample_path), "%s/scram-sample", data);
+	parts->sample = scram_sample_new(secret);
+	if (!parts->sample)
+		return false;
+	if (!scram_sample_load(parts->sample, parts->sample_path) && errno != ENOENT)
+		log_warning("%s: %s", parts->sample_path, strerror(errno));
+	return true;
+}
+
+static bool open_library(struct parts *parts, const struct config *config,
+	const unsigned char secret[32], char *error, size_t error_size)
 {
 	struct exchange_settings settings = { .realm =
 						      config_text(config, PARAM_auth_default_realm),
@@ -98,15 +110,10 @@ static bool open_library(struct parts *parts, const struct config *config, const
 		.oauth = parts->oauth,
 		.survey = parts->survey,
 		.certificates = parts->certificates };
-	char path[1100];
 
 	if (config_text(config, PARAM_auth_oauth_introspection_command)[0])
 		settings.introspection = &parts->introspection;
-	snprintf(path, sizeof(path), "%s/secret", data);
-	if (!read_secret(path, settings.secret)) {
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
-		return false;
-	}
+	memcpy(settings.secret, secret, sizeof(settings.secret));
 	return exchange_library_open(&settings, error, error_size);
 }
 
@@ -115,6 +122,7 @@ bool parts_open(struct parts *parts, const struct config *config, const char *da
 {
 	int64_t lifetime = config_time(config, PARAM_auth_cache_lifetime);
 	unsigned count = (unsigned)config_int(config, PARAM_auth_worker_limit);
+	unsigned char secret[32];
 	char path[1100];
 	struct backends_settings settings = { .list = config_text(config, PARAM_auth_backends),
 		.folder = config_text(config, PARAM_config_directory),
@@ -127,19 +135,26 @@ bool parts_open(struct parts *parts, const struct config *config, const char *da
 		.saslauthd = saslauthd,
 		.context = context };
 
+	snprintf(path, sizeof(path), "%s/secret", data);
+	if (!read_secret(path, secret)) {
+		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		return false;
+	}
 	snprintf(path, sizeof(path), "%s/credentials.db", data);
 	parts->credentials = credentials_file_new(path);
-	if (!parts->credentials || (lifetime > 0 && !(parts->cache = cache_new(lifetime)))) {
+	if (!parts->credentials || (lifetime > 0 && !(parts->cache = cache_new(lifetime))) ||
+		!open_sample(parts, data, secret)) {
 		snprintf(error, error_size, "out of memory");
 		parts_close(parts);
 		return false;
 	}
 	settings.cache = parts->cache;
+	settings.sample = parts->sample;
 	settings.file = parts->credentials;
 	if (open_keys(parts, config, error, error_size) &&
 		open_backends(parts, &settings, count, error, error_size) &&
 		open_survey(parts, &settings, error, error_size) &&
-		open_library(parts, config, data, error, error_size))
+		open_library(parts, config, secret, error, error_size))
 		return true;
 	parts_close(parts);
 	return false;
@@ -151,6 +166,7 @@ void parts_close(struct parts *parts)
 	backends_close(&parts->surveyed);
 	while (parts->count)
 		backends_close(&parts->backends[--parts->count]);
+	scram_sample_free(&parts->sample);
 	credentials_file_free(&parts->credentials);
 	cache_free(&parts->cache);
 	oauth_close(&parts->oauth);

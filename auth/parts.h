@@ -13,6 +13,8 @@ struct parts {
 	struct backends *backends[THREADS_MOST];
 	unsigned count;
 	struct backends *surveyed; /* once more, for the survey */
+	struct scram_sample *sample; /* of what tables have, kept at... */
+	char sample_path[1100];
 	struct survey *survey; /* of what there is; the caller's to start */
 	struct credentials_file *credentials; /* to be looked at from time to time */
 	struct cache *cache; /* or NULL */

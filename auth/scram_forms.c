@@ -23,7 +23,7 @@ static int compare(const struct scram_shape *a, const struct scram_shape *b)
 	return memcmp(a->form, b->form, sizeof(a->form));
 }
 
-static void count(struct scram_forms *forms, const struct scram_shape *shape)
+static void count(struct scram_forms *forms, const struct scram_shape *shape, uint32_t logins)
 {
 	unsigned at = 0;
 
@@ -35,9 +35,12 @@ static void count(struct scram_forms *forms, const struct scram_shape *shape)
 		memmove(&forms->shape[at + 1], &forms->shape[at],
 			(forms->count - at) * sizeof(*shape));
 		forms->shape[at] = *shape;
+		forms->shape[at].count = 0;
 		forms->count++;
 	}
-	forms->shape[at].count++;
+	forms->shape[at].count = logins < UINT32_MAX - forms->shape[at].count
+					 ? forms->shape[at].count + logins
+					 : UINT32_MAX;
 }
 
 /* Stored plain text goes to the end, spaces and all. */
@@ -47,13 +50,12 @@ static bool is_plain(struct slice verifier)
 	       slice_starts_nocase(verifier, SLICE("{CLEARTEXT}"));
 }
 
-void scram_forms_add(
-	struct scram_forms *forms, struct slice stored, bool plain, unsigned iterations)
+struct scram_shape scram_shape_of(struct slice stored)
 {
 	static const struct slice PREFIXES[] = {
 		[SCRAM_SHA_1] = { "{SCRAM-SHA-1}", 13 }, [SCRAM_SHA_256] = { "{SCRAM-SHA-256}", 15 }
 	};
-	struct scram_shape shape = { 0 };
+	struct scram_shape shape = { .count = 1 };
 	bool has[SCRAM_DIGESTS] = { false }, has_plain = false;
 	struct slice verifier;
 
@@ -69,9 +71,25 @@ void scram_forms_add(
 		}
 	}
 	for (int i = 0; i < SCRAM_DIGESTS; i++)
-		if (!has[i] && has_plain && plain)
-			shape.form[i] = (struct scram_form){ iterations, SCRAM_SALT };
-	count(forms, &shape);
+		if (!has[i] && has_plain)
+			shape.form[i] = (struct scram_form){ 0, SCRAM_SALT };
+	return shape;
+}
+
+void scram_forms_add(struct scram_forms *forms, const struct scram_shape *shape, uint32_t logins,
+	bool plain, unsigned iterations)
+{
+	struct scram_shape whole = *shape;
+
+	for (int i = 0; i < SCRAM_DIGESTS; i++) {
+		struct scram_form *form = &whole.form[i];
+
+		if (!form->iterations)
+			*form = form->salt_length && plain
+					? (struct scram_form){ iterations, SCRAM_SALT }
+					: (struct scram_form){ 0 };
+	}
+	count(forms, &whole, logins);
 }
 
 /* Those with keys of `digest`; SCRAM_DIGESTS: all. */

@@ -30,9 +30,11 @@ struct scram_forms {
 		shape[SCRAM_SHAPES]; /* in an order that does not depend on that of the logins */
 };
 
-/* Count one login by what is stored of its password. `plain`: stored plain text counts, and keys are made of it with `iterations`. */
-void scram_forms_add(
-	struct scram_forms *forms, struct slice stored, bool plain, unsigned iterations);
+/* By what is stored of a password; of one login. Where stored plain text takes the place of keys iterations are 0, and the salt has a length. */
+struct scram_shape scram_shape_of(struct slice stored);
+/* Count `logins` more that have it. `plain`: stored plain text counts, and keys are made of it with `iterations`. */
+void scram_forms_add(struct scram_forms *forms, const struct scram_shape *shape, uint32_t logins,
+	bool plain, unsigned iterations);
 
 /* What makes the choice for one name: bits that are the same each time, and that nobody can guess. */
 struct scram_lot {

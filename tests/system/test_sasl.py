@@ -190,17 +190,21 @@ def first_answer(client, user):
     return int(fields[b"i"]), base64.b64decode(fields[b"s"])
 
 
+def first_answers(instance, names):
+    answers = {}
+    for at in range(0, len(names), 15):
+        # After some that break off a client is turned away.
+        client = imap(instance)
+        answers.update((name, first_answer(client, name)) for name in names[at:at + 15])
+        client.shutdown()
+    return answers
+
+
 def test_the_first_answer_of_scram_does_not_tell_who_is_there(instance):
     names = [f"nobody{i}@{DOMAIN}" for i in range(60)]
 
     def ask():
-        answers = {}
-        for at in range(0, len(names), 15):
-            # After some that break off a client is turned away.
-            client = imap(instance)
-            answers.update((name, first_answer(client, name)) for name in names[at:at + 15])
-            client.shutdown()
-        return answers
+        return first_answers(instance, names)
 
     before = ask()
     assert {(iterations, len(salt)) for iterations, salt in before.values()} == {(16384, 16)}
@@ -221,6 +225,46 @@ def test_the_first_answer_of_scram_does_not_tell_who_is_there(instance):
     for name, (iterations, salt) in found.items():
         assert (iterations, salt) == before[name] or salt[:16] != before[name][1]
     assert len({salt for _, salt in found.values()}) == len(names)
+
+
+def scram_sha_256_keys(password, salt, iterations):
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    client, server = (hmac.digest(salted, word, "sha256") for word in (b"Client Key", b"Server Key"))
+    return f"{{SCRAM-SHA-256}}{iterations}," + ",".join(base64.b64encode(part).decode()
+                                                       for part in (salt, hashlib.sha256(client).digest(), server))
+
+
+def test_the_first_answer_of_scram_does_not_tell_who_is_in_a_table(instance):
+    """A table cannot be listed: it is learned from those who log in, and from nobody who only tries. It outlives a start."""
+    base, table = (f"{instance.path}/etc/{name}" for name in ("users.db", "users.cf"))
+    with sqlite3.connect(base) as db:
+        db.execute("CREATE TABLE users (name TEXT, password TEXT)")
+        for user in ("one", "two"):
+            keys = scram_sha_256_keys("from a table", b"a salt from elsewhere", 4096)
+            db.execute("INSERT INTO users VALUES (?, ?)", (f"{user}@{DOMAIN}", keys))
+    with open(table, "w") as file:
+        file.write(f"dbpath = {base}\nquery = SELECT password FROM users WHERE name = '%s'\n")
+    instance.configure(auth_backends=f"sqlite:{table}")
+    instance.reload()
+    names = [f"nobody{i}@{DOMAIN}" for i in range(40)]
+    before = first_answers(instance, names)
+    assert {(iterations, len(salt)) for iterations, salt in before.values()} == {(16384, 16)}
+    # Whoever tries names, and passwords, changes nothing.
+    client = imap(instance)
+    assert first_answer(client, f"one@{DOMAIN}") == (4096, b"a salt from elsewhere")
+    client.shutdown()
+    assert "AUTHENTICATIONFAILED" in login(instance, f"two@{DOMAIN}", "wrong")
+    assert first_answers(instance, names) == before
+    client = imap(instance)
+    client.authenticate("SCRAM-SHA-256", Scram(f"one@{DOMAIN}", "from a table"))
+    client.shutdown()
+    learned = wait_for(lambda: (now := first_answers(instance, names)) != before and now, "what one logged in with to be shown", pause=0.2)
+    assert {(iterations, len(salt)) for iterations, salt in learned.values()} == {(4096, 21)}
+    assert login(instance, f"two@{DOMAIN}", "from a table") is True
+    instance.stop()
+    assert (instance.path / "data/auth/scram-sample").stat().st_mode & 0o777 == 0o600
+    instance.start()
+    assert first_answers(instance, names) == learned
 
 
 def submission(instance):

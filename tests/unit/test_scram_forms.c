@@ -49,7 +49,7 @@ static int setup_survey(void **state)
 		return -1;
 	write_logins();
 	reopen(&(struct scheme_settings){ .cost = 1, .iterations = 16384 });
-	survey = backends ? survey_new(backends) : NULL;
+	survey = backends ? survey_new(backends, NULL) : NULL;
 	settings.survey = survey;
 	settings.scram_iterations = 16384;
 	return survey && survey_start(survey) &&
@@ -172,6 +172,13 @@ static void an_answer_is_the_same_each_time_and_each_name_has_its_own(void **sta
 	assert_string_equal(first, again);
 }
 
+static void add(struct scram_forms *forms, struct slice stored, bool plain, unsigned iterations)
+{
+	const struct scram_shape shape = scram_shape_of(stored);
+
+	scram_forms_add(forms, &shape, 1, plain, iterations);
+}
+
 /* A name whose form changes because others have come must look as if its password had changed: another salt, and seldom. */
 static void a_few_logins_more_change_what_few_are_shown(void **state)
 {
@@ -179,10 +186,10 @@ static void a_few_logins_more_change_what_few_are_shown(void **state)
 	unsigned changed = 0;
 
 	for (int i = 0; i < 1000; i++)
-		scram_forms_add(&before, slice_from(KINDS[i % 3].stored), false, 16384);
+		add(&before, slice_from(KINDS[i % 3].stored), false, 16384);
 	after = before;
 	for (int i = 0; i < 10; i++)
-		scram_forms_add(&after, slice_from(KINDS[0].stored), false, 16384);
+		add(&after, slice_from(KINDS[0].stored), false, 16384);
 	assert_int_equal(before.count, 3);
 	for (uint32_t i = 0; i < NAMES; i++) {
 		/* Knuth's multiplier: they lie evenly. */
@@ -203,21 +210,21 @@ static void order_and_number_of_kinds_have_their_bounds(void **state)
 	char stored[80];
 
 	for (int i = 0; i < 3; i++) {
-		scram_forms_add(&one, slice_from(KINDS[i].stored), false, 1);
-		scram_forms_add(&other, slice_from(KINDS[2 - i].stored), false, 1);
+		add(&one, slice_from(KINDS[i].stored), false, 1);
+		add(&other, slice_from(KINDS[2 - i].stored), false, 1);
 	}
 	assert_memory_equal(&one, &other, sizeof(one));
 	for (int i = 1; i < 200; i++) {
 		snprintf(stored, sizeof(stored), "{SCRAM-SHA-1}%d," SALT_9 ",x,x", i);
-		scram_forms_add(&one, slice_from(stored), false, 1);
+		add(&one, slice_from(stored), false, 1);
 	}
 	assert_int_equal(one.count, SCRAM_SHAPES);
 	assert_true(scram_forms_pick(&one, SCRAM_SHA_1, &end, false).iterations > 0);
 	/* What is none is counted as a login without. */
 	other = (struct scram_forms){ 0 };
-	scram_forms_add(&other, SLICE("{SCRAM-SHA-1}x,y {SCRAM-SHA-256}1"), false, 1);
+	add(&other, SLICE("{SCRAM-SHA-1}x,y {SCRAM-SHA-256}1"), false, 1);
 	assert_int_equal(scram_forms_pick(&other, SCRAM_SHA_1, &end, false).iterations, 0);
-	scram_forms_add(&other, SLICE("{PLAIN}x"), true, 9999);
+	add(&other, SLICE("{PLAIN}x"), true, 9999);
 	assert_int_equal(scram_forms_pick(&other, SCRAM_SHA_1, &end, true).iterations, 9999);
 }
 
