@@ -1,6 +1,6 @@
 # The IMAP front, and the session spawner whose children are the sessions.
-IMAP_SESSION := imapd/session.c imapd/input.c imapd/output.c imapd/reply.c imapd/updates.c imapd/commands_any.c \
-	imapd/commands_mailbox.c imapd/commands_selected.c imapd/list.c imapd/append.c imapd/idle.c imapd/fetch.c \
+IMAP_SESSION := imapd/commands.c imapd/session.c imapd/session_store.c imapd/input.c imapd/output.c imapd/reply.c imapd/updates.c \
+	imapd/indexes.c imapd/commands_any.c imapd/commands_mailbox.c imapd/commands_selected.c imapd/list.c imapd/append.c imapd/idle.c imapd/fetch.c \
 	imapd/fetch_parse.c imapd/fetch_section.c imapd/search_parse.c imapd/search_run.c \
 	imapd/parse.c imapd/parse_set.c
 PROGRAMS += imapd imapd-session

@@ -4,9 +4,12 @@
  *
  * Blocking style: one client, one thread. Waiting happens in input.c, output.c and idle.c only, always with a deadline.
  *
- *	session.c            the life of a session: command table, dispatch, end
+ *	commands.c           the command table, reading and running commands
+ *	session.c            beginning and end
+ *	session_store.c      the user's store: opened, mended
  *	input.c output.c     bytes from and to the client
  *	reply.c updates.c    tagged replies; what others did to the selected mailbox
+ *	indexes.c            message numbers and UIDs as places in the mailbox
  *	commands_any.c       CAPABILITY NOOP LOGOUT ID ENABLE NAMESPACE
  *	commands_mailbox.c   SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE STATUS
  *	commands_selected.c  CHECK CLOSE UNSELECT EXPUNGE STORE COPY MOVE
@@ -124,25 +127,27 @@ struct command {
 };
 
 /* --- session.c --- */
-extern const struct imap_command IMAP_COMMANDS[];
-extern const unsigned IMAP_COMMAND_COUNT;
 /* Capabilities after login, without "CAPABILITY". */
 extern const char IMAP_CAPABILITIES[];
 /* `leftover`: what the client sent behind its login. `folder` outlives the session. False when memory is out. Takes no descriptor over. */
 MUST_CHECK bool session_init(struct session *s, int in, int out, int spawner, const char *folder,
 	const struct session_settings *settings, struct slice leftover);
-/* Commands until the client, the time or the store ends it. */
-void session_run(struct session *s);
 void session_free(struct session *s);
+/* "* BYE text", and no further command. */
+void session_bye(struct session *s, const char *text);
+
+/* --- session_store.c --- */
 /* Open the user's store unless it is; a client that only looks in never asks for it. False: it cannot be, which was logged. */
 MUST_CHECK bool session_open_store(struct session *s);
 /* After a failure: when the index is lost, it is opened again, made anew if need be, or the session ends if a mailbox is selected.
  * True when it is open again, so that what failed may be tried once more. */
 bool session_mend_store(struct session *s);
-/* The index is new: told to the log and to this account's other sessions. */
-void session_index_is_new(struct session *s);
-/* "* BYE text", and no further command. */
-void session_bye(struct session *s, const char *text);
+
+/* --- commands.c --- */
+extern const struct imap_command IMAP_COMMANDS[];
+extern const unsigned IMAP_COMMAND_COUNT;
+/* Commands until the client, the time or the store ends it. */
+void session_run(struct session *s);
 
 /* --- input.c --- */
 enum input_status { INPUT_ENDED, INPUT_LINE, INPUT_TOO_LONG };
@@ -212,6 +217,10 @@ void updates_notify(struct session *s, struct slice mailbox);
 void updates_watch(struct session *s);
 /* Clients that know CONDSTORE get MODSEQ with every FETCH from now on (RFC 7162 3.1). */
 void session_enable_condstore(struct session *s);
+/* Minutes east of UTC at that time. */
+int session_zone(struct session *s, int64_t seconds);
+
+/* --- indexes.c --- */
 /* The set of a command as indexes into the view, ascending; expunged ones are left out and `gone` says so. False with a reply. */
 bool session_indexes(struct session *s, struct command *c, const struct sequence_set *set,
 	struct vector *indexes, bool *gone);
@@ -265,8 +274,5 @@ void session_unselect(struct session *s);
 /* --- idle.c --- */
 /* Go on with the IDLE of a client that slept: `state` and tag as packed. False when its view cannot be had any more. */
 MUST_CHECK bool idle_resume(struct session *s, struct slice state, struct slice tag);
-
-/* Minutes east of UTC at that time. */
-int session_zone(struct session *s, int64_t seconds);
 
 #endif
