@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -202,22 +201,6 @@ bool instance_find(const char *command, char root[PATH_MAX])
 	if (error[0])
 		cli_complain(command, "instance_directory: %s", error);
 	return false;
-}
-
-bool instance_owner(enum cell_uid class, uid_t *uid, gid_t *gid)
-{
-	const struct passwd *user;
-
-	*uid = geteuid();
-	*gid = getegid();
-	if (class == UID_KEEP || *uid != 0)
-		return true;
-	user = getpwnam(cell_uid_name(class));
-	if (!user)
-		return false;
-	*uid = user->pw_uid;
-	*gid = user->pw_gid;
-	return true;
 }
 
 pid_t instance_master(const char *root)

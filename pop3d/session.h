@@ -29,10 +29,21 @@ struct pop3_session {
 };
 enum pop3_mark { POP3_DELETED = 1, POP3_SEEN = 2 };
 
+/* --- session.c --- */
 /* Serve until the client has gone; the exit status of the process. */
 int pop3_serve(struct pop3_session *session);
-/* One command line without its line end (commands.c). */
+
+/* --- commands.c --- */
+/* One command line without its line end. */
 void pop3_command(struct pop3_session *session, struct slice line);
+
+/* --- session_io.c --- */
+/* SIGTERM (the suite stops) and SIGHUP (this user has to go) end waits; called once in a session process. */
+void pop3_catch_stop(void);
+/* What the client is told when a wait ended for that, or for its silence. */
+const char *pop3_stop_reason(void);
+/* The next line without its LF, at the front of session->in, where it stays. False: there will be none; it was told if it was refused. */
+MUST_CHECK bool pop3_line(struct pop3_session *session, struct slice *line);
 /* Append to the reply; written when large, and before the session waits. */
 void pop3_reply(struct pop3_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Write what has gathered; sets `gone` when the client does not take it in time. */

@@ -177,19 +177,6 @@ bool config_source_set(struct config_source *source, const char *name, const cha
 	return config_source_set_at(source, name, value, "-o", 0);
 }
 
-static void use_name(void *context, struct slice name, bool plain)
-{
-	struct config_source *source = context;
-
-	/* Failure means out of memory, and costs a warning too many. */
-	(void)!map_put(&source->used, name, source);
-}
-
-void config_source_use(struct config_source *source, const char *text)
-{
-	expand_references(text, use_name, source);
-}
-
 void config_source_each(const struct config_source *source,
 	void (*each)(void *context, const char *name, const char *raw, unsigned line),
 	void *context)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 /*
- * What is not an error in main.cf, but worth telling.
+ * What is not an error in main.cf, but worth telling; and which names its values refer to, so that those are no surprise.
  */
 #include "config/internal.h"
 
@@ -10,6 +10,19 @@ struct warner {
 	const struct setting *setting;
 	bool effects;
 };
+
+static void use_name(void *context, struct slice name, bool plain)
+{
+	struct config_source *source = context;
+
+	/* Failure means out of memory, and costs a warning too many. */
+	(void)!map_put(&source->used, name, source);
+}
+
+void config_source_use(struct config_source *source, const char *text)
+{
+	expand_references(text, use_name, source);
+}
 
 static bool use_item(void *context, struct slice item)
 {

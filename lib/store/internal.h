@@ -293,6 +293,7 @@ void box_touch(struct box *box);
 /* Next UID, reserving a block in the folder when needed. 0 on failure. */
 uint32_t box_next_uid(struct box *box);
 enum store_status box_keywords_load(struct box *box);
+void box_keywords_free(struct box *box);
 /* In a transaction: what another program has added to dovecot-keywords. */
 enum store_status box_keywords_import(struct box *box);
 enum store_status box_keyword(struct box *box, struct slice name, bool create, unsigned *bit);

@@ -506,3 +506,8 @@ void store_rollback(struct store *store)
 	store->full = full;
 	memcpy(store->error, error, sizeof(error));
 }
+
+bool store_lost(const struct store *store)
+{
+	return store->damaged || store->replaced;
+}

@@ -121,11 +121,6 @@ void store_close(struct store **store)
 	discard(store);
 }
 
-bool store_lost(const struct store *store)
-{
-	return store->damaged || store->replaced;
-}
-
 enum store_status store_reopen(struct store *store)
 {
 	char damage[sizeof(store->error)];

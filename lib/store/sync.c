@@ -8,15 +8,6 @@
 
 /* --- is there anything new? --- */
 
-int64_t sync_mtime(int fd)
-{
-	struct stat info;
-
-	if (!os_fstat(fd, &info))
-		return -1;
-	return (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
-}
-
 static bool is_young(int64_t mtime)
 {
 	return os_now() - mtime / 1000 < STORE_DIRTY_US;

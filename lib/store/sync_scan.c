@@ -4,6 +4,15 @@
 
 /* --- listing --- */
 
+int64_t sync_mtime(int fd)
+{
+	struct stat info;
+
+	if (!os_fstat(fd, &info))
+		return -1;
+	return (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+}
+
 static bool list_file(void *context, const char *name, unsigned char type)
 {
 	struct scan *scan = context;
