@@ -343,8 +343,11 @@ class PostfixDovecot(Postfix):
         wait_port(self.imap_port)
 
     def set_passwords(self, hashed):
-        (self.folder / "users").write_text(f"one:{hashed}\ntwo:{hashed}\n")
-        (self.folder / "users").chmod(0o644)
+        # Whoever reads it finds the old one or the new one.
+        made = self.folder / "users.new"
+        made.write_text(f"one:{hashed}\ntwo:{hashed}\n")
+        made.chmod(0o644)
+        made.rename(self.folder / "users")
 
     def write_dovecot(self, user, cache):
         (self.folder / "dovecot.conf").write_text(DOVECOT.format(

@@ -16,13 +16,27 @@ HOST = mail.HOST
 KEYS = {"RSA-2048": "RSA-PSS+SHA256", "ECDSA P-256": "ECDSA+SHA256"}
 
 
+def clients_run(port, clients, seconds, mode, signatures, line, answer):
+    command = [str(ROOT / "build/bench/clients"), str(port), str(clients), str(seconds), mode, signatures]
+    return subprocess.run(command + ([line, answer] if line else []), capture_output=True, text=True)
+
+
+def settle(system, port, *words):
+    """After a change of its configuration: until a client is served as it should be."""
+    for _ in range(20):
+        done = clients_run(port, 1, 0.1, "clear", *words)
+        if done.returncode == 0:
+            return
+        time.sleep(0.5)
+    raise SystemExit(f"{system.name}: port {port}: {done.stderr[:1000]}")
+
+
 def load(system, port, clients, seconds, mode, signatures="", line=None, answer=None):
     """Rounds per second, the part of them that took up an earlier session, CPU milliseconds of a round: the system's, the clients'."""
-    command = [str(ROOT / "build/bench/clients"), str(port), str(clients), str(seconds), mode, signatures]
     before = cpu_seconds(system.processes())
-    done = subprocess.run(command + ([line, answer] if line else []), capture_output=True, text=True)
+    done = clients_run(port, clients, seconds, mode, signatures, line, answer)
     if done.returncode != 0 or done.stdout.startswith("0 "):
-        raise SystemExit(f"{system.name}: {' '.join(command)}: {done.stderr[:1000]}")
+        raise SystemExit(f"{system.name}: port {port}, {clients} clients, {mode}: {done.stderr[:1000]}")
     rounds, resumed, taken, own = map(float, done.stdout.split())
     # Sessions that are on their way out are waited for, or their end would be charged to the next figure.
     time.sleep(0.3)
@@ -234,9 +248,10 @@ def login_steps(system, options):
         system.set_passwords(password_hash(cheap))
         if remembered:
             system.remember_passwords()
+        words = ("ECDSA+SHA256", "a LOGIN one@example.test one-secret", "a OK")
+        settle(system, system.imap_port, *words)
         for how, port, mode in (("in clear", system.imap_port, "clear"), ("TLS", system.imaps_port, "full")):
             for clients in (1, options.clients):
-                words = ("ECDSA+SHA256", "a LOGIN one@example.test one-secret", "a OK")
                 # For whatever begins anew with the other configuration, and for what is to be remembered.
                 load(system, port, clients, 0.5, mode, *words)
                 rate, _, cpu, _ = load(system, port, clients, options.seconds, mode, *words)
