@@ -42,6 +42,29 @@ static void answer(struct control *control, uint8_t status, uint32_t count, cons
 
 /* --- one message --- */
 
+/* Whatever is in flight. */
+static void delete_active(struct mail *mail)
+{
+	resolve_cancel(mail);
+	mail_list_leave(mail);
+	mail_lost(mail);
+	mail_advance(mail);
+}
+
+/* As soon as nothing is in flight. May free it. */
+static void hold_active(struct mail *mail)
+{
+	mail->hold = true;
+	resolve_cancel(mail);
+	if (mail->flying || mail->report_serial)
+		return;
+	/* What waits for an agent will find the message gone; the results so far go with the file. */
+	mail_list_leave(mail);
+	mail_record(mail);
+	mail_lost(mail);
+	mail_advance(mail);
+}
+
 static void act_on_active(struct mail *mail, enum queue_action action)
 {
 	struct qmgr *q = mail->qmgr;
@@ -50,10 +73,10 @@ static void act_on_active(struct mail *mail, enum queue_action action)
 	case QUEUE_DO_DELETE:
 		if (!queue_remove(&q->queue, mail->place, mail->id))
 			log_debug("%s: was gone already", mail->id);
-		mail_delete(mail);
+		delete_active(mail);
 		break;
 	case QUEUE_DO_HOLD:
-		mail_hold(mail);
+		hold_active(mail);
 		break;
 	case QUEUE_DO_REQUEUE:
 		mail->envelope.info.attempts =
@@ -71,9 +94,9 @@ static void act_on_active(struct mail *mail, enum queue_action action)
 static void reschedule(struct qmgr *q, const char *id, enum queue_name before, enum queue_name now)
 {
 	if (before == QUEUE_DEFERRED)
-		intake_forget(q, id);
+		agenda_forget(q, id);
 	if (now == QUEUE_INCOMING)
-		intake_scan(q, QUEUE_INCOMING);
+		agenda_scan(q, QUEUE_INCOMING);
 }
 
 /* Its writer is at it: its client has not heard yet that it was taken, and the writer, should it fail, looks for it where it put it. */
@@ -98,7 +121,7 @@ static bool act_at_rest(
 		return false;
 	reschedule(q, id, folder, now);
 	if (now == QUEUE_DEFERRED && action != QUEUE_DO_DELETE)
-		intake_later(q, id, 0);
+		agenda_later(q, id, 0);
 	return true;
 }
 
@@ -171,7 +194,7 @@ static void end_sweep(struct control *control)
 		return;
 	control->sweeping = false;
 	if (--control->qmgr->sweeps == 0)
-		intake_room(control->qmgr);
+		agenda_wake(control->qmgr);
 }
 
 static void free_control(struct control *control)
@@ -219,8 +242,8 @@ static bool sweep_one(struct control *control, const char *id)
 		return act_on(q, id, control->action, 1u << control->folder);
 	if (!goes_to(q, id, slice_from(control->site)))
 		return false;
-	intake_later(q, id, 0);
-	return intake_due(q, id);
+	agenda_later(q, id, 0);
+	return agenda_due(q, id);
 }
 
 static void sweep(struct timer *timer)
@@ -262,9 +285,9 @@ static void flush_all(struct control *control)
 	struct qmgr *q = control->qmgr;
 
 	schedule_resume(q, loop_now(q->loop), true);
-	intake_scan(q, QUEUE_INCOMING);
-	intake_scan(q, QUEUE_DEFERRED);
-	answer(control, 0, (uint32_t)intake_due_all(q), "");
+	agenda_scan(q, QUEUE_INCOMING);
+	agenda_scan(q, QUEUE_DEFERRED);
+	answer(control, 0, (uint32_t)agenda_due_all(q), "");
 }
 
 static void flush_one(struct control *control, const char *id)
@@ -274,9 +297,9 @@ static void flush_one(struct control *control, const char *id)
 	bool known;
 
 	schedule_resume(q, loop_now(q->loop), true);
-	known = intake_due(q, id) || mail_find(q, slice_from(id));
+	known = agenda_due(q, id) || mail_find(q, slice_from(id));
 	if (!known && os_fstatat(q->queue.folder[QUEUE_DEFERRED], id, &info, AT_SYMLINK_NOFOLLOW)) {
-		intake_later(q, id, 0);
+		agenda_later(q, id, 0);
 		known = true;
 	}
 	answer(control, 0, known, "");

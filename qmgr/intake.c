@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
- * How qmgr learns of messages: cleanup tells of each (a hint that may get lost: the file in incoming/ is what counts), and
- * folders are looked through at start and from time to time, a few files a turn. What does not fit stays where it is.
+ * How qmgr learns of messages: cleanup tells of each (a hint that may get lost: the file in incoming/ is what counts), and what stands on
+ * the agenda is worked off, a few files a turn. What does not fit stays where it is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,102 +22,20 @@ static void go_on(struct qmgr *q, int64_t delay)
 		loop_timer_start(q->loop, &q->intake_more, delay);
 }
 
-/* --- deferred messages and when they are due --- */
-
-static void due(struct timer *timer)
+/* What is not finished yet is looked for in a moment. */
+static enum mail_taken take(struct qmgr *q, const char *id, enum queue_name from, bool told)
 {
-	struct later *later = timer->context;
-	struct qmgr *q = later->qmgr;
+	enum mail_taken taken = mail_take(q, id, from, told);
 
-	if (later->due)
-		return;
-	later->due = true;
-	later->next = NULL;
-	if (q->due_tail)
-		q->due_tail->next = later;
-	else
-		q->due_head = later;
-	q->due_tail = later;
-	go_on(q, 0);
-}
-
-void intake_later(struct qmgr *q, const char *id, int64_t delay)
-{
-	struct later *later = map_get(&q->laters, slice_from(id));
-
-	if (!later) {
-		later = q->laters.count < QMGR_DEFERRED_LIMIT ? calloc(1, sizeof(*later)) : NULL;
-		if (!later || !map_put(&q->laters, slice_from(id), later)) {
-			free(later); /* the next look through the folder finds it */
-			return;
-		}
-		later->qmgr = q;
-		memcpy(later->id, id, QUEUE_ID_SIZE);
-		later->timer = (struct timer){ .fire = due, .context = later };
-	}
-	if (later->due)
-		return;
-	if (delay <= 0)
-		due(&later->timer);
-	else if (!loop_timer_start(q->loop, &later->timer, delay))
-		intake_forget(q, id);
-}
-
-void intake_forget(struct qmgr *q, const char *id)
-{
-	struct later *later = map_remove(&q->laters, slice_from(id));
-
-	if (!later)
-		return;
-	loop_timer_stop(&later->timer);
-	if (later->due)
-		later->gone = true;
-	else
-		free(later);
-}
-
-bool intake_due(struct qmgr *q, const char *id)
-{
-	struct later *later = map_get(&q->laters, slice_from(id));
-
-	if (!later)
-		return false;
-	loop_timer_stop(&later->timer);
-	due(&later->timer);
-	return true;
-}
-
-static bool due_one(void *context, struct slice key, void *value)
-{
-	struct later *later = value;
-
-	loop_timer_stop(&later->timer);
-	due(&later->timer);
-	return true;
-}
-
-size_t intake_due_all(struct qmgr *q)
-{
-	map_each(&q->laters, due_one, NULL);
-	return q->laters.count;
+	if (taken == MAIL_UNFINISHED)
+		agenda_soon(q, from);
+	return taken;
 }
 
 /* A fifth of the active queue is left to new mail, however much old mail is due. */
 static bool room_for_old(const struct qmgr *q)
 {
 	return mail_room(q) && (int64_t)q->mails.count < q->settings.active_limit / 5 * 4 + 1;
-}
-
-static void drop_first_due(struct qmgr *q)
-{
-	struct later *later = q->due_head;
-
-	q->due_head = later->next;
-	if (!q->due_head)
-		q->due_tail = NULL;
-	if (!later->gone)
-		map_remove(&q->laters, slice_from(later->id));
-	free(later);
 }
 
 /* False when there is no room for more. */
@@ -127,24 +45,16 @@ static bool take_due(struct qmgr *q, unsigned *left)
 		struct later *later = q->due_head;
 
 		(*left)--;
-		if (!later->gone &&
-			mail_take(q, later->id, QUEUE_DEFERRED, false) == MAIL_NO_ROOM) {
+		if (!later->gone && take(q, later->id, QUEUE_DEFERRED, false) == MAIL_NO_ROOM) {
 			go_on(q, PAUSE);
 			return false;
 		}
-		drop_first_due(q);
+		agenda_drop_due(q);
 	}
 	return true;
 }
 
 /* --- folders --- */
-
-void intake_scan(struct qmgr *q, enum queue_name name)
-{
-	q->scan_wanted[name] = true;
-	if (q->locked)
-		go_on(q, 0);
-}
 
 /* A file of deferred/ that was not known: when is it due? */
 static void learn_deferred(struct qmgr *q, const char *id)
@@ -160,9 +70,9 @@ static void learn_deferred(struct qmgr *q, const char *id)
 		return;
 	arena_init(&arena, QMGR_MESSAGE_MEMORY);
 	if (queue_read(fd, QUEUE_CHECK_HEAD, &arena, &envelope))
-		intake_later(q, id, (envelope.info.next_try - os_now()) / 1000);
+		agenda_later(q, id, (envelope.info.next_try - os_now()) / 1000);
 	else
-		intake_later(q, id, 0); /* taking it sets it aside, with a warning */
+		agenda_later(q, id, 0); /* taking it sets it aside, with a warning */
 	arena_free(&arena);
 	os_close(&fd);
 }
@@ -237,7 +147,7 @@ static bool scan_some(struct qmgr *q, unsigned *left)
 			learn_deferred(q, id);
 			continue;
 		}
-		taken = mail_take(q, id, q->scan_folder, false);
+		taken = take(q, id, q->scan_folder, false);
 		if (taken == MAIL_NO_ROOM) {
 			memcpy(q->scan_kept, id, QUEUE_ID_SIZE);
 			return false;
@@ -268,8 +178,11 @@ static void work(struct timer *timer)
 		go_on(q, PAUSE);
 }
 
-void intake_room(struct qmgr *q)
+/* Something is to be taken in, or there is room for what waits. */
+static void wake(struct deferred *deferred)
 {
+	struct qmgr *q = deferred->context;
+
 	if (q->draining || !q->locked)
 		return;
 	if (q->scan || q->backlog || q->due_head || q->scan_wanted[QUEUE_INCOMING] ||
@@ -282,38 +195,24 @@ static void run(struct timer *timer)
 {
 	struct qmgr *q = timer->context;
 
-	intake_scan(q, QUEUE_INCOMING);
-	intake_scan(q, QUEUE_DEFERRED);
+	agenda_scan(q, QUEUE_INCOMING);
+	agenda_scan(q, QUEUE_DEFERRED);
 	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
 }
 
-static void look_again(struct timer *timer)
+void intake_open(struct qmgr *q)
 {
-	struct qmgr *q = timer->context;
-
-	for (unsigned i = 0; i < QUEUE_NAMES; i++)
-		if (q->scan_soon[i]) {
-			q->scan_soon[i] = false;
-			intake_scan(q, (enum queue_name)i);
-		}
-}
-
-void intake_soon(struct qmgr *q, enum queue_name name)
-{
-	q->scan_soon[name] = true;
-	if (!q->soon.place)
-		loop_timer_start(q->loop, &q->soon, PAUSE);
+	agenda_open(q, wake);
 }
 
 void intake_start(struct qmgr *q)
 {
 	q->intake_more = (struct timer){ .fire = work, .context = q };
 	q->run = (struct timer){ .fire = run, .context = q };
-	q->soon = (struct timer){ .fire = look_again, .context = q };
 	loop_timer_start(q->loop, &q->run, q->settings.run_delay);
-	intake_scan(q, QUEUE_ACTIVE); /* what was in hand at the last end */
-	intake_scan(q, QUEUE_INCOMING);
-	intake_scan(q, QUEUE_DEFERRED);
+	agenda_scan(q, QUEUE_ACTIVE); /* what was in hand at the last end */
+	agenda_scan(q, QUEUE_INCOMING);
+	agenda_scan(q, QUEUE_DEFERRED);
 }
 
 /* --- cleanup's hints --- */
@@ -337,7 +236,7 @@ static void receive(struct channel *channel, struct message *message)
 		q->backlog = true;
 		return;
 	}
-	if (mail_take(q, id, QUEUE_INCOMING, true) == MAIL_NO_ROOM)
+	if (take(q, id, QUEUE_INCOMING, true) == MAIL_NO_ROOM)
 		q->backlog = true;
 }
 
@@ -346,7 +245,7 @@ static void closed(struct channel *channel, const char *why)
 {
 	struct teller *teller = channel->context;
 
-	intake_scan(teller->qmgr, QUEUE_INCOMING);
+	agenda_scan(teller->qmgr, QUEUE_INCOMING);
 	free(teller);
 }
 
@@ -362,5 +261,5 @@ void intake_peer(struct qmgr *q, int fd)
 	if (!channel_open(&teller->channel, q->loop, fd, receive, closed, teller))
 		free(teller);
 	if (q->locked)
-		intake_scan(q, QUEUE_INCOMING); /* what came while nobody could be told */
+		agenda_scan(q, QUEUE_INCOMING); /* what came while nobody could be told */
 }

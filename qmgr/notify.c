@@ -7,6 +7,33 @@
 #include "qmgr/qmgr.h"
 #include "service/log.h"
 
+/* --- whom a report is about --- */
+
+static bool wants(uint8_t notify, unsigned kind)
+{
+	if (kind == BOUNCE_SUCCESS)
+		return notify & NOTIFY_SUCCESS;
+	if (notify == 0)
+		return true;
+	return !(notify & NOTIFY_NEVER) &&
+	       (notify & (kind == BOUNCE_FAILURE ? NOTIFY_FAILURE : NOTIFY_DELAY));
+}
+
+static enum recipient_state reported_state(unsigned kind)
+{
+	return kind == BOUNCE_FAILURE ? RECIPIENT_BOUNCED
+	       : kind == BOUNCE_DELAY ? RECIPIENT_DEFERRED
+				      : RECIPIENT_SENT;
+}
+
+bool notify_concerns(const struct mail *mail, uint32_t recipient, unsigned kind)
+{
+	return mail->targets[recipient].state == reported_state(kind) &&
+	       wants(mail->envelope.recipients[recipient].notify, kind);
+}
+
+/* --- reports --- */
+
 static unsigned first_kind(const struct mail *mail)
 {
 	for (unsigned kind = BOUNCE_FAILURE; kind <= BOUNCE_SUCCESS; kind++)
@@ -63,7 +90,7 @@ static bool send_report(struct mail *mail)
 	if (fd < 0 || !send_begin(channel, mail, kind, fd))
 		return false;
 	for (uint32_t i = 0; i < mail->envelope.info.recipient_count; i++)
-		if (mail_reportable(mail, i, kind) && !send_recipient(channel, mail, i))
+		if (notify_concerns(mail, i, kind) && !send_recipient(channel, mail, i))
 			log_warning("%s: a recipient does not fit into the report", mail->id);
 	return channel_send(channel, &end);
 }
@@ -91,7 +118,7 @@ static void over(struct qmgr *q, unsigned place, bool done)
 
 	q->reporting[place] = q->reporting[--q->reporting_count];
 	mail->report_serial = 0;
-	mail_reported(mail, kind, done);
+	q->reported(mail, kind, done);
 }
 
 static void receive(struct channel *channel, struct message *message)
@@ -138,7 +165,8 @@ void notify_expire(struct qmgr *q)
 	fill(q);
 }
 
-void notify_open(struct qmgr *q)
+void notify_open(struct qmgr *q, void (*reported)(struct mail *mail, unsigned kind, bool done))
 {
+	q->reported = reported;
 	link_open(&q->bounce, q->service, SERVICE_BOUNCE, receive, up, NULL, q);
 }

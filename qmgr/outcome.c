@@ -71,33 +71,10 @@ void mail_result(struct mail *mail, uint32_t recipient, enum recipient_state sta
 
 /* --- what is reported --- */
 
-static bool wants(uint8_t notify, unsigned kind)
-{
-	if (kind == BOUNCE_SUCCESS)
-		return notify & NOTIFY_SUCCESS;
-	if (notify == 0)
-		return true;
-	return !(notify & NOTIFY_NEVER) &&
-	       (notify & (kind == BOUNCE_FAILURE ? NOTIFY_FAILURE : NOTIFY_DELAY));
-}
-
-static enum recipient_state reported_state(unsigned kind)
-{
-	return kind == BOUNCE_FAILURE ? RECIPIENT_BOUNCED
-	       : kind == BOUNCE_DELAY ? RECIPIENT_DEFERRED
-				      : RECIPIENT_SENT;
-}
-
-bool mail_reportable(const struct mail *mail, uint32_t recipient, unsigned kind)
-{
-	return mail->targets[recipient].state == reported_state(kind) &&
-	       wants(mail->envelope.recipients[recipient].notify, kind);
-}
-
 static bool any_reportable(const struct mail *mail, unsigned kind)
 {
 	for (uint32_t i = 0; i < mail->envelope.info.recipient_count; i++)
-		if (mail_reportable(mail, i, kind))
+		if (notify_concerns(mail, i, kind))
 			return true;
 	return false;
 }
@@ -145,7 +122,7 @@ static void settle_unwanted(struct mail *mail)
 {
 	for (uint32_t i = 0; i < mail->envelope.info.recipient_count; i++)
 		if (mail->targets[i].state == RECIPIENT_BOUNCED &&
-			!wants(mail->envelope.recipients[i].notify, BOUNCE_FAILURE))
+			!notify_concerns(mail, i, BOUNCE_FAILURE))
 			mail->targets[i].state = RECIPIENT_SETTLED;
 }
 
@@ -221,27 +198,6 @@ void mail_reported(struct mail *mail, unsigned kind, bool done)
 		notify_add(mail);
 	else
 		retire(mail);
-}
-
-void mail_delete(struct mail *mail)
-{
-	resolve_cancel(mail);
-	mail_list_leave(mail);
-	mail_lost(mail);
-	mail_advance(mail);
-}
-
-void mail_hold(struct mail *mail)
-{
-	mail->hold = true;
-	resolve_cancel(mail);
-	if (mail->flying || mail->report_serial)
-		return;
-	/* What waits for an agent will find the message gone; the results so far go with the file. */
-	mail_list_leave(mail);
-	mail_record(mail);
-	mail_lost(mail);
-	mail_advance(mail);
 }
 
 bool mail_idle(const struct qmgr *q)

@@ -128,10 +128,10 @@ static void wakeup(struct service *service, void *context, unsigned reason)
 {
 	struct qmgr *q = context;
 
-	intake_scan(q, QUEUE_INCOMING);
+	agenda_scan(q, QUEUE_INCOMING);
 	if (reason == 1) {
 		schedule_resume(q, loop_now(q->loop), true);
-		intake_due_all(q);
+		agenda_due_all(q);
 	}
 }
 
@@ -186,7 +186,8 @@ int main(int argc, char **argv)
 	q.retire = (struct deferred){ .run = run_retire, .context = &q };
 	q.retire_more = (struct timer){ .fire = retire_more, .context = &q };
 	resolve_open(&q);
-	notify_open(&q);
+	notify_open(&q, mail_reported);
+	intake_open(&q);
 	q.housekeeping = (struct timer){ .fire = housekeeping, .context = &q };
 	loop_timer_start(q.loop, &q.housekeeping, HOUSEKEEPING);
 	q.intake_more = (struct timer){ .fire = take_over, .context = &q };

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: ISC
 /*
- * The queue manager's own structs, and what its chapters offer each other:
+ * The queue manager's own structs, and what its chapters offer each other; each calls those below it only:
  *
- *	intake.c    how qmgr learns of messages: arrivals, folders, deferred ones that are due
- *	message.c   one message in the active queue: taken, found, let go
- *	outcome.c   what becomes of it: results, reports, the end of a pass
- *	record.c    what of it is written down
- *	resolve.c   where its recipients go, asked of directoryd
- *	schedule.c  destinations: what goes next, how much at a time, when again
- *	deliver.c   transports and their agents
- *	leftover.c  finished messages whose files could not be removed
- *	notify.c    reports to the sender, by bounce
+ *	qmgr.c      main, and what master says
  *	control.c   what operators ask for
+ *	intake.c    how qmgr learns of messages: arrivals, and what stands on the agenda
+ *	admit.c     a message comes into the active queue
+ *	resolve.c   where its recipients go, asked of directoryd
+ *	deliver.c   transports and their agents
+ *	outcome.c   what becomes of it: results, reports, the end of a pass
+ *	notify.c    reports to the sender, by bounce
+ *	record.c    what of it is written down
+ *	leftover.c  finished messages whose files could not be removed
+ *	schedule.c  destinations: what goes next, how much at a time, when again
+ *	message.c   one message in the active queue: found, opened, let go
+ *	agenda.c    what is to be taken in, and when
  *
  * Times called `when` are loop time in milliseconds; those in envelopes are microseconds since 1970.
  */
@@ -221,17 +224,20 @@ struct qmgr {
 	struct timer retire_more;
 	struct map leftovers; /* id -> struct leftover */
 
+	/* agenda */
+	bool scan_wanted[QUEUE_NAMES], scan_soon[QUEUE_NAMES];
+	struct map laters; /* id -> struct later */
+	struct later *due_head, *due_tail;
+	struct timer soon;
+	struct deferred wake; /* intake's */
+
 	/* intake */
 	struct queue_scan *scan;
 	enum queue_name scan_folder;
-	bool scan_soon[QUEUE_NAMES];
-	bool scan_wanted[QUEUE_NAMES], backlog; /* something stayed in incoming/ */
+	bool backlog; /* something stayed in incoming/ */
 	char scan_kept[QUEUE_ID_SIZE];
 	unsigned strange[QUEUE_NAMES]; /* things that are no files, as the log knows */
-	struct map laters; /* id -> struct later */
-	struct later *due_head, *due_tail;
-	struct timer intake_more, run, soon;
-	bool laters_overflow;
+	struct timer intake_more, run;
 
 	/* resolve */
 	struct link directory;
@@ -250,6 +256,7 @@ struct qmgr {
 	struct mail *reporting[QMGR_REPORTS];
 	unsigned reporting_count;
 	uint32_t report_serial;
+	void (*reported)(struct mail *mail, unsigned kind, bool done);
 
 	struct control *controls;
 	unsigned
@@ -259,38 +266,57 @@ struct qmgr {
 };
 
 /* --- intake.c --- */
+void intake_open(struct qmgr *q);
+/* The queue is this process's now. */
 void intake_start(struct qmgr *q);
 /* A peer (cleanup) was introduced. */
 void intake_peer(struct qmgr *q, int fd);
-/* Go on with what waits because there was no room. */
-void intake_room(struct qmgr *q);
-/* Look through a folder soon. */
-void intake_scan(struct qmgr *q, enum queue_name name);
+
+/* --- agenda.c --- */
+/* `wake` runs at the end of a turn in which something was added. */
+void agenda_open(struct qmgr *q, void (*wake)(struct deferred *deferred));
+/* There is room again for what waits. */
+void agenda_wake(struct qmgr *q);
+/* Look through a folder. */
+void agenda_scan(struct qmgr *q, enum queue_name name);
 /* Look through a folder in a moment: something was found there that is not finished yet. On a busy machine that is so whenever
  * it is looked through, so the others, of which deferred/ may be long, are left out. */
-void intake_soon(struct qmgr *q, enum queue_name name);
+void agenda_soon(struct qmgr *q, enum queue_name name);
 /* Message `id` is in deferred/ and due in `delay` ms. */
-void intake_later(struct qmgr *q, const char *id, int64_t delay);
-void intake_forget(struct qmgr *q, const char *id);
+void agenda_later(struct qmgr *q, const char *id, int64_t delay);
+void agenda_forget(struct qmgr *q, const char *id);
 /* Make one deferred message due now; false when it is not known. */
-bool intake_due(struct qmgr *q, const char *id);
+bool agenda_due(struct qmgr *q, const char *id);
 /* Make all due; how many. */
-size_t intake_due_all(struct qmgr *q);
+size_t agenda_due_all(struct qmgr *q);
+/* The first of those that are due is done with. */
+void agenda_drop_due(struct qmgr *q);
 
-/* --- message.c --- */
+/* --- admit.c --- */
 enum mail_taken {
 	MAIL_NO_ROOM = 0,
 	MAIL_TAKEN,
+	MAIL_UNFINISHED, /* its writer is at it */
 	MAIL_GONE /* known, vanished, corrupt, or not to be had now */
 };
 /* Take message `id` from a folder into the active queue, if it is still there. `told`: cleanup said that it is durable. */
 enum mail_taken mail_take(struct qmgr *q, const char *id, enum queue_name from, bool told);
+
+/* --- message.c --- */
+/* Takes `fd` over, a read-only descriptor of its file; NULL (fd stays the caller's): no memory. */
+struct mail *mail_new(struct qmgr *q, const char *id, int fd);
+/* Into the map, and counted with the recipients that are left. False when memory is out. */
+MUST_CHECK bool mail_enter(struct mail *mail);
+/* Out of the map, so that the id may come again; the struct stays while something refers to it. */
+void mail_forget(struct mail *mail);
 struct mail *mail_find(struct qmgr *q, struct slice id);
 bool mail_room(const struct qmgr *q);
 /* A read-only descriptor of its file; -1 with errno. Stays the message's. */
 int mail_fd(struct mail *mail);
-/* Out of the map, so that the id may come again; the struct stays while something refers to it. */
-void mail_forget(struct mail *mail);
+/* mail_fd will open it again. */
+void mail_close(struct mail *mail);
+/* Its file stands in incoming/. */
+void mail_fresh(struct mail *mail);
 /* Off the list of those with results that are not written yet. */
 void mail_undirty(struct mail *mail);
 /* Forgotten, its descriptor closed, its memory free. */
@@ -306,12 +332,6 @@ void mail_result(struct mail *mail, uint32_t recipient, enum recipient_state sta
 void mail_advance(struct mail *mail);
 /* The bounce report of `kind` was written (or could not be, for now). */
 void mail_reported(struct mail *mail, unsigned kind, bool done);
-/* Its file was removed by order: forget it now, whatever is in flight. */
-void mail_delete(struct mail *mail);
-/* To hold/ as soon as nothing is in flight. May free it. */
-void mail_hold(struct mail *mail);
-/* Does the report of `kind` (enum bounce_kind) tell about this recipient? */
-bool mail_reportable(const struct mail *mail, uint32_t recipient, unsigned kind);
 bool mail_idle(const struct qmgr *q);
 
 /* --- record.c --- */
@@ -376,8 +396,11 @@ void deliver_soon(struct transport *transport);
 void deliver_housekeeping(struct qmgr *q);
 
 /* --- notify.c --- */
-void notify_open(struct qmgr *q);
-/* Send the reports that `mail->reports` names, one after another; mail_reported is called for each. */
+/* `reported` hears of each report that was written, or could not be for now. */
+void notify_open(struct qmgr *q, void (*reported)(struct mail *mail, unsigned kind, bool done));
+/* Does the report of `kind` (enum bounce_kind) tell about this recipient? */
+bool notify_concerns(const struct mail *mail, uint32_t recipient, unsigned kind);
+/* Send the reports that `mail->reports` names, one after another. */
 void notify_add(struct mail *mail);
 void notify_expire(struct qmgr *q);
 

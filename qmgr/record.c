@@ -167,11 +167,11 @@ void mail_record(struct mail *mail)
 			log_error("%s: cannot be moved to %s: %s", mail->id, queue_folder_name(to),
 				strerror(errno));
 		if (errno != ENOENT)
-			intake_scan(q, mail->place);
+			agenda_scan(q, mail->place);
 		return;
 	}
 	if (!mail->hold)
-		intake_later(q, mail->id, next > now ? (next - now) / 1000 : 0);
+		agenda_later(q, mail->id, next > now ? (next - now) / 1000 : 0);
 }
 
 void mail_retire_some(struct qmgr *q)

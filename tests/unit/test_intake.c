@@ -52,6 +52,7 @@ static int setup(void **state)
 	f->q.ask.run = ask_nobody;
 	f->q.retire = (struct deferred){ .run = retire, .context = &f->q };
 	f->q.locked = true;
+	intake_open(&f->q);
 	intake_start(&f->q);
 	for (int i = 0; i < 5; i++)
 		loop_turn(f->q.loop, 0);
@@ -78,6 +79,7 @@ static int teardown(void **state)
 	struct mail *mail;
 
 	f->q.draining = true;
+	control_close_all(&f->q);
 	map_each(&f->q.mails, drop_mail, &all);
 	while ((mail = mail_list_take(&all)))
 		mail_free(mail);
@@ -135,6 +137,28 @@ static bool stands_in(const struct fixture *f, enum queue_name name, const char 
 	return there;
 }
 
+/* What an operator asks for, and qmgr's answer: how many messages it concerned. */
+static uint32_t order(struct fixture *f, enum queue_action action, const char *id)
+{
+	struct message message = { .type = MESSAGE_QUEUE_CONTROL,
+		.queue_control = { .action = (uint8_t)action, .id = slice_from(id) } };
+	struct buffer space = { 0 };
+	uint32_t count;
+	int ends[2];
+
+	assert_true(channel_pair(ends));
+	control_client(&f->q, ends[1], &(struct peer){ .uid = getuid() });
+	assert_true(channel_sync_send(ends[0], &message, loop_monotonic() + 1000));
+	loop_turn(f->q.loop, 1000);
+	assert_true(channel_sync_receive(ends[0], &message, &space, loop_monotonic() + 1000));
+	assert_int_equal(message.type, MESSAGE_QUEUE_CONTROL_ANSWER);
+	assert_int_equal(message.queue_control_answer.status, 0);
+	count = message.queue_control_answer.count;
+	buffer_free(&space);
+	close(ends[0]);
+	return count;
+}
+
 static struct mail *find(struct fixture *f, const char *id)
 {
 	return mail_find(&f->q, slice_from(id));
@@ -190,7 +214,7 @@ static void a_message_held_in_flight_asks_no_further_and_waits_in_hold(void **st
 	assert_non_null(mail);
 	assert_ptr_equal(f->q.to_resolve.head, mail);
 	mail->flying = mail->deliveries = 1;
-	mail_hold(mail);
+	assert_int_equal(order(f, QUEUE_DO_HOLD, id), 1);
 	assert_non_null(find(f, id));
 	mail->flying = mail->deliveries = 0;
 	mail_advance(mail);
@@ -215,7 +239,7 @@ static void add_names(struct fixture *f, const char *id)
 
 static unsigned taken_in_first_turn(struct fixture *f)
 {
-	intake_scan(&f->q, QUEUE_INCOMING);
+	agenda_scan(&f->q, QUEUE_INCOMING);
 	while (!f->q.mails.count)
 		loop_turn(f->q.loop, 100);
 	return (unsigned)f->q.mails.count;
