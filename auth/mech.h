@@ -59,6 +59,11 @@ enum { MECH_DIGEST_DIRECTIVES = 32 };
  * loses the memory of the first: without this a client could have authd grow.
  */
 bool mech_digest_is_sound(struct slice response);
+/*
+ * Is it made of the password in these bytes? Only to choose between two forms of it: whether the response is good says libsasl2. UTF-8 is
+ * tried as it is and, where that can be, in ISO 8859-1 (section 2.1.2.1).
+ */
+bool mech_digest_fits(struct slice response, struct slice password);
 bool mech_sasl_open(char *error, size_t error_size);
 bool mech_sasl_step(struct exchange *exchange);
 void mech_sasl_free(struct exchange *exchange);

@@ -3,6 +3,8 @@
  * PLAIN, LOGIN, CRAM-MD5 (RFC 2195) and DIGEST-MD5 (RFC 2831) through libsasl2. Passwords that it gets are checked by the back
  * ends; for the two others, which need the password itself or a key made of it, it asks for these as "auxiliary properties".
  */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
@@ -17,6 +19,7 @@ enum { MD5_BYTES = 16, CRAM_KEY = 2 * MD5_BYTES };
 
 struct library {
 	bool begun;
+	struct buffer challenge; /* the last one */
 	sasl_conn_t *connection;
 	sasl_callback_t callbacks[3];
 	enum credentials_status verdict;
@@ -142,6 +145,48 @@ static bool cram_key(struct slice value, unsigned char key[CRAM_KEY])
 	return true;
 }
 
+static bool is_digest(const struct exchange *exchange)
+{
+	return strcmp(exchange->mech->name, "DIGEST-MD5") == 0;
+}
+
+/* "name digest" (RFC 2195 section 2) */
+static bool cram_fits(struct slice challenge, struct slice response, struct slice password)
+{
+	ptrdiff_t space = slice_find_last(response, ' ');
+	unsigned char given[MD5_BYTES], made[EVP_MAX_MD_SIZE];
+
+	return space >= 0 &&
+	       hex(slice_tail(response, (size_t)space + 1), given, sizeof(given)) > 0 &&
+	       HMAC(EVP_md5(), password.data, (int)password.length,
+		       (const unsigned char *)challenge.data, challenge.length, made, NULL) &&
+	       memcmp(given, made, MD5_BYTES) == 0;
+}
+
+static bool is_made_of(const struct exchange *exchange, struct slice password)
+{
+	const struct library *library = exchange->state;
+	struct slice response = buffer_slice(&exchange->input);
+
+	return is_digest(exchange)
+		       ? mech_digest_fits(response, password)
+		       : cram_fits(buffer_slice(&library->challenge), response, password);
+}
+
+/*
+ * Neither RFC says how a password is prepared, and there are clients that do it (RFC 4013) and such that take the bytes that were
+ * typed. The library compares with one form; it gets the one that the response is made of.
+ */
+static struct slice form_of(
+	const struct exchange *exchange, struct slice password, char prepared[SCHEME_MAX_PASSWORD])
+{
+	struct slice form = schemes_prepared(password, prepared);
+
+	if (slice_equal(form, password) || is_made_of(exchange, form))
+		return form;
+	return is_made_of(exchange, password) ? password : form;
+}
+
 /* Give the library one property of the login, if it is kept. */
 static bool give(sasl_server_params_t *parameters, const char *name, struct exchange *exchange,
 	struct slice stored)
@@ -155,7 +200,7 @@ static bool give(sasl_server_params_t *parameters, const char *name, struct exch
 
 	if (strcmp(name, SASL_AUX_PASSWORD) == 0 &&
 		schemes_plain(backends_schemes(exchange->backends), stored, &value)) {
-		value = schemes_prepared(value, prepared);
+		value = form_of(exchange, value, prepared);
 		data = value.data;
 		length = (int)value.length;
 	} else if (strcmp(name, "*cmusaslsecretCRAM-MD5") == 0 &&
@@ -318,6 +363,7 @@ void mech_sasl_free(struct exchange *exchange)
 		return;
 	if (library->connection)
 		sasl_dispose(&library->connection);
+	buffer_free(&library->challenge);
 	free(library);
 	exchange->state = NULL;
 }
@@ -382,7 +428,7 @@ static int run_library(struct exchange *exchange, const char **out, unsigned *le
 	const char *input =
 		exchange->has_input ? (exchange->input.data ? exchange->input.data : "") : NULL;
 
-	if (exchange->input.length && strcmp(exchange->mech->name, "DIGEST-MD5") == 0 &&
+	if (exchange->input.length && is_digest(exchange) &&
 		!mech_digest_is_sound(buffer_slice(&exchange->input)))
 		return SASL_BADPROT;
 	if (library->begun)
@@ -391,6 +437,14 @@ static int run_library(struct exchange *exchange, const char **out, unsigned *le
 	library->begun = true;
 	return sasl_server_start(library->connection, exchange->mech->name, input,
 		(unsigned)exchange->input.length, out, length);
+}
+
+static bool keep_challenge(struct exchange *exchange)
+{
+	struct library *library = exchange->state;
+
+	buffer_clear(&library->challenge);
+	return buffer_add(&library->challenge, buffer_slice(&exchange->output));
 }
 
 bool mech_sasl_step(struct exchange *exchange)
@@ -409,6 +463,6 @@ bool mech_sasl_step(struct exchange *exchange)
 		!buffer_append(&exchange->output, out, length))
 		return mech_done(exchange, AUTH_TEMPORARY);
 	if (result == SASL_CONTINUE)
-		return false;
+		return keep_challenge(exchange) ? false : mech_done(exchange, AUTH_TEMPORARY);
 	return mech_done(exchange, status_of(exchange->state, result));
 }

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.xdist_group("client table")
 
 # Mechanisms with a challenge of the old kind need a password that is stored as it is.
 OLD = ("CRAM-MD5", "DIGEST-MD5")
+# Letters that SASLprep (RFC 4013) makes others of, and what it makes of them.
+UNPREPARED, PREPARED = "\ufb01sh\u00aacafe\u0301", "fishacaf\u00e9"
 USERS = {True: (f"tom@{DOMAIN}", "tom-secret"), False: (f"one@{DOMAIN}", PASSWORDS["one"])}
 TWO = f"two@{DOMAIN}"
 
@@ -25,8 +27,10 @@ def everything_on(shared_instance):
     """All mechanisms, at every port, and failures that cost no time."""
     instance = shared_instance
     passwd = instance.etc / "passwd"
-    passwd.write_text(f"tom@{DOMAIN}:{{PLAIN}}tom-secret\n")
-    instance.postern("user", "add", f"tom@{DOMAIN}", "--no-password")
+    passwd.write_text("".join(f"{name}@{DOMAIN}:{{PLAIN}}{password}\n" for name, password in
+                              (("tom", "tom-secret"), ("una", UNPREPARED))))
+    for name in ("tom", "una"):
+        instance.postern("user", "add", f"{name}@{DOMAIN}", "--no-password")
     instance.configure(auth_mechanisms="plain, login, scram-sha-1, scram-sha-256, cram-md5, digest-md5", auth_allow_plain_scheme="yes",
                        auth_backends=f"credentials, passwd-file:{passwd}", auth_failure_delay="0s", smtpd_sasl_auth_enable="yes",
                        smtpd_tls_loglevel="1")
@@ -204,7 +208,7 @@ def by_gsasl(login):
     protection = ["--starttls", "--x509-ca-file", ""] if how == STARTTLS else ["--no-starttls"]
     if login.mechanism in SCRAMS:
         protection.append("--no-cb")
-    if not login.mechanism.startswith("SCRAM"):
+    if login.mechanism in COMMON:
         protection += ["-z", "", "--realm", ""]
     done = ended("gsasl", f"--connect={HOST}:{instance.base + port}", f"--{protocol}", "--hostname", NAME, *protection, "--mechanism", login.mechanism,
                  "-a", login.user, "-p", login.password)
@@ -225,7 +229,7 @@ CLIENTS = [
     (by_mbsync, "mbsync", (CLEAR, STARTTLS, TLS), {"imap": [*COMMON, "DIGEST-MD5", *SCRAMS]}),
     (by_fetchmail, "fetchmail", (CLEAR, STARTTLS, TLS), {"imap": ["password", "CRAM-MD5"], "pop3": ["password"]}),
     (by_mutt, "mutt", (CLEAR, STARTTLS, TLS), {"smtp": [*COMMON, *SCRAMS], "imap": ["PLAIN", *SCRAMS]}),
-    (by_gsasl, "gsasl", (CLEAR, STARTTLS), {"smtp": [*COMMON, *SCRAMS], "imap": [*COMMON, *SCRAMS]}),
+    (by_gsasl, "gsasl", (CLEAR, STARTTLS), {"smtp": [*COMMON, "DIGEST-MD5", *SCRAMS], "imap": [*COMMON, "DIGEST-MD5", *SCRAMS]}),
 ]
 # Over TLS the end of the connection can be bound to the login.
 PLUS = {client: ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"] for client in (by_imaplib, by_gsasl)}
@@ -249,3 +253,14 @@ def test_a_client_logs_in(everything_on, tmp_path, client, protocol, port, how, 
     begun = len(instance.log())
     assert not client(Login(instance, protocol, port, how, mechanisms[0], "wrong", tmp_path))
     instance.wait_log(rf"auth: user=<[^>]*> service={protocol} mech=\S+ rip=127\.0\.0\.1 failed", after=begun)
+
+
+@pytest.mark.parametrize("client, mechanism", [
+    (by_imaplib, "CRAM-MD5"), pytest.param(by_gsasl, "CRAM-MD5", marks=needs("gsasl")), pytest.param(by_gsasl, "DIGEST-MD5", marks=needs("gsasl")),
+    pytest.param(by_mbsync, "CRAM-MD5", marks=needs("mbsync")), pytest.param(by_mbsync, "DIGEST-MD5", marks=needs("mbsync"))])
+def test_a_password_fits_whether_the_client_prepares_it_or_not(everything_on, tmp_path, client, mechanism):
+    """Neither RFC says whether it has to. GNU SASL does for CRAM-MD5 alone, libsasl2 and Python do not."""
+    for password in (UNPREPARED, PREPARED, "fish"):
+        login = Login(everything_on, "imap", 143, CLEAR, mechanism, password, tmp_path)
+        login.user = f"una@{DOMAIN}"
+        assert client(login) == (password != "fish"), password

@@ -46,6 +46,8 @@ int setup(void **state)
 		"off:" PENCIL_1 "::::::nologin\n"
 		/* "é" as one character in the name, as two in the password */
 		"ren\xc3\xa9:{PLAIN}cafe\xcc\x81\n"
+		/* Stored as another system wrote it: "fi" is one letter */
+		"raw:{PLAIN}\xef\xac\x81sh\xc2\xaa\n"
 		"hashed:$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5\n");
 	settings.nonce = NULL;
 	settings.oauth = NULL;

@@ -48,12 +48,49 @@ static void what_is_no_list_is_not_sound(void **state)
 	}
 }
 
+static void a_response_tells_of_the_password_that_it_is_made_of(void **state)
+{
+	/* RFC 2831 section 4 */
+	const struct slice response =
+		SLICE("charset=utf-8,username=\"chris\",realm=\"elwood.innosoft.com\","
+		      "nonce=\"OA6MG9tEQGm2hh\",nc=00000001,cnonce=\"OA6MHXh6VqTrRk\","
+		      "digest-uri=\"imap/elwood.innosoft.com\","
+		      "response=d388dad90d4bbd760a152321f2143af7,qop=auth");
+
+	assert_true(mech_digest_fits(response, SLICE("secret")));
+	assert_false(mech_digest_fits(response, SLICE("Secret")));
+	assert_false(mech_digest_fits(response, SLICE("")));
+	/* What is left out has its default. */
+	assert_true(mech_digest_fits(
+		slice_head(response, response.length - strlen(",qop=auth")), SLICE("secret")));
+	/* MD5 of what stands in section 2.1.2.1, for "a\"b", "r", "p": the quoted pair is one character. */
+	assert_true(mech_digest_fits(
+		SLICE("username=\"a\\\"b\",realm=r,nonce=n,cnonce=c,nc=00000001,digest-uri=u,"
+		      "response=39e2b1b4ada5cf2c52b94b1d0df3e40b"),
+		SLICE("p")));
+	assert_true(mech_digest_fits(
+		SLICE("username=u,realm=r,nonce=n,cnonce=c,nc=00000001,digest-uri=u,authzid=z,"
+		      "response=004fedca47cd988e7f567c5c5afaaacd"),
+		SLICE("p")));
+	/* e with an acute accent: one byte of ISO 8859-1, or two as it came. */
+	assert_true(mech_digest_fits(SLICE("username=u,realm=r,nonce=n,cnonce=c,nc=00000001,digest-"
+					   "uri=u,response=27bfb9a3ccbd92776d4ff39e5ba6fed0"),
+		SLICE("\xc3\xa9")));
+	assert_true(mech_digest_fits(SLICE("username=u,realm=r,nonce=n,cnonce=c,nc=00000001,digest-"
+					   "uri=u,response=5652ce51b7e3436400321cce31763c95"),
+		SLICE("\xc3\xa9")));
+	assert_false(mech_digest_fits(SLICE(""), SLICE("p")));
+	assert_false(mech_digest_fits(SLICE("username=\"a"), SLICE("p")));
+	assert_false(mech_digest_fits(SLICE("response="), SLICE("\xc3")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_rfc_has_is_sound),
 		cmocka_unit_test(nothing_stands_twice),
 		cmocka_unit_test(what_is_no_list_is_not_sound),
+		cmocka_unit_test(a_response_tells_of_the_password_that_it_is_made_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -383,6 +383,23 @@ static void names_and_passwords_have_one_form(void **state)
 	assert_int_equal(cram("rene", "caf\xc3\xa9"), AUTH_FAILED);
 }
 
+/* A client that prepares nothing sends what is stored; one that does, what comes of it. */
+static void a_response_may_be_made_of_either_form_of_a_password(void **state)
+{
+	static const char RAW[] = "\xef\xac\x81sh\xc2\xaa", PREPARED[] = "fisha";
+
+	assert_int_equal(cram("raw", RAW), AUTH_OK);
+	assert_int_equal(cram("raw", PREPARED), AUTH_OK);
+	assert_int_equal(cram("raw", "fish\xc2\xaa"), AUTH_FAILED);
+	assert_int_equal(cram("ren\xc3\xa9", "cafe\xcc\x81"), AUTH_OK);
+	assert_int_equal(digest("raw", RAW), AUTH_OK);
+	assert_int_equal(digest("raw", PREPARED), AUTH_OK);
+	assert_int_equal(digest("raw", "fish\xc2\xaa"), AUTH_FAILED);
+	assert_int_equal(digest("ren\xc3\xa9", "cafe\xcc\x81"), AUTH_OK);
+	assert_int_equal(digest("ren\xc3\xa9", "caf\xc3\xa9"), AUTH_OK);
+	assert_int_equal(digest("ren\xc3\xa9", "cafe"), AUTH_FAILED);
+}
+
 static void digest_md5_needs_plain_text_that_counts(void **state)
 {
 	assert_int_equal(digest("plain", "secret"), AUTH_OK);
@@ -524,6 +541,7 @@ int main(void)
 		TEST(scram_asks_for_the_first_message_when_there_is_none),
 		TEST(cram_md5_needs_plain_text_that_counts),
 		TEST(names_and_passwords_have_one_form),
+		TEST(a_response_may_be_made_of_either_form_of_a_password),
 		TEST(digest_md5_needs_plain_text_that_counts),
 		TEST(digest_md5_lets_act_for_oneself_only),
 		TEST(digest_md5_knows_services_by_their_registered_names),
