@@ -110,13 +110,37 @@ static bool issue_ticket(const struct attempt *attempt, unsigned char ticket[TIC
 	const struct exchange *exchange = attempt->step.exchange;
 	struct ticket_user user;
 
-	return !attempt->peer->has_tickets ||
-	       (slice_to_string(
-			slice_from(exchange_login(exchange)), user.login, sizeof(user.login)) &&
-		       slice_to_string(
-			       slice_from(exchange_app(exchange)), user.app, sizeof(user.app)) &&
-		       tickets_issue(attempt->authd->tickets, authd_now(attempt->authd),
-			       &attempt->peer->holder, exchange_service(exchange), &user, ticket));
+	return slice_to_string(
+		       slice_from(exchange_login(exchange)), user.login, sizeof(user.login)) &&
+	       slice_to_string(slice_from(exchange_app(exchange)), user.app, sizeof(user.app)) &&
+	       tickets_issue(attempt->authd->tickets, authd_now(attempt->authd),
+		       &attempt->peer->holder, exchange_service(exchange), &user, ticket);
+}
+
+/* A session that asks for itself might keep quiet about who is there: its spawner hears it from us. False: it cannot be told, so nobody logs in. */
+static bool tell_spawner(const struct attempt *attempt)
+{
+	const struct exchange *exchange = attempt->step.exchange;
+	struct message message = { .type = MESSAGE_AUTH_LOGIN };
+	const struct auth_peer *peer = attempt->peer;
+	struct auth_peer *spawner = attempt->authd->watchers;
+
+	while (spawner && spawner->holder.front != peer->holder.front)
+		spawner = spawner->next_watcher;
+	if (!spawner) {
+		log_warning(
+			"auth: no spawner is there for a login to %s", service_id_name(peer->from));
+		return false;
+	}
+	message.auth_login = (struct message_auth_login){ .number = peer->session,
+		.login = slice_from(exchange_login(exchange)),
+		.app = slice_from(exchange_app(exchange)),
+		.client_address = slice_from(exchange_client(exchange)),
+		.order = attempt->authd->dismissed.order };
+	if (!channel_send(&spawner->channel, &message))
+		return false;
+	channel_push(&spawner->channel);
+	return true;
 }
 
 /* Where the user is known from, and what is shown of his last login. */
@@ -196,7 +220,8 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 		dismissed_since(&attempt->authd->dismissed, exchange_login(attempt->step.exchange),
 			exchange_app(attempt->step.exchange), attempt->order))
 		status = AUTH_TEMPORARY;
-	if (status == AUTH_OK && !issue_ticket(attempt, ticket))
+	if (status == AUTH_OK &&
+		!(peer->has_tickets ? issue_ticket(attempt, ticket) : tell_spawner(attempt)))
 		status = AUTH_TEMPORARY;
 	log_end(attempt, status);
 	result.auth_result.login = slice_from(exchange_login(attempt->step.exchange));
@@ -204,14 +229,11 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 		result.auth_result.final = exchange_output(attempt->step.exchange);
 		if (peer->has_tickets)
 			result.auth_result.ticket = slice_of(ticket, sizeof(ticket));
-		else
-			result.auth_result.app = slice_from(exchange_app(attempt->step.exchange));
 	}
 	result.auth_result.serial = attempt->serial;
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(attempt_reason(status));
 	result.auth_result.delay = (uint32_t)delay;
-	result.auth_result.order = attempt->authd->dismissed.order;
 	channel_send(&peer->channel, &result);
 	attempt_free(attempt);
 }

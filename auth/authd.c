@@ -81,6 +81,12 @@ static bool unseal(
 	return false;
 }
 
+/* Nobody would know where its logins are. */
+static bool is_nameless(const struct auth_peer *peer)
+{
+	return !peer->has_tickets && !peer->session;
+}
+
 static bool take_begin(struct auth_peer *peer, const struct message *message)
 {
 	const struct message_auth_begin *begin = &message->auth_begin;
@@ -89,7 +95,8 @@ static bool take_begin(struct auth_peer *peer, const struct message *message)
 	struct attempt *attempt;
 	struct tls_facts facts;
 
-	if (!may_ask(peer, begin->service) || map_get(&peer->attempts, attempt_key(&begin->serial)))
+	if (!may_ask(peer, begin->service) || is_nameless(peer) ||
+		map_get(&peer->attempts, attempt_key(&begin->serial)))
 		return false;
 	if (unseal(peer->authd, begin, &facts))
 		start.tls = &facts;
@@ -160,6 +167,34 @@ static bool take_redeem(struct auth_peer *peer, const struct message *message)
 	}
 	channel_send(&peer->channel, &answer);
 	return true;
+}
+
+static bool take_session(struct auth_peer *peer, const struct message *message)
+{
+	if (peer->from != SERVICE_SMTPD_SESSION || peer->session || peer->watches)
+		return false;
+	peer->session = message->auth_session.number;
+	return peer->session != 0;
+}
+
+static bool take_watch(struct auth_peer *peer, const struct message *message)
+{
+	if (peer->from != SERVICE_SMTPD_SESSION || peer->session || peer->watches)
+		return false;
+	peer->watches = true;
+	peer->next_watcher = peer->authd->watchers;
+	peer->authd->watchers = peer;
+	return true;
+}
+
+static void forget_watcher(struct auth_peer *peer)
+{
+	struct auth_peer **at = &peer->authd->watchers;
+
+	while (*at && *at != peer)
+		at = &(*at)->next_watcher;
+	if (*at)
+		*at = peer->next_watcher;
 }
 
 static bool take_offer(struct auth_peer *peer, const struct message *message)
@@ -240,6 +275,7 @@ static void forget_peer(struct auth_peer *peer)
 	map_each(&peer->attempts, abandon_each, &peer->attempts);
 	map_free(&peer->attempts);
 	tickets_revoke(authd->tickets, peer->holder.connection);
+	forget_watcher(peer);
 	authd->peers.count--;
 	free(peer);
 }
@@ -260,6 +296,8 @@ static void receive(struct channel *channel, struct message *message)
 		{ MESSAGE_AUTH_CANCEL, take_cancel },
 		{ MESSAGE_AUTH_REDEEM, take_redeem },
 		{ MESSAGE_AUTH_OFFER, take_offer },
+		{ MESSAGE_AUTH_SESSION, take_session },
+		{ MESSAGE_AUTH_WATCH, take_watch },
 		{ MESSAGE_AUTH_USAGE, take_usage },
 	};
 	struct auth_peer *peer = channel->context;

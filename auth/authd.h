@@ -37,6 +37,8 @@ struct authd {
 	struct credentials *visits_database; /* NULL: last logins are not written */
 	struct visits *visits;
 	struct tickets *tickets;
+	struct auth_peer
+		*watchers; /* spawners that hear who logs in on their sessions' connections */
 	struct dismissed dismissed;
 	struct usage *usage; /* NULL: usage.db could not be opened */
 	struct timer expire;
@@ -54,6 +56,9 @@ struct auth_peer {
 	struct authd *authd;
 	enum service_id from;
 	bool has_tickets; /* what it asks for is opened by somebody else, who redeems tickets */
+	uint32_t session; /* whose number its spawner told; 0: it is nobody's that has one */
+	bool watches;
+	struct auth_peer *next_watcher;
 	struct ticket_holder holder; /* of the tickets it gets */
 	struct map attempts; /* serial -> struct attempt * */
 	struct share share;

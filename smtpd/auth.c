@@ -27,25 +27,8 @@ static bool is_secured(const struct session *s)
 	return s->secure || s->client.local;
 }
 
-/* The spawner hears who is logged in, as authd said it; NULL: nobody any more. */
-static void tell_login(struct session *s, const struct message_auth_result *result)
-{
-	struct message_pool_login login = { .client_address = slice_from(s->client.address),
-		.login = SLICE(""),
-		.app = SLICE("") };
-
-	if (result) {
-		login.login = slice_from(s->auth.login);
-		login.order = result->order;
-		login.app = result->app;
-	}
-	s->io->tell_login(s->context, &login);
-}
-
 void auth_forget(struct session *s)
 {
-	if (s->auth.login[0])
-		tell_login(s, NULL);
 	s->auth.login[0] = s->auth.method[0] = '\0';
 }
 
@@ -194,7 +177,6 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 			break;
 		memcpy(s->auth.method, e->method, sizeof(s->auth.method));
 		figures_add(FIGURE_logins, 1);
-		tell_login(s, result);
 		session_rise(s, CLIENT_KNOWN);
 		reply(s, "235 2.7.0 Authentication successful");
 		return COMMAND_GOOD;
@@ -279,6 +261,7 @@ static enum command_result converse(struct exchange *e, struct message *question
 		if (answer.type == MESSAGE_AUTH_RESULT) {
 			const struct message_auth_result *result = &answer.auth_result;
 
+			s->spent = s->spent || result->status == AUTH_OK;
 			return result->status == AUTH_OK && result->final.length &&
 					       !take_response(e, result->final)
 				       ? COMMAND_ERROR
@@ -295,6 +278,8 @@ static enum command_result converse(struct exchange *e, struct message *question
 		question->auth_continue.serial = serial;
 		question->auth_continue.response = buffer_slice(&e->raw);
 	}
+	/* It may be that authd has said yes meanwhile. */
+	s->spent = true;
 	if (s->loss != LOSS_NONE) {
 		cancel(e, serial);
 		return COMMAND_ERROR;

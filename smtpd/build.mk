@@ -5,8 +5,9 @@ SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c
 
 PROGRAMS += smtpd smtpd-session
 smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c smtpd/pool_room.c smtpd/places.c
-smtpd-session_SOURCES := smtpd/session_main.c smtpd/session_run.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
+smtpd-session_SOURCES := smtpd/session_main.c smtpd/logins.c smtpd/session_run.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
 
+test_smtpd_logins_SOURCES := smtpd/logins.c
 test_smtpd_places_SOURCES := smtpd/places.c
 test_smtpd_session_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c
 test_smtpd_limits_SOURCES := $(SMTPD_SESSION) tests/unit/smtp_world.c

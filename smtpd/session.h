@@ -32,7 +32,7 @@ enum session_peer { TO_DIRECTORY, TO_CLEANUP, TO_TLS, TO_AUTH, TO_FRONT };
 
 /* What the session can do to the world. Deadlines are in ms of now(). */
 struct session_io {
-	/* Bytes read, 0 at the end, -1 with errno (ETIMEDOUT). */
+	/* Bytes read, 0 at the end, -1 with errno (ETIMEDOUT; ECANCELED: who is logged in was dismissed). */
 	ssize_t (*read)(void *context, void *data, size_t size, int64_t deadline);
 	bool (*write)(void *context, const void *data, size_t length, int64_t deadline);
 	bool (*send)(void *context, enum session_peer peer, const struct message *message,
@@ -53,11 +53,6 @@ struct session_io {
 		void *context, struct message *accept, struct message *ready, int64_t deadline);
 	int64_t (*now)(void *context);
 	void (*sleep)(void *context, int64_t milliseconds);
-	/*
-	 * The client is logged in as that user (empty: as nobody any more), by what authd knew at that order. From then on the user may be
-	 * dismissed: a read fails with ECANCELED.
-	 */
-	void (*tell_login)(void *context, const struct message_pool_login *login);
 	/* What the client has become; told once for each step that it rises. */
 	void (*tell_standing)(void *context, enum client_standing standing);
 };
@@ -269,6 +264,7 @@ struct session {
 	struct buffer text; /* an address being written */
 
 	bool esmtp, denied, closing, peer_lost;
+	bool spent; /* somebody logged in, or may have: the process serves nobody after him */
 	bool pipelined; /* sent ahead once where it must not: RFC 2920 3.1 */
 	int64_t lost_content; /* bytes of content that had come when the client went, -1 none was coming */
 	unsigned
@@ -293,7 +289,7 @@ struct session {
 MUST_CHECK bool session_open(struct session *session, const struct session_settings *settings,
 	const struct session_io *io, void *context);
 void session_free(struct session *session);
-/* Serve one client to its end. The caller closes its descriptor. peer_lost is set when a peer broke: no more clients then. */
+/* Serve one client to its end. The caller closes its descriptor. No more clients when peer_lost (a peer broke) or spent is set then. */
 void session_serve(struct session *session, const struct session_client *client);
 /* The parts of session_serve, for tests that look in between: session_step serves one command, false when the session is over. */
 void session_begin(struct session *session, const struct session_client *client);
@@ -394,7 +390,7 @@ bool auth_offer(struct session *session, char *text, size_t size);
  * well. False: there is none. */
 MUST_CHECK bool auth_ask(struct session *session, const struct message *question, uint32_t serial,
 	bool first, struct message *answer);
-/* Nobody is logged in any more. */
+/* Nobody is logged in any more, as far as the client is concerned. */
 void auth_forget(struct session *session);
 /* AUTH= of MAIL; false when it was refused with a reply. */
 bool mail_auth(struct session *session, struct slice value);

@@ -26,18 +26,20 @@ enum {
 	WAIT_STEP = 10 /* seconds that one read of the client's socket waits, at most */
 };
 
-/* The client's socket while somebody is logged in, else -1; and whether he has to go. */
-static volatile sig_atomic_t dismissable = -1, dismissed;
+/*
+ * The client's socket, or -1; and whether he has to go. The spawner tells by SIGHUP, which it may know before we do that he is logged in;
+ * the process serves nobody after him.
+ */
+static volatile sig_atomic_t client_socket = -1, dismissed;
 
 /* A read that waits ends at once, and one that is about to begin does not wait. */
 static void on_dismissal(int signal_number)
 {
 	int saved = errno;
 
-	if (dismissable >= 0) {
-		dismissed = 1;
-		shutdown(dismissable, SHUT_RD);
-	}
+	dismissed = 1;
+	if (client_socket >= 0)
+		shutdown(client_socket, SHUT_RD);
 	errno = saved;
 }
 
@@ -73,7 +75,7 @@ static void take_socket(struct session_sockets *sockets, int fd)
 {
 	const struct timeval step = { .tv_sec = WAIT_STEP };
 
-	sockets->client = fd;
+	client_socket = sockets->client = fd;
 	sockets->waits = os_set_blocking(fd, true) &&
 			 setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof(step)) == 0;
 }
@@ -339,6 +341,7 @@ static bool hand_to_tls(struct session_sockets *sockets, struct message *accept,
 			return false;
 	} while (ready->tls_ready.serial != accept->tls_accept.serial);
 	if (fd >= 0) {
+		client_socket = -1;
 		close(sockets->client);
 		take_socket(sockets, fd);
 	} else {
@@ -357,21 +360,6 @@ static bool start_tls(
 	/* A tlsd that does not answer is not asked again. */
 	os_close(&sockets->peers[TO_TLS]);
 	return false;
-}
-
-static void tell_login(void *context, const struct message_pool_login *login)
-{
-	const struct session_sockets *sockets = context;
-	struct message message = { .type = MESSAGE_POOL_LOGIN };
-
-	dismissable = -1;
-	dismissed = 0;
-	if (login->login.length)
-		dismissable = sockets->client;
-	message.pool_login = *login;
-	/* A spawner that has gone ends this process anyway. */
-	if (!channel_sync_send(sockets->spawner, &message, loop_monotonic() + TELL_TIMEOUT))
-		log_warning("the spawner does not hear who is logged in: %s", strerror(errno));
 }
 
 static int64_t socket_now(void *context)
@@ -397,7 +385,7 @@ static void tell_standing(void *context, enum client_standing standing)
 }
 
 const struct session_io SESSION_SOCKETS = { socket_read, socket_write, peer_send, peer_receive,
-	peer_renew, reach_tls, start_tls, socket_now, socket_sleep, tell_login, tell_standing };
+	peer_renew, reach_tls, start_tls, socket_now, socket_sleep, tell_standing };
 
 void session_sockets_close_client(struct session_sockets *sockets, bool in_error)
 {
@@ -415,6 +403,7 @@ void session_sockets_close_client(struct session_sockets *sockets, bool in_error
 			left -= (size_t)n;
 		}
 	}
+	client_socket = -1;
 	close(sockets->client);
 	sockets->client = -1;
 }

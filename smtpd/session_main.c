@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "service/log.h"
 #include "service/spawner.h"
 #include "ipc/channel.h"
+#include "smtpd/logins.h"
 #include "smtpd/session_run.h"
 #include "smtpd/smtpd_session_cell.h"
 
@@ -31,6 +33,7 @@ enum {
 	QUICK_DEATH = 1000, /* ms: a session that fails within this will fail again */
 	RETRY_AFTER_DEATH = 1000, /* ms */
 	FRONTS_MOST = 64,
+	NAME_TIMEOUT = 100, /* ms for one packet on a new connection */
 	KEEP_TIME = 500, /* ms before a front that had nothing to give is asked again */
 	RENEWALS_MOST = 32, /* connections that a session may ask for anew in its life */
 	END_GRACE = 2000 /* ms */
@@ -66,6 +69,9 @@ struct pool {
 	char host[256]; /* where myhostname is not set */
 	unsigned limit;
 	struct stock directory, cleanup, tls, auth;
+	struct link
+		watch; /* authd tells who logs in; without it no session gets a connection to authd */
+	uint32_t sessions; /* numbered so far */
 	struct front_peer *fronts[FRONTS_MOST];
 	unsigned front_count;
 	struct timer retry;
@@ -79,9 +85,8 @@ struct served {
 	struct front_peer *front; /* whose clients it serves; NULL: it has gone */
 	unsigned needs; /* bits NEED_... */
 	unsigned renewals;
-	char login[MAX_LOGIN + 1], client_address[65]; /* who is logged in; empty: nobody */
-	char app[MAX_APP + 1]; /* with that application password, or "" */
-	int64_t since; /* microseconds since 1970 */
+	uint32_t number; /* authd's name for it */
+	struct logins logins;
 };
 enum { NEED_DIRECTORY = 1, NEED_CLEANUP = 2, NEED_TLS = 4, NEED_AUTH = 8 };
 
@@ -236,6 +241,7 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 	}
 	served->pool = pool;
 	served->front = front;
+	served->number = ++pool->sessions ? pool->sessions : ++pool->sessions;
 	if (channel_pair(ends)) {
 		keep[0] = seed.front = ends[1];
 		keep[1] = seed.directory;
@@ -261,17 +267,30 @@ static bool start_session(struct pool *pool, struct front_peer *front)
 	return true;
 }
 
+/* Before the session has it, so that it cannot take another's name. */
+static bool name_session(const struct served *served, int fd)
+{
+	struct message message = { .type = MESSAGE_AUTH_SESSION };
+
+	message.auth_session.number = served->number;
+	return channel_sync_send(fd, &message, loop_monotonic() + NAME_TIMEOUT);
+}
+
 /* Give a session the connection it waits for; stays noted when the stock has none. */
 static void give_peer(void *context, struct session_child *child)
 {
 	struct stock *stock = context;
 	struct served *served = child->context;
 	unsigned need = need_of(stock->service);
-	int fd = served->needs & need ? stock_take(stock) : -1;
+	int fd = -1;
 
+	if ((served->needs & need) &&
+		(stock->service != SERVICE_AUTH || link_channel(&served->pool->watch)))
+		fd = stock_take(stock);
 	if (fd < 0)
 		return;
-	answer_peer(stock, child, fd);
+	if (stock->service != SERVICE_AUTH || name_session(served, fd))
+		answer_peer(stock, child, fd);
 	close(fd);
 }
 
@@ -435,21 +454,51 @@ static void session_needs(struct session_child *child, enum service_id service)
 	loop_defer(service_loop(pool->service), &pool->work);
 }
 
-static void session_login(struct session_child *child, const struct message_pool_login *login)
-{
-	struct served *served = child->context;
-	struct pool *pool = served->pool;
+struct login_notice {
+	struct pool *pool;
+	const struct message_auth_login *login;
+};
 
-	if (!slice_to_string(login->login, served->login, sizeof(served->login)) ||
-		!slice_to_string(login->app, served->app, sizeof(served->app)) ||
-		!slice_to_string(login->client_address, served->client_address,
-			sizeof(served->client_address)))
-		served->login[0] = '\0';
-	served->since = os_now();
-	if (!served->login[0])
-		spawner_spare(pool->spawner, child);
-	else if (dismissed_since(&pool->dismissed, served->login, served->app, login->order))
+static void note_login(void *context, struct session_child *child)
+{
+	const struct login_notice *notice = context;
+	const struct message_auth_login *login = notice->login;
+	struct served *served = child->context;
+	struct pool *pool = notice->pool;
+	char name[MAX_LOGIN + 1] = "", app[MAX_APP + 1] = "";
+
+	if (served->number != login->number)
+		return;
+	if (!logins_add(&served->logins, login, os_now()) ||
+		!slice_to_string(login->login, name, sizeof(name)) ||
+		!slice_to_string(login->app, app, sizeof(app))) {
+		log_warning("session %d logs in too often: it is ended", (int)child->pid);
+		kill(child->pid, SIGKILL);
+	} else if (dismissed_since(&pool->dismissed, name, app, login->order)) {
 		spawner_dismiss(pool->spawner, child, pool->dismissed.order);
+	}
+}
+
+/* authd knows who is there, whatever the session makes of it. */
+static void watch_received(struct channel *channel, struct message *message)
+{
+	struct pool *pool = ((struct link *)channel->context)->context;
+	struct login_notice notice = { pool, &message->auth_login };
+
+	if (message->type == MESSAGE_AUTH_LOGIN)
+		spawner_each(pool->spawner, note_login, &notice);
+	else
+		log_warning("authd sent %s", message_name(message->type));
+}
+
+static void watch_up(struct link *link)
+{
+	struct message message = { .type = MESSAGE_AUTH_WATCH };
+	struct pool *pool = link->context;
+
+	channel_send(&link->channel, &message);
+	channel_push(&link->channel);
+	loop_defer(service_loop(pool->service), &pool->work);
 }
 
 static void session_said(struct channel *channel, struct message *message)
@@ -458,8 +507,6 @@ static void session_said(struct channel *channel, struct message *message)
 
 	if (message->type == MESSAGE_POOL_PEER && need_of(message->pool_peer.service))
 		session_needs(child, message->pool_peer.service);
-	else if (message->type == MESSAGE_POOL_LOGIN)
-		session_login(child, &message->pool_login);
 	else
 		log_warning("a session sent %s", message_name(message->type));
 }
@@ -470,7 +517,7 @@ static bool concerns(const struct message_sessions_order *order, struct session_
 {
 	const struct served *served = child->context;
 
-	return served->login[0] && dismissed_names(order, served->login, served->app);
+	return logins_concerned(&served->logins, order);
 }
 
 struct listing {
@@ -482,18 +529,14 @@ static void list_session(void *context, struct session_child *child)
 {
 	struct listing *listing = context;
 	const struct served *served = child->context;
-	const struct message_sessions_row row = { .order = listing->order->order,
-		.service = SLICE("smtp"),
-		.login = slice_from(served->login),
-		.app = slice_from(served->app),
-		.client_address = slice_from(served->client_address),
-		.since = served->since,
-		.pid = (uint32_t)child->pid };
+	struct message_sessions_row row;
+	unsigned at = 0;
 
-	if (!concerns(listing->order, child))
-		return;
-	service_tell_session(served->pool->service, &row);
-	listing->count++;
+	while (logins_next(&served->logins, listing->order, &at, &row)) {
+		row.pid = (uint32_t)child->pid;
+		service_tell_session(served->pool->service, &row);
+		listing->count++;
+	}
 }
 
 static void pool_sessions(
@@ -633,6 +676,7 @@ int main(int argc, char **argv)
 	pool.spawner = spawner_open(service, pool.limit, session_said, session_ended, &pool);
 	if (!pool.spawner)
 		return EX_OSERR;
+	link_open(&pool.watch, service, SERVICE_AUTH, watch_received, watch_up, NULL, &pool);
 	loop_defer(service_loop(service), &pool.work);
 	return service_run(service, &HOOKS, &pool);
 }

@@ -112,7 +112,7 @@ int session_run(struct service *service, int channel_fd, void *argument)
 	for (unsigned used = 1; !last && next_client(&sockets, &client, &serial); used++) {
 		session_serve(&session, &client);
 		session_sockets_close_client(&sockets, session.in_error);
-		last = used >= max_use || session.peer_lost;
+		last = used >= max_use || session.peer_lost || session.spent;
 		done.session_done.serial = serial;
 		done.session_done.last = last;
 		if (!channel_sync_send(seed->front, &done, loop_monotonic() + settings.ipc_timeout))

@@ -337,9 +337,18 @@ enum {
 	F(U32, serial, 0) \
 	F(U8, status, 0) \
 	/* enum auth_status */ F(TEXT, login, MAX_LOGIN) /* after a failure: who it claimed to be */ F(BYTES, ticket, MAX_TICKET) \
-		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */ \
-			F(U32, order, 0) /* the last SESSIONS_ORDER that authd knew when it said so */ \
-				F(TEXT, app, MAX_APP) /* the application password that was good; to whom tickets are given it is not told */
+		F(BYTES, final, MAX_SASL) F(TEXT, reason, 200) F(U32, delay, 0) /* ms before the client may hear of it */
+/* SMTP's session spawner -> authd, first on a connection that one of its sessions gets: that session has this number (never 0). */
+#define FIELDS_AUTH_SESSION(F) F(U32, number, 0)
+/* SMTP's session spawner -> authd, on a connection that it keeps: tell here who logs in on those of its sessions. Without it nobody does. */
+#define FIELDS_AUTH_WATCH(F) F(U8, unused, 0)
+/* authd -> that spawner: who logged in there, before the session hears of it. */
+#define FIELDS_AUTH_LOGIN(F) \
+	F(U32, number, 0) \
+	F(TEXT, login, MAX_LOGIN) \
+	F(TEXT, app, MAX_APP) /* the application password that was good; empty: the login's own, or other means */ \
+	F(TEXT, client_address, 64) \
+	F(U32, order, 0) /* the last SESSIONS_ORDER that authd knew when it said so */
 /* SMTP session -> authd: what mechanisms are there for `service`? The answer is a list, separated by spaces. */
 #define FIELDS_AUTH_OFFER(F)   F(U32, serial, 0) F(TEXT, service, 16)
 #define FIELDS_AUTH_OFFERED(F) F(U32, serial, 0) F(TEXT, mechanisms, 180)
@@ -354,7 +363,7 @@ enum {
 #define FIELDS_AUTH_REDEEM(F) \
 	F(U32, serial, 0) F(TEXT, service, 16) F(U32, front, 0) F(BYTES, ticket, MAX_TICKET)
 #define FIELDS_AUTH_REDEEMED(F) \
-	F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN) F(U32, order, 0) F(TEXT, app, MAX_APP) /* as AUTH_RESULT's */
+	F(U32, serial, 0) F(U8, status, 0) F(TEXT, login, MAX_LOGIN) F(U32, order, 0) F(TEXT, app, MAX_APP) /* as AUTH_LOGIN's */
 
 /* --- authd -> introspect: is that token good? The answer is the command's, as it is (RFC 7662 section 2.2). --- */
 #define FIELDS_INTROSPECT_ASK(F) F(U32, serial, 0) F(SECRET, token, MAX_SASL)
@@ -379,9 +388,6 @@ enum {
 /* session -> its spawner: the connection to that service broke, please another. The answer brings it, one descriptor. */
 #define FIELDS_POOL_PEER(F)        F(U8, service, 0)
 #define FIELDS_POOL_PEER_ANSWER(F) F(U8, service, 0)
-/* session -> its spawner: its client is now logged in as that user (empty: as nobody). `order` and `app` as authd told them. */
-#define FIELDS_POOL_LOGIN(F) \
-	F(TEXT, login, MAX_LOGIN) F(TEXT, client_address, 64) F(U32, order, 0) F(TEXT, app, MAX_APP)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
 /* front -> session: a client, one descriptor. */
@@ -504,6 +510,9 @@ enum {
 	M(AUTH_CANCEL, auth_cancel, 0) \
 	M(AUTH_CHALLENGE, auth_challenge, 0) \
 	M(AUTH_RESULT, auth_result, 0) \
+	M(AUTH_SESSION, auth_session, 0) \
+	M(AUTH_WATCH, auth_watch, 0) \
+	M(AUTH_LOGIN, auth_login, 0) \
 	M(AUTH_OFFER, auth_offer, 0) \
 	M(AUTH_OFFERED, auth_offered, 0) \
 	M(AUTH_USAGE, auth_usage, 0) \
@@ -519,7 +528,6 @@ enum {
 	M(POOL_CONFIG, pool_config, 1) \
 	M(POOL_PEER, pool_peer, 0) \
 	M(POOL_PEER_ANSWER, pool_peer_answer, 1) \
-	M(POOL_LOGIN, pool_login, 0) \
 	M(POOL_SESSION, pool_session, 1) \
 	M(SESSION_CLIENT, session_client, 1) \
 	M(SESSION_DONE, session_done, 0) \

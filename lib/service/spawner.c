@@ -375,14 +375,6 @@ void spawner_dismiss(struct spawner *spawner, struct session_child *child, uint3
 		loop_timer_start(spawner->service->loop, &spawner->overdue, DISMISS_GRACE);
 }
 
-void spawner_spare(struct spawner *spawner, struct session_child *child)
-{
-	if (!child->dismissed)
-		return;
-	child->dismissed = 0;
-	answer_orders(spawner);
-}
-
 void spawner_dismiss_some(struct spawner *spawner, const struct message_sessions_order *order,
 	bool (*concerns)(const struct message_sessions_order *order, struct session_child *child),
 	unsigned more)

@@ -41,8 +41,6 @@ void spawner_each(struct spawner *spawner, void (*each)(void *context, struct se
 	void *context);
 /* A session whose user has to go: SIGHUP, upon which it takes leave of its client; SIGKILL when it has not ended after a while. */
 void spawner_dismiss(struct spawner *spawner, struct session_child *child, uint32_t order);
-/* The user has gone, though the session goes on with others. */
-void spawner_spare(struct spawner *spawner, struct session_child *child);
 /*
  * By an order of master: dismiss those whom `concerns` tells. When they have gone, master is answered with their number and `more`.
  */

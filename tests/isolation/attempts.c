@@ -129,8 +129,17 @@ int main(int argc, char **argv)
 		describe(ATTEMPTS_ON_PROCESSES);
 		return 0;
 	}
+	if (argc == 3 && strcmp(argv[1], "--rebel") == 0) {
+		bool done = target_open(&target, (pid_t)strtol(argv[2], NULL, 10));
+
+		if (done) {
+			done = rebel(&target);
+			target_close(&target);
+		}
+		return done ? 0 : 1;
+	}
 	if (argc != 2) {
-		fprintf(stderr, "usage: attempts PID < world\n");
+		fprintf(stderr, "usage: attempts PID < world | attempts --rebel PID\n");
 		return 2;
 	}
 	alarm(SECONDS_MOST);

@@ -37,6 +37,9 @@ struct attempt {
 /* Both lists end with an entry without a name. */
 extern const struct attempt ATTEMPTS_ON_FILES[], ATTEMPTS_ON_PROCESSES[];
 
+/* Nothing that a spawner says to the session, and no signal but SIGKILL, makes it go from now on; false when that did not work. */
+bool rebel(struct target *target);
+
 /* Remember a result: worked when it is not an error; a later refusal does not hide an earlier success. */
 bool outcome_add(struct outcome *outcome, const char *what, long result);
 

@@ -2,15 +2,21 @@
 """Sessions of users, listed and ended: postern who, postern kick, and what becomes of them when a user has to go."""
 import imaplib
 import json
+import os
+import pathlib
 import poplib
+import re
 import smtplib
 import socket
 import ssl
+import subprocess
 
 import pytest
 
+from conftest import BUILT
 from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, wait_for
 
+TOOL = BUILT.parent / "tests/attempts"
 SUBMISSION = 31  # above the port base
 ONE, TWO = f"one@{DOMAIN}", f"two@{DOMAIN}"
 BYE = b"* BYE Disconnected by the administrator.\r\n"
@@ -36,6 +42,20 @@ def smtp(instance, user="one"):
     client = smtplib.SMTP(HOST, instance.base + SUBMISSION, timeout=TIMEOUT)
     client.login(f"{user}@{DOMAIN}", PASSWORDS[user])
     return client
+
+
+def session_with_client(instance, client):
+    """The SMTP session process that has this client's connection."""
+    port = client.sock.getsockname()[1]
+    inodes = {fields[9] for fields in (line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:])
+              if int(fields[2].rpartition(":")[2], 16) == port}
+    sessions = set(instance.processes("smtpd-session")) - set(instance.daemons("smtpd-session"))
+
+    def holds(pid):
+        links = [os.readlink(path) for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+        return any(re.fullmatch(r"socket:\[(\d+)\]", link) and link[8:-1] in inodes for link in links)
+
+    return next(pid for pid in sessions if holds(pid))
 
 
 def idle(instance, user="one"):
@@ -123,16 +143,38 @@ def test_what_pop3_was_to_delete_stays(serving):
     assert len(serving.messages()) == 1
 
 
-def test_the_next_client_of_the_session_is_left_alone(serving):
-    """An SMTP session process outlives the user who logged in there."""
+def test_a_session_ends_with_its_user(serving):
+    """An SMTP session process outlives clients, but not one who logged in: what it was told of him goes with it."""
     submitter = smtp(serving)
     session = rows(serving, ONE)[0]["pid"]
     submitter.quit()
     wait_for(lambda: not rows(serving, ONE), "the login to be forgotten")
+    assert session not in serving.processes("smtpd-session")
     assert ended(serving, "kick", ONE) == 0
     second = smtp(serving, "two")
-    assert rows(serving, TWO)[0]["pid"] == session
     assert second.noop()[0] == 250
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or os.uname().machine != "x86_64", reason="making calls in a process that is not dumpable needs root and x86_64")
+def test_a_taken_over_session_cannot_hide_who_is_there(serving):
+    """It keeps quiet about the login and hears no signal: authd tells of the login, and the spawner kills."""
+    submitter = smtplib.SMTP(HOST, serving.base + SUBMISSION, timeout=TIMEOUT)
+    submitter.ehlo()
+    submitter.user, submitter.password = ONE, "wrong"
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        submitter.auth("PLAIN", submitter.auth_plain)
+    serving.wait_log(r"SASL PLAIN authentication failed")
+    session = session_with_client(serving, submitter)
+    subprocess.run([str(TOOL), "--rebel", str(session)], check=True)
+    submitter.password = PASSWORDS["one"]
+    assert submitter.auth("PLAIN", submitter.auth_plain)[0] == 235
+    assert [(row["pid"], row["service"]) for row in rows(serving, ONE)] == [(session, "smtp")]
+    assert submitter.noop()[0] == 250
+    assert ended(serving, "kick", ONE) == 1
+    assert session not in serving.processes("smtpd-session") and not rows(serving, ONE)
+    with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionError)):
+        submitter.noop()
+    assert smtp(serving).noop()[0] == 250
 
 
 def test_sessions_over_tls_end_as_well(serving):

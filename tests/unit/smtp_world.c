@@ -230,7 +230,6 @@ static void auth_answers(struct world *w, struct message *m)
 		m->auth_result.status = AUTH_OK;
 	m->auth_result.login = slice_from(w->auth_name);
 	m->auth_result.final = slice_from(w->auth_final);
-	m->auth_result.app = slice_from(w->auth_app ? w->auth_app : "");
 	m->auth_result.delay = m->auth_result.status == AUTH_OK ? 0 : w->auth_delay;
 	m->auth_result.reason = slice_from("");
 }
@@ -448,14 +447,6 @@ static void world_sleep(void *context, int64_t milliseconds)
 	w->slept += milliseconds;
 }
 
-static void world_tell_login(void *context, const struct message_pool_login *login)
-{
-	struct world *w = context;
-
-	snprintf(w->told_login, sizeof(w->told_login), "%.*s", SLICE_ARG(login->login));
-	snprintf(w->told_app, sizeof(w->told_app), "%.*s", SLICE_ARG(login->app));
-}
-
 static void world_tell_standing(void *context, enum client_standing standing)
 {
 	struct world *w = context;
@@ -465,7 +456,7 @@ static void world_tell_standing(void *context, enum client_standing standing)
 }
 
 static const struct session_io WORLD_IO = { world_read, world_write, world_send_peer, world_receive,
-	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep, world_tell_login,
+	world_renew, world_reach_tls, world_start_tls, world_now, world_sleep,
 	world_tell_standing };
 
 static const char *no_class(void *context, const char *name)

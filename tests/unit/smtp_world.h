@@ -25,8 +25,6 @@ struct world {
 	unsigned writes;
 	int64_t now, slept;
 	enum client_standing standing; /* that the front knows of */
-	char told_login[MAX_LOGIN + 1], told_app[MAX_APP + 1]; /* to the spawner */
-	const char *auth_app; /* what authd says of a good login, or NULL */
 	bool dismissed; /* reads fail once the input is over */
 
 	/* cleanup */

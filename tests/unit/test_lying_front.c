@@ -275,6 +275,85 @@ static void nobody_asks_in_anothers_name(void **state)
 	close(spawner);
 }
 
+/* --- sessions of SMTP --- */
+
+static int session_of(uint32_t spawner, uint32_t number)
+{
+	struct message message = { .type = MESSAGE_AUTH_SESSION };
+	int fd = introduce(SERVICE_SMTPD_SESSION, spawner);
+
+	message.auth_session.number = number;
+	say(fd, &message);
+	return fd;
+}
+
+static int watch_of(uint32_t spawner)
+{
+	struct message message = { .type = MESSAGE_AUTH_WATCH };
+	int fd = introduce(SERVICE_SMTPD_SESSION, spawner);
+
+	say(fd, &message);
+	return fd;
+}
+
+static void spawner_hears_who_logs_in_whatever_the_session_says(void **state)
+{
+	int other = watch_of(74), watch = watch_of(75);
+	int first = session_of(75, 7), second = session_of(75, 8);
+	struct message heard;
+
+	assert_int_equal(log_in(first, "smtp", SLICE("\0one@example.org\0no")).status, AUTH_FAILED);
+	assert_int_equal(log_in(second, "smtp", TWO).status, AUTH_OK);
+	hear(watch, &heard, MESSAGE_AUTH_LOGIN);
+	assert_int_equal(heard.auth_login.number, 8);
+	assert_true(slice_equal(heard.auth_login.login, SLICE("two@example.org")));
+	assert_true(slice_equal(heard.auth_login.client_address, SLICE("192.0.2.1")));
+	/* One of several, and once more on the same connection. */
+	assert_int_equal(log_in(second, "smtp", ONE).status, AUTH_OK);
+	hear(watch, &heard, MESSAGE_AUTH_LOGIN);
+	assert_int_equal(heard.auth_login.number, 8);
+	assert_true(slice_equal(heard.auth_login.login, SLICE("one@example.org")));
+	/* Who is not heard of does not log in; another spawner is no help. */
+	close(watch);
+	watch = watch_of(76);
+	assert_int_equal(log_in(first, "smtp", ONE).status, AUTH_TEMPORARY);
+	close(watch);
+	close(other);
+	close(first);
+	close(second);
+}
+
+static void session_has_the_name_that_its_spawner_gave_it(void **state)
+{
+	struct message begin = { .type = MESSAGE_AUTH_BEGIN },
+		       name = { .type = MESSAGE_AUTH_SESSION },
+		       watch = { .type = MESSAGE_AUTH_WATCH };
+	int fd = introduce(SERVICE_SMTPD_SESSION, 75);
+
+	begin.auth_begin.service = SLICE("smtp");
+	begin.auth_begin.mechanism = SLICE("PLAIN");
+	say(fd, &begin);
+	assert_true(is_closed(fd));
+	close(fd);
+	/* Not another's, and not its spawner's place. */
+	fd = session_of(75, 7);
+	name.auth_session.number = 8;
+	say(fd, &name);
+	assert_true(is_closed(fd));
+	close(fd);
+	fd = session_of(75, 7);
+	say(fd, &watch);
+	assert_true(is_closed(fd));
+	close(fd);
+	fd = session_of(75, 0);
+	assert_true(is_closed(fd));
+	close(fd);
+	fd = introduce(SERVICE_IMAPD, 71);
+	say(fd, &watch);
+	assert_true(is_closed(fd));
+	close(fd);
+}
+
 static void ticket_is_good_for_its_seconds_only(void **state)
 {
 	int front = introduce(SERVICE_IMAPD, 71), spawner = introduce(SERVICE_IMAPD_SESSION, 73);
@@ -300,6 +379,8 @@ int main(void)
 		WITH_AUTHD(front_gets_what_its_clients_proved_and_nothing_else),
 		WITH_AUTHD(ticket_of_one_service_opens_no_other),
 		WITH_AUTHD(nobody_asks_in_anothers_name),
+		WITH_AUTHD(spawner_hears_who_logs_in_whatever_the_session_says),
+		WITH_AUTHD(session_has_the_name_that_its_spawner_gave_it),
 		WITH_AUTHD(ticket_is_good_for_its_seconds_only),
 	};
 

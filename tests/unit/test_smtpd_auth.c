@@ -563,18 +563,24 @@ static void who_makes_room_while_authd_thinks_leaves_nothing_under_way(void **st
 
 /* ---- Who has to go ---------------------------------------------------------------------------------------------------- */
 
-static void the_spawner_knows_who_is_logged_in(void **state)
+static void a_session_with_a_login_serves_nobody_after_it(void **state)
 {
 	struct world *w = offering(state);
 
-	assert_string_equal(w->told_login, "");
-	w->auth_app = "phone";
+	world_say(w, "AUTH PLAIN AAAA\r\n");
+	assert_false(w->session.spent);
 	login(w);
-	assert_string_equal(w->told_login, "one@example.test");
-	assert_string_equal(w->told_app, "phone");
-	session_finish(&w->session);
-	assert_string_equal(w->told_login, "");
-	assert_string_equal(w->told_app, "");
+	assert_true(w->session.spent);
+}
+
+static void a_login_that_may_have_been_good_is_one(void **state)
+{
+	struct world *w = offering(state);
+
+	w->auth_dead = true;
+	world_say(w, "AUTH PLAIN AG9uZUBleGFtcGxlLnRlc3QAc2VjcmV0\r\n");
+	assert_true(w->session.spent);
+	assert_string_equal(w->session.auth.login, "");
 }
 
 static void who_has_to_go_hears_so_and_loses_what_was_not_finished(void **state)
@@ -589,7 +595,7 @@ static void who_has_to_go_hears_so_and_loses_what_was_not_finished(void **state)
 	assert_true(w->session.closing);
 	session_finish(&w->session);
 	assert_false(w->session.transaction.active);
-	assert_string_equal(w->told_login, "");
+	assert_true(w->session.spent);
 }
 
 int main(void)
@@ -622,7 +628,8 @@ int main(void)
 		T(the_submitter_is_logged_and_not_believed),
 		T(the_front_knows_what_its_client_has_become),
 		T(who_makes_room_while_authd_thinks_leaves_nothing_under_way),
-		T(the_spawner_knows_who_is_logged_in),
+		T(a_session_with_a_login_serves_nobody_after_it),
+		T(a_login_that_may_have_been_good_is_one),
 		T(who_has_to_go_hears_so_and_loses_what_was_not_finished),
 	};
 
