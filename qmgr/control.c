@@ -3,6 +3,7 @@
  * What operators ask for over public/qmgr: flush (anybody may), delete, hold, release, requeue, expire (root and the suite's own
  * user). What concerns all messages is done a few files a turn, and answered when it is done.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -51,21 +52,43 @@ static void delete_active(struct mail *mail)
 	mail_advance(mail);
 }
 
-/* As soon as nothing is in flight. May free it. */
-static void hold_active(struct mail *mail)
+static bool move_active(struct mail *mail, enum queue_name to)
 {
+	bool moved = mail_move(mail, to);
+
+	if (!moved && errno != ENOENT)
+		log_error("%s: cannot be moved to %s: %s", mail->id, queue_folder_name(to),
+			strerror(errno));
+	return moved;
+}
+
+/*
+ * Its file is in hold/ from now on, so that not even the end of this process lets it go. What is in flight comes to its end, and its
+ * results go to the file. May free it.
+ */
+static bool hold_active(struct mail *mail)
+{
+	if (!move_active(mail, QUEUE_HOLD))
+		return false;
 	mail->hold = true;
 	resolve_cancel(mail);
 	if (mail->flying || mail->report_serial)
-		return;
-	/* What waits for an agent will find the message gone; the results so far go with the file. */
+		return true;
+	/* What waits for an agent will find the message gone. */
 	mail_list_leave(mail);
 	mail_record(mail);
 	mail_lost(mail);
 	mail_advance(mail);
+	return true;
 }
 
-static void act_on_active(struct mail *mail, enum queue_action action)
+/* Out of hold/ while deliveries are still in flight: the rest is due as soon as they are over. */
+static bool release_active(struct mail *mail)
+{
+	return mail->place != QUEUE_HOLD || move_active(mail, QUEUE_ACTIVE);
+}
+
+static bool act_on_active(struct mail *mail, enum queue_action action)
 {
 	struct qmgr *q = mail->qmgr;
 
@@ -74,19 +97,20 @@ static void act_on_active(struct mail *mail, enum queue_action action)
 		if (!queue_remove(&q->queue, mail->place, mail->id))
 			log_debug("%s: was gone already", mail->id);
 		delete_active(mail);
-		break;
+		return true;
 	case QUEUE_DO_HOLD:
-		hold_active(mail);
-		break;
+		return hold_active(mail);
+	case QUEUE_DO_RELEASE:
+		return release_active(mail);
 	case QUEUE_DO_REQUEUE:
-		mail->envelope.info.attempts =
-			0; /* it is being looked up and delivered anew as it is */
-		break;
+		/* It is being looked up and delivered anew as it is. */
+		mail->envelope.info.attempts = 0;
+		return release_active(mail);
 	case QUEUE_DO_EXPIRE:
 		mail_expire(mail);
-		break;
+		return true;
 	default:
-		break;
+		return true;
 	}
 }
 
@@ -128,10 +152,8 @@ static bool act_at_rest(
 static bool act_on(struct qmgr *q, const char *id, enum queue_action action, unsigned folders)
 {
 	struct mail *mail = mail_find(q, slice_from(id));
-	bool done = mail && (folders & 1u << mail->place);
+	bool done = mail && (folders & 1u << mail->place) && act_on_active(mail, action);
 
-	if (done)
-		act_on_active(mail, action);
 	for (enum queue_name folder = 0; !mail && !done && folder < QUEUE_NAMES; folder++)
 		if (folders & 1u << folder)
 			done = act_at_rest(q, id, action, folder);

@@ -132,6 +132,15 @@ static void fresh_leave(struct mail *mail)
 	mail->fresh_next = mail->fresh_before = NULL;
 }
 
+bool mail_move(struct mail *mail, enum queue_name to)
+{
+	if (!queue_move(&mail->qmgr->queue, mail->id, mail->place, to))
+		return false;
+	fresh_leave(mail);
+	mail->place = to;
+	return true;
+}
+
 void mail_settle_some(struct qmgr *q)
 {
 	int64_t before = os_now() - QMGR_SETTLE * 1000000ll;
@@ -141,13 +150,9 @@ void mail_settle_some(struct qmgr *q)
 
 		if (!mail || mail->active > before)
 			return;
-		fresh_leave(mail);
-		if (mail->vanished)
-			continue;
-		if (queue_move(&q->queue, mail->id, QUEUE_INCOMING, QUEUE_ACTIVE))
-			mail->place = QUEUE_ACTIVE;
-		else if (errno != ENOENT)
+		if (!mail->vanished && !mail_move(mail, QUEUE_ACTIVE) && errno != ENOENT)
 			log_warning("%s: cannot be moved to active: %s", mail->id, strerror(errno));
+		fresh_leave(mail);
 	}
 }
 

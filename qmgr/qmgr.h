@@ -95,7 +95,7 @@ struct mail {
 	struct arena arena;
 	struct queue_envelope envelope;
 	struct target *targets; /* one for each recipient of the envelope */
-	enum queue_name place; /* where its file stands: incoming/ or active/ */
+	enum queue_name place; /* where its file stands: incoming/, active/, or hold/ already */
 	int fd; /* read-only, or -1: opened when needed */
 	int64_t active; /* microseconds since 1970 */
 	uint32_t left; /* recipients that were not done when it came */
@@ -105,7 +105,7 @@ struct mail {
 	uint32_t flying; /* with an agent */
 	bool known; /* in the map of messages */
 	bool vanished; /* the file was removed under us: forget it */
-	bool hold; /* goes to hold/ when its deliveries in flight are over */
+	bool hold; /* was put on hold: no more of it goes out in this pass */
 	bool soon; /* try again shortly: the failure was our own */
 	bool dirty; /* results not marked on disk yet; on the dirty list */
 	bool expired;
@@ -317,6 +317,8 @@ int mail_fd(struct mail *mail);
 void mail_close(struct mail *mail);
 /* Its file stands in incoming/. */
 void mail_fresh(struct mail *mail);
+/* Its file goes to another folder; false with errno. */
+MUST_CHECK bool mail_move(struct mail *mail, enum queue_name to);
 /* Off the list of those with results that are not written yet. */
 void mail_undirty(struct mail *mail);
 /* Forgotten, its descriptor closed, its memory free. */
@@ -345,7 +347,7 @@ void mail_mark(struct mail *mail);
 void mail_mark_dirty(struct qmgr *q);
 /* What cannot be delivered in this pass is returned. */
 void mail_expire(struct mail *mail);
-/* Write down how far it came and move it to deferred/ or hold/. */
+/* Write down how far it came, and move it to deferred/ unless it is in hold/. */
 void mail_record(struct mail *mail);
 void mail_retire_some(struct qmgr *q);
 

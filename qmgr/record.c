@@ -147,11 +147,9 @@ static void write_results(struct mail *mail, int fd)
 		log_warning("%s: cannot sync results: %s", mail->id, strerror(errno));
 }
 
-/* Write down how far it came and move it to where it waits. */
 void mail_record(struct mail *mail)
 {
 	struct qmgr *q = mail->qmgr;
-	enum queue_name to = mail->hold ? QUEUE_HOLD : QUEUE_DEFERRED;
 	int fd = open_for_marks(mail);
 	int64_t now = os_now(), next = next_try(mail);
 
@@ -162,16 +160,14 @@ void mail_record(struct mail *mail)
 	if (fd >= 0)
 		write_results(mail, fd);
 	os_close(&fd);
-	if (!queue_move(&q->queue, mail->id, mail->place, to)) {
-		if (errno != ENOENT)
-			log_error("%s: cannot be moved to %s: %s", mail->id, queue_folder_name(to),
-				strerror(errno));
-		if (errno != ENOENT)
-			agenda_scan(q, mail->place);
+	if (mail->place == QUEUE_HOLD)
 		return;
-	}
-	if (!mail->hold)
+	if (mail_move(mail, QUEUE_DEFERRED)) {
 		agenda_later(q, mail->id, next > now ? (next - now) / 1000 : 0);
+	} else if (errno != ENOENT) {
+		log_error("%s: cannot be moved to deferred: %s", mail->id, strerror(errno));
+		agenda_scan(q, mail->place);
+	}
 }
 
 void mail_retire_some(struct qmgr *q)

@@ -359,6 +359,26 @@ def test_deleting_and_holding_mail_that_is_being_delivered(make_instance):
         instance.wait_message(message)
 
 
+def test_mail_held_in_flight_stays_held_though_qmgr_is_killed(instance):
+    """It is in hold/ at once, not only when what is in flight is over."""
+    instance.wait_message(instance.send(to="one"))
+    agents = stopped(instance, "virtual")
+    held = instance.send(to="one")
+    wait_for(lambda: not files(instance, "incoming") and files(instance, "active"), "the message in flight for long")
+    assert instance.run("postsuper", "-h", "ALL").err == "postsuper: Placed on hold: 1 message\n"
+    assert files(instance, "hold") and not files(instance, "incoming", "active", "deferred")
+    instance.kill_daemon("qmgr")
+    for pid in agents:
+        os.kill(pid, signal.SIGKILL)
+    instance.wait_message(instance.send(to="one"))
+    instance.postern("flush")
+    assert [e["queue_name"] for e in instance.queue()] == ["hold"]
+    assert len(instance.messages("one")) == 2
+    instance.run("postsuper", "-H", "ALL")
+    instance.wait_message(held)
+    assert len(instance.messages("one")) == 3
+
+
 def test_reload_under_load_repeats_and_loses_nothing(instance):
     sent = []
     for number in range(60):

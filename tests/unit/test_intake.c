@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ static int teardown(void **state)
 	struct mail_list all = { 0 };
 	struct mail *mail;
 
+	os_fault_hook = NULL;
 	f->q.draining = true;
 	control_close_all(&f->q);
 	map_each(&f->q.mails, drop_mail, &all);
@@ -164,6 +166,11 @@ static struct mail *find(struct fixture *f, const char *id)
 	return mail_find(&f->q, slice_from(id));
 }
 
+static int refuse_rename(enum os_call call, const char *path)
+{
+	return call == OS_RENAME ? EIO : 0;
+}
+
 static void what_cleanup_tells_of_is_taken(void **state)
 {
 	struct fixture *f = *state;
@@ -200,11 +207,9 @@ static void what_was_held_or_deleted_before_its_hint_is_read_is_not_taken(void *
 	assert_int_equal(f->q.recipients, 0);
 }
 
-/* Most of a large message's recipients are not asked about yet when it is put on hold with deliveries in flight. */
-static void a_message_held_in_flight_asks_no_further_and_waits_in_hold(void **state)
+/* A message with one delivery in flight; the rest of its recipients is not asked about yet. */
+static struct mail *in_flight(struct fixture *f, char id[QUEUE_ID_SIZE])
 {
-	struct fixture *f = *state;
-	char id[QUEUE_ID_SIZE];
 	struct mail *mail;
 
 	commit(f, 100, 3, id);
@@ -214,15 +219,78 @@ static void a_message_held_in_flight_asks_no_further_and_waits_in_hold(void **st
 	assert_non_null(mail);
 	assert_ptr_equal(f->q.to_resolve.head, mail);
 	mail->flying = mail->deliveries = 1;
-	assert_int_equal(order(f, QUEUE_DO_HOLD, id), 1);
-	assert_non_null(find(f, id));
+	return mail;
+}
+
+static void land(struct fixture *f, struct mail *mail)
+{
 	mail->flying = mail->deliveries = 0;
 	mail_advance(mail);
-	assert_null(f->q.to_resolve.head);
-	assert_int_equal(f->q.to_resolve.count, 0);
 	loop_turn(f->q.loop, 0);
+}
+
+static struct mail *wait_taken(struct fixture *f, const char *id)
+{
+	int64_t deadline = loop_monotonic() + 30000;
+
+	while (!find(f, id)) {
+		assert_true(loop_monotonic() < deadline);
+		loop_turn(f->q.loop, 100);
+	}
+	return find(f, id);
+}
+
+/* In hold/ at once, whatever becomes of qmgr; nothing further is asked, and what was in flight changes nothing. */
+static void a_message_held_in_flight_asks_no_further_and_stays_held(void **state)
+{
+	struct fixture *f = *state;
+	char id[QUEUE_ID_SIZE];
+	struct mail *mail = in_flight(f, id);
+
+	assert_int_equal(order(f, QUEUE_DO_HOLD, id), 1);
+	assert_ptr_equal(find(f, id), mail);
+	assert_true(stands_in(f, QUEUE_HOLD, id));
+	assert_false(stands_in(f, QUEUE_INCOMING, id));
+	assert_null(f->q.to_resolve.head);
+	assert_int_equal(order(f, QUEUE_DO_HOLD, id), 0);
+	land(f, mail);
+	assert_int_equal(f->q.to_resolve.count, 0);
 	assert_null(find(f, id));
 	assert_true(stands_in(f, QUEUE_HOLD, id));
+	assert_int_equal(order(f, QUEUE_DO_RELEASE, id), 1);
+	assert_int_equal(wait_taken(f, id)->place, QUEUE_ACTIVE);
+}
+
+static void a_message_released_in_flight_goes_on_when_that_is_over(void **state)
+{
+	struct fixture *f = *state;
+	char id[QUEUE_ID_SIZE];
+	struct mail *mail = in_flight(f, id);
+
+	assert_int_equal(order(f, QUEUE_DO_HOLD, id), 1);
+	assert_int_equal(order(f, QUEUE_DO_RELEASE, id), 1);
+	assert_ptr_equal(find(f, id), mail);
+	assert_true(stands_in(f, QUEUE_ACTIVE, id));
+	land(f, mail);
+	/* Taken anew out of deferred/. */
+	mail = wait_taken(f, id);
+	assert_int_equal(mail->envelope.info.attempts, 1);
+	assert_ptr_equal(f->q.to_resolve.head, mail);
+	assert_true(stands_in(f, QUEUE_ACTIVE, id));
+}
+
+static void a_message_that_cannot_be_moved_is_not_called_held(void **state)
+{
+	struct fixture *f = *state;
+	char id[QUEUE_ID_SIZE];
+	struct mail *mail = in_flight(f, id);
+
+	os_fault_hook = refuse_rename;
+	assert_int_equal(order(f, QUEUE_DO_HOLD, id), 0);
+	os_fault_hook = NULL;
+	assert_false(mail->hold);
+	assert_ptr_equal(f->q.to_resolve.head, mail);
+	assert_true(stands_in(f, QUEUE_INCOMING, id));
 }
 
 /* One file under many names: each is a message, and nobody writes a hundred megabytes for it. */
@@ -284,7 +352,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(what_cleanup_tells_of_is_taken),
 		TEST(what_was_held_or_deleted_before_its_hint_is_read_is_not_taken),
-		TEST(a_message_held_in_flight_asks_no_further_and_waits_in_hold),
+		TEST(a_message_held_in_flight_asks_no_further_and_stays_held),
+		TEST(a_message_released_in_flight_goes_on_when_that_is_over),
+		TEST(a_message_that_cannot_be_moved_is_not_called_held),
 		TEST(content_that_is_read_counts_in_the_turn),
 		TEST(content_that_is_not_read_does_not_count),
 	};
