@@ -13,6 +13,8 @@ BORROWED = {
     "cli": {"directory", "auth", "master", "qmgr", "smtpd", "cli"},
     "master": set(DAEMONS),
 }
+# Their chapters call each other downwards only: what is below is given a callback when it has something to tell.
+LAYERED = ["cleanup", "qmgr"]
 BANNED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|system|popen|atoi|atol|mktemp|tmpnam|rand|srand|scanf|alloca)\s*\(")
 # What cells refuse, and what is called instead.
@@ -21,6 +23,7 @@ LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"/]+)/', re.M)
 # A function of a header.
 DECLARED = re.compile(r"^(?![\s#}]|typedef|static)[\w \t*]+?\b(\w+)\(", re.M)
+DEFINED = re.compile(r"^(static )?(?:inline )?[A-Za-z_][\w \t*]*?\b(\w+)\([^;{}]*\)\n\{", re.M)
 # Public for the tests alone: to look inside, and to let go of what a process keeps to its end.
 FOR_TESTS = {"cache_count", "clients_count", "directory_hits", "loop_free", "penalties_count", "penalties_free", "schemes_hashes",
              "tickets_free", "turns_close", "waiting_count"}
@@ -89,6 +92,27 @@ def check_called(files):
             fault(*place, f"{name} is called by nobody but tests")
 
 
+def chapters(folder):
+    """Of each file of a folder: the functions it offers to others, and the names it calls that are not its own."""
+    found = {}
+    for path in sorted((ROOT / folder).glob("*.c")):
+        code = code_only(path.read_text(errors="replace"))
+        own = [(match.group(2), bool(match.group(1))) for match in DEFINED.finditer(code)]
+        calls = {name for line in code.split("\n") if line[:1].isspace() for name in re.findall(r"\b(\w+)\(", line)}
+        found[path] = {name for name, static in own if not static}, calls - {name for name, _ in own}
+    return found
+
+
+def check_circles(folder):
+    found = chapters(folder)
+    below = {path: {other for other, (offered, _) in found.items() if other != path and calls & offered} for path, (_, calls) in found.items()}
+    # Lowest and highest ones are taken away until only circles are left.
+    while ends := {path for path, others in below.items() if not others & below.keys() or not any(path in o for o in below.values())}:
+        below = {path: others for path, others in below.items() if path not in ends}
+    for path, others in below.items():
+        fault(path, 1, "calls back into " + ", ".join(sorted(other.name for other in others & below.keys())) + ": chapters call downwards only")
+
+
 def check_format(files):
     result = subprocess.run(["clang-format", "--dry-run", "-Werror", *map(str, files)], capture_output=True, text=True)
     seen = set()
@@ -104,6 +128,8 @@ def main():
     for path in files:
         check_file(path)
     check_called(files)
+    for folder in LAYERED:
+        check_circles(folder)
     check_format([path for path in files if path.suffix in (".c", ".h")])
     print("\n".join(faults) or f"{len(files)} files are as they should be")
     return 1 if faults else 0

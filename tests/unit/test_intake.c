@@ -86,6 +86,8 @@ static int teardown(void **state)
 	while ((mail = mail_list_take(&all)))
 		mail_free(mail);
 	map_free(&f->q.mails);
+	map_free(&f->q.laters);
+	queue_scan_close(&f->q.scan);
 	close(f->cleanup);
 	loop_turn(f->q.loop, 0);
 	loop_free(&f->q.loop);
