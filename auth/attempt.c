@@ -206,6 +206,15 @@ static enum auth_status judge(
 	return status;
 }
 
+/* What is left to wait. The delay runs from the client's words, so that it does not hear how long its password took: a hash of another
+ * server may be quicker or slower than the one that is computed for nobody. */
+static int64_t delay_left(const struct attempt *attempt, int64_t delay)
+{
+	int64_t taken = authd_now(attempt->authd) - attempt->asked;
+
+	return taken < delay ? delay - taken : 0;
+}
+
 /* The line is in the log before anybody can have the answer. */
 static void attempt_end(struct attempt *attempt, enum auth_status status)
 {
@@ -233,7 +242,7 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	result.auth_result.serial = attempt->serial;
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(attempt_reason(status));
-	result.auth_result.delay = (uint32_t)delay;
+	result.auth_result.delay = (uint32_t)delay_left(attempt, delay);
 	channel_send(&peer->channel, &result);
 	attempt_free(attempt);
 }
@@ -371,6 +380,7 @@ bool attempt_run(struct attempt *attempt, bool has_input, struct slice input)
 	idle_remove(attempt);
 	if (!exchange_input(attempt->step.exchange, has_input, input))
 		return false;
+	attempt->asked = authd_now(attempt->authd);
 	wait_for_turn(attempt);
 	return true;
 }

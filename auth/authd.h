@@ -72,6 +72,7 @@ struct attempt {
 	struct auth_peer *peer; /* NULL: nobody waits for the result any more */
 	uint32_t serial;
 	uint32_t order; /* the last one when it began */
+	int64_t asked; /* when the client last said something, authd_now */
 	enum share_place place;
 	struct turn turn; /* for a worker */
 	bool busy; /* it waits for a worker, or one has it, or it asks */

@@ -181,10 +181,14 @@ static enum command_result finish(struct exchange *e, const struct message_auth_
 		reply(s, "235 2.7.0 Authentication successful");
 		return COMMAND_GOOD;
 	case AUTH_FAILED:
-	case AUTH_REFUSED: /* too many failures: a good password would look the same */
 		figures_add(FIGURE_logins_failed, 1);
 		log_failure(e, "authentication failure", login);
 		reply(s, "535 5.7.8 Error: authentication failed: authentication failure");
+		return COMMAND_ERROR;
+	case AUTH_REFUSED: /* with a good password, too: programs must not take theirs for wrong (RFC 4954 6) */
+		figures_add(FIGURE_logins_failed, 1);
+		log_failure(e, "too many failures", login);
+		reply(s, "454 4.7.0 Too many failures, try again later");
 		return COMMAND_ERROR;
 	case AUTH_NO_MECHANISM:
 		return fail(e, "504 5.5.4 Error: unrecognized authentication type",

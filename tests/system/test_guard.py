@@ -160,6 +160,29 @@ def test_failures_cost_more_and_more_time(make_instance, port, lines):
         client.close()
 
 
+@pytest.mark.core
+def test_the_time_of_a_failure_does_not_tell_what_the_hash_costs(make_instance):
+    """A user whose hash takes long, brought along from elsewhere, and nobody."""
+    slow = "$2b$13$abcdefghijklmnopqrstuuWMw/VTmjh7.76gQl173PZCScYDP2Boi"  # bcrypt of "one-secret"
+    instance = make_instance(settings={"auth_failure_delay": "3s", "auth_failure_delay_limit": "3s", "auth_password_upgrade": "no",
+                                       "auth_cache_lifetime": "0"})
+    instance.start()
+    instance.postern("user", "passwd", ONE, "--hash", slow)
+
+    def seconds(user, password, answer):
+        client = Client(instance)
+        begun = time.monotonic()
+        assert client.login(user, password).startswith(answer)
+        client.close()
+        return time.monotonic() - begun
+
+    hashing = min(seconds(ONE, "one-secret", b"a OK") for _ in range(2))
+    known = min(seconds(ONE, "wrong", b"a NO") for _ in range(2))
+    unknown = seconds(f"nobody@{DOMAIN}", "wrong", b"a NO")
+    assert unknown >= 3
+    assert 3 <= known < 3 + hashing / 2, f"{known:.2f} s for a known user, whose hash takes {hashing:.2f} s"
+
+
 def test_filters_of_logs_find_the_failures(make_instance, tmp_path):
     """fail2ban's own filter for Dovecot, with another program's name."""
     stock = pathlib.Path("/etc/fail2ban/filter.d")
@@ -318,6 +341,20 @@ def test_a_crowd_at_another_port_does_not_delay_a_good_login_to_submission(in_a_
     """All ports have their sessions from one place."""
     instance = in_a_crowd(587, "smtp", at=25, smtpd_client_event_limit_exceptions="")
     instance.wait_log(r"all sessions are busy: localhost\[127\.1\.0\.\d+\] makes room after")
+
+
+def test_who_is_refused_over_smtp_may_try_again_later(make_instance):
+    """The password may be good: a program that hears 535 asks for another one."""
+    instance = make_instance(settings={**COUNTED, "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_security_options": "noanonymous",
+                                       "auth_failure_network_limit": "2"})
+    instance.start()
+    codes = []
+    for password in ("guess", "guess", "one-secret"):
+        with smtplib.SMTP(HOST, instance.base + 25, timeout=TIMEOUT, source_address=("127.0.4.9", 0)) as client:
+            client.ehlo()
+            codes.append(client.docmd("AUTH", "PLAIN " + base64.b64encode(f"\0{ONE}\0{password}".encode()).decode())[0])
+    assert codes == [535, 535, 454]
+    instance.wait_log(r"127\.0\.4\.9\]: SASL \S+ authentication failed: too many failures")
 
 
 def test_filters_of_logs_find_the_failures_over_smtp(make_instance, tmp_path):
