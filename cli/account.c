@@ -162,6 +162,8 @@ static bool parse(struct account_command *command, struct command_line *line, in
 	if ((command->options & OPTION_KICK) &&
 		!(actions->flags & (ACTION_LOGS_OUT | ACTION_MAY_LOG_OUT)))
 		return false;
+	if ((command->options & OPTION_NO_PASSWORD) && !(actions->flags & ACTION_NO_PASSWORD))
+		return false;
 	return command->list ? (actions->flags & ACTION_CHANGES) != 0
 			     : line->count > actions->least && line->count <= actions->most + 1;
 }
@@ -185,21 +187,56 @@ static bool one_record(struct account_command *command, const struct command_lin
 	return done;
 }
 
-/* What a record must have for the action, told when it does not. */
-static void check_record(struct account_command *command, struct record *record)
+/* What keeps a record from the action; NULL: nothing. */
+static const char *fault_of(const struct account_command *command, const struct record *record)
 {
 	const struct account_action *action = command->action;
+	bool password = record->hash || record->password;
 
+	if (record->word_count < action->least)
+		return "fewer words than this needs";
+	/* The word is not told: it may be of a password. */
+	if (record->word_count > action->most && action->most < COMMAND_WORDS - 1)
+		return "more words than this takes (a password with blanks needs the JSON form)";
+	if (record->no_password && !(action->flags & ACTION_NO_PASSWORD))
+		return "no_password is for new users";
+	if (record->no_password && password)
+		return "a password, and no_password";
+	if ((action->flags & ACTION_PASSWORD) && !password && !record->no_password &&
+		!(command->options & OPTION_NO_PASSWORD))
+		return action->flags & ACTION_NO_PASSWORD
+			       ? "no password: it needs hash, password or no_password"
+			       : "no password: it needs hash or password";
+	return NULL;
+}
+
+/* Told, and counted as refused when it is a record. */
+static void refuse_line(struct account_command *command, struct record *record, const char *error)
+{
 	command->record = record;
-	if (record->word_count < action->least ||
-		(record->word_count > action->most && action->most < COMMAND_WORDS - 1)) {
-		account_refuse(command, "not as many words as this needs");
-		record->bad = true;
-	} else if ((action->flags & ACTION_PASSWORD) && !record->hash && !record->password &&
-		   !(command->options & OPTION_NO_PASSWORD)) {
-		account_refuse(command, "no hash= and no password=");
-		record->bad = true;
-	}
+	account_refuse(command, error);
+	record->bad = true;
+}
+
+/* False: there is no room for a record that stands for a line. */
+static bool take_line(struct account_command *command, struct slice line, unsigned number)
+{
+	const char *error = "the line is too long";
+	struct record *record = NULL;
+	bool good = line.length <= RECORDS_MAX_LINE &&
+		    records_read_line(&command->records, line, number, &record, &error);
+
+	if (good && !record)
+		return true; /* a comment */
+	if (good)
+		error = fault_of(command, record);
+	if (!record)
+		record = records_add(&command->records, RECORD_WORDS, NULL, number);
+	if (!record)
+		cli_complain(command->name, "line %u: %s", number, error);
+	else if (error)
+		refuse_line(command, record, error);
+	return record != NULL;
 }
 
 static bool read_list(struct account_command *command)
@@ -210,25 +247,8 @@ static bool read_list(struct account_command *command)
 	ssize_t length;
 	bool done = true;
 
-	while (done && (length = getline(&line, &capacity, stdin)) >= 0) {
-		struct record *record, nowhere = { .line = ++number };
-		const char *error = "the line is too long";
-
-		if (length <= RECORDS_MAX_LINE &&
-			records_read_line(&command->records, slice_of(line, (size_t)length), number,
-				&record, &error)) {
-			if (record)
-				check_record(command, record);
-			continue;
-		}
-		command->record = &nowhere;
-		account_refuse(command, error);
-		/* A record that stands for the line: it counts as refused. */
-		record = records_add(&command->records, RECORD_WORDS, NULL, number);
-		if (record)
-			record->bad = true;
-		done = record != NULL;
-	}
+	while (done && (length = getline(&line, &capacity, stdin)) >= 0)
+		done = take_line(command, slice_of(line, (size_t)length), ++number);
 	if (ferror(stdin)) {
 		cli_complain(command->name, "standard input: %s", strerror(errno));
 		done = false;
@@ -239,15 +259,46 @@ static bool read_list(struct account_command *command)
 	return done;
 }
 
-/* Asked on the terminal itself, wherever the standard streams lead. EX_OK when it may be done. */
+/* "delete alias a@b.example c@d.example", "delete 12 of user by the list" */
+static void write_question(
+	const struct account_command *command, size_t good, struct buffer *question)
+{
+	const struct record *record = records_at(&command->records, 0);
+
+	buffer_printf(question, "%s ", command->action->name);
+	if (command->list)
+		buffer_printf(question, "%zu of %s by the list", good, command->name);
+	else
+		buffer_add_text(question, command->name);
+	for (unsigned i = 0; !command->list && i < record->word_count; i++)
+		buffer_printf(question, " %s", record->words[i]);
+	if (command->options & OPTION_PURGE_MAIL)
+		buffer_add_text(question, " and its mail, for ever");
+	buffer_add_text(question, "? [y/N] ");
+}
+
+/* How many records are not refused already. */
+static size_t good_records(const struct account_command *command)
+{
+	size_t good = 0;
+
+	for (size_t i = 0; i < command->records.list.count; i++)
+		good += !records_at(&command->records, i)->bad;
+	return good;
+}
+
+/* Asked on the terminal itself, wherever the standard streams lead. EX_OK when it may be done, or nothing would be. */
 static int agreed(struct account_command *command)
 {
-	const char *mail = command->options & OPTION_PURGE_MAIL ? " and its mail, for ever" : "";
+	size_t good = good_records(command);
+	struct buffer question = { 0 };
 	char answer[16];
 	FILE *terminal;
 	bool yes;
 
-	if (!(command->action->flags & ACTION_ASKS) || (command->options & OPTION_YES))
+	if (!(command->action->flags & ACTION_ASKS) || (command->options & OPTION_YES) ||
+		good == 0 ||
+		((command->options & OPTION_ALL_OR_NOTHING) && good < command->records.list.count))
 		return EX_OK;
 	terminal = fopen("/dev/tty", "r+e");
 	if (!terminal) {
@@ -255,14 +306,11 @@ static int agreed(struct account_command *command)
 			command->action->name);
 		return EX_USAGE;
 	}
-	if (command->list)
-		fprintf(terminal, "%s %zu of %s by the list%s? [y/N] ", command->action->name,
-			command->records.list.count, command->name, mail);
-	else
-		fprintf(terminal, "%s %s %s%s? [y/N] ", command->action->name, command->name,
-			records_at(&command->records, 0)->words[0], mail);
-	yes = fflush(terminal) == 0 && fgets(answer, sizeof(answer), terminal) &&
+	write_question(command, good, &question);
+	yes = buffer_text(&question) && fputs(buffer_text(&question), terminal) >= 0 &&
+	      fflush(terminal) == 0 && fgets(answer, sizeof(answer), terminal) &&
 	      (answer[0] == 'y' || answer[0] == 'Y');
+	buffer_free(&question);
 	fclose(terminal);
 	return yes ? EX_OK : EX_DATAERR;
 }

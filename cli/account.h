@@ -51,7 +51,8 @@ enum account_action_flag {
 	ACTION_PASSWORD = 2, /* needs a hash: a password is asked for and hashed before */
 	ACTION_ASKS = 4, /* deletes: asks on the terminal */
 	ACTION_LOGS_OUT = 8, /* its users have no login any more: their sessions end */
-	ACTION_MAY_LOG_OUT = 16 /* likewise with --kick */
+	ACTION_MAY_LOG_OUT = 16, /* likewise with --kick */
+	ACTION_NO_PASSWORD = 32 /* takes --no-password */
 };
 
 /* An action: its word, how many words follow it, and what it does with command->record. The table ends with a NULL name. */

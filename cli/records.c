@@ -55,6 +55,8 @@ bool record_add_word(struct records *records, struct record *record, struct slic
 	return record->words[room] != NULL;
 }
 
+#define BLANKS " \t\r"
+
 struct line_reader {
 	struct records *records;
 	struct record *record;
@@ -62,31 +64,15 @@ struct line_reader {
 	const char *error;
 };
 
-static bool set_enabled(struct line_reader *reader, const char *value)
+static bool out_of_memory(struct line_reader *reader)
 {
-	if (strcmp(value, "true") == 0 || strcmp(value, "1") == 0)
-		reader->record->enabled = 1;
-	else if (strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
-		reader->record->enabled = 0;
-	else
-		reader->error = "enabled is true or false";
-	return !reader->error;
+	reader->error = "no memory";
+	return false;
 }
 
-/* False when the name is none of those. */
-static bool set_member(struct line_reader *reader, struct slice name, char *value)
+static void refuse(struct line_reader *reader, const char *text)
 {
-	if (slice_equal(name, SLICE("hash")))
-		reader->record->hash = value;
-	else if (slice_equal(name, SLICE("password")))
-		reader->record->password = value;
-	else if (slice_equal(name, SLICE("quota")))
-		reader->record->quota = value;
-	else if (slice_equal(name, SLICE("enabled")))
-		return set_enabled(reader, value) || reader->error;
-	else
-		return false;
-	return true;
+	reader->error = text ? text : "no memory";
 }
 
 static bool add_word(struct line_reader *reader, struct slice word)
@@ -96,84 +82,216 @@ static bool add_word(struct line_reader *reader, struct slice word)
 	return !reader->error;
 }
 
-static bool take_value(struct line_reader *reader, const char *name, char *value)
+/* --- members of an object; name=value on a line --- */
+
+enum member_shape {
+	SHAPE_TEXT = 1,
+	SHAPE_NUMBER = 2, /* whole */
+	SHAPE_TRUTH = 4,
+	SHAPE_LIST = 8, /* of texts, or one text */
+	SHAPES = 15,
+	ON_A_LINE = 16, /* as name=value */
+	AN_OPTION = 32 /* on a line as --name value, too */
+};
+
+/* Each gets a copy in the arena, and returns whether it is one of the values that it may have. */
+
+static bool take_address(struct line_reader *reader, char *value)
 {
-	if (set_member(reader, slice_from(name), value))
-		return !reader->error;
-	if (strcmp(name, "address") == 0)
-		reader->address = value;
-	else if (strcmp(name, "domain") == 0)
-		reader->domain = value;
-	/* Figures of listings, and what a later version adds, are passed over. */
-	if (strcmp(name, "destination") != 0)
-		return true;
-	/* The address goes first, wherever it stands in the object: room for it. */
-	return (reader->record->word_count || add_word(reader, SLICE(""))) &&
-	       add_word(reader, slice_from(value));
+	reader->address = value;
+	return true;
 }
 
-/* Texts, whole numbers and words, as they are written. How a fraction was written is not known any more: NULL, as for what has parts. */
+static bool take_domain(struct line_reader *reader, char *value)
+{
+	reader->domain = value;
+	return true;
+}
+
+/* The address goes first, wherever it stands in the object: room for it. What fails has its error. */
+static bool take_destination(struct line_reader *reader, char *value)
+{
+	if (reader->record->word_count || add_word(reader, SLICE("")))
+		add_word(reader, slice_from(value));
+	return true;
+}
+
+static bool take_hash(struct line_reader *reader, char *value)
+{
+	reader->record->hash = value;
+	return true;
+}
+
+static bool take_password(struct line_reader *reader, char *value)
+{
+	reader->record->password = value;
+	return true;
+}
+
+static bool take_quota(struct line_reader *reader, char *value)
+{
+	reader->record->quota = value;
+	return true;
+}
+
+/* -1: neither. */
+static int truth(const char *value)
+{
+	if (strcmp(value, "true") == 0 || strcmp(value, "1") == 0)
+		return 1;
+	return strcmp(value, "false") == 0 || strcmp(value, "0") == 0 ? 0 : -1;
+}
+
+static bool take_enabled(struct line_reader *reader, char *value)
+{
+	reader->record->enabled = (signed char)truth(value);
+	return reader->record->enabled >= 0;
+}
+
+static bool take_no_password(struct line_reader *reader, char *value)
+{
+	reader->record->no_password = truth(value) == 1;
+	return truth(value) >= 0;
+}
+
+static const struct member {
+	const char *name;
+	unsigned shapes; /* none: a figure of listings, passed over whatever it is */
+	bool (*take)(struct line_reader *reader, char *value);
+} MEMBERS[] = {
+	{ "address", SHAPE_TEXT, take_address },
+	{ "domain", SHAPE_TEXT, take_domain },
+	{ "destination", SHAPE_TEXT | SHAPE_LIST, take_destination },
+	{ "hash", SHAPE_TEXT | ON_A_LINE | AN_OPTION, take_hash },
+	{ "password", SHAPE_TEXT | ON_A_LINE, take_password },
+	{ "no_password", SHAPE_TRUTH | ON_A_LINE | AN_OPTION, take_no_password },
+	{ "quota", SHAPE_TEXT | SHAPE_NUMBER | ON_A_LINE | AN_OPTION, take_quota },
+	{ "enabled", SHAPE_TRUTH | ON_A_LINE, take_enabled },
+	{ "mailbox", 0, NULL },
+	{ "last_login", 0, NULL },
+	{ "app_passwords", 0, NULL },
+	{ "mailboxes", 0, NULL },
+	{ "aliases", 0, NULL },
+};
+
+/* Of those with one of the `shapes`, or of all; with `dashes`, "-" in the name stands for "_". NULL: none. */
+static const struct member *member_of(struct slice name, unsigned shapes, bool dashes)
+{
+	for (size_t i = 0; i < sizeof(MEMBERS) / sizeof(MEMBERS[0]); i++) {
+		const char *ours = MEMBERS[i].name;
+		size_t at = 0;
+
+		if (shapes && !(MEMBERS[i].shapes & shapes))
+			continue;
+		while (at < name.length && ours[at] &&
+			(name.data[at] == ours[at] ||
+				(dashes && name.data[at] == '-' && ours[at] == '_')))
+			at++;
+		if (at == name.length && !ours[at])
+			return &MEMBERS[i];
+	}
+	return NULL;
+}
+
+/* A name as it is told: with nothing in it that could steer a terminal. */
+static const char *shown(struct line_reader *reader, struct slice name)
+{
+	enum { SHOWN = 64 };
+	char *text = arena_dup(&reader->records->arena, slice_head(name, SHOWN));
+
+	for (char *c = text; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return text ? text : "?";
+}
+
+static bool refuse_unknown(struct line_reader *reader, struct slice name)
+{
+	refuse(reader,
+		arena_printf(&reader->records->arena, "\"%s\" is not known", shown(reader, name)));
+	return false;
+}
+
+static bool refuse_shape(struct line_reader *reader, const struct member *member)
+{
+	static const char *const WANTED[SHAPES + 1] = { [SHAPE_TEXT] = "a text",
+		[SHAPE_TEXT | SHAPE_NUMBER] = "a text or a whole number",
+		[SHAPE_TEXT | SHAPE_LIST] = "a text or a list of texts",
+		[SHAPE_TRUTH] = "true or false" };
+
+	refuse(reader, arena_printf(&reader->records->arena, "\"%s\" has to be %s", member->name,
+			       WANTED[member->shapes & SHAPES]));
+	return false;
+}
+
+static bool take(struct line_reader *reader, const struct member *member, char *value)
+{
+	if (!value)
+		return out_of_memory(reader);
+	return (member->take(reader, value) || refuse_shape(reader, member)) && !reader->error;
+}
+
+/* As it is written. NULL: no memory. */
 static char *text_of(struct line_reader *reader, const json_t *value)
 {
-	static const char *const WORDS[] = {
-		[JSON_TRUE] = "true", [JSON_FALSE] = "false", [JSON_NULL] = "null"
-	};
 	struct arena *arena = &reader->records->arena;
 
-	switch (json_typeof(value)) {
-	case JSON_STRING:
+	if (json_is_string(value))
 		return arena_dup(
 			arena, slice_of(json_string_value(value), json_string_length(value)));
-	case JSON_INTEGER:
+	if (json_is_integer(value))
 		return arena_printf(arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	case JSON_TRUE:
-	case JSON_FALSE:
-	case JSON_NULL:
-		return arena_dup(arena, slice_from(WORDS[json_typeof(value)]));
-	default:
-		return NULL;
+	return arena_dup(arena, slice_from(json_is_true(value) ? "true" : "false"));
+}
+
+static bool has_shape(const struct member *member, const json_t *value)
+{
+	unsigned shape = json_is_string(value)    ? SHAPE_TEXT
+			 : json_is_integer(value) ? SHAPE_NUMBER
+			 : json_is_boolean(value) ? SHAPE_TRUTH
+						  : 0;
+
+	return (member->shapes & shape) != 0;
+}
+
+static bool read_list(struct line_reader *reader, const struct member *member, const json_t *list)
+{
+	const json_t *each;
+	size_t i;
+
+	json_array_foreach(list, i, each)
+	{
+		if (!json_is_string(each))
+			return refuse_shape(reader, member);
+		if (!take(reader, member, text_of(reader, each)))
+			return false;
 	}
-}
-
-/* Has the member of that name a meaning here? */
-static bool is_ours(const char *name)
-{
-	static const char *const OURS[] = { "address", "domain", "destination", "hash", "password",
-		"quota", "enabled" };
-
-	for (size_t i = 0; i < sizeof(OURS) / sizeof(OURS[0]); i++)
-		if (strcmp(name, OURS[i]) == 0)
-			return true;
-	return false;
-}
-
-static bool read_value(struct line_reader *reader, const char *name, const json_t *value)
-{
-	char *text;
-
-	if (json_is_real(value) && !is_ours(name))
-		return true;
-	text = text_of(reader, value);
-	if (text)
-		return take_value(reader, name, text);
-	reader->error = json_is_real(value) ? "a number with a fraction or an exponent"
-			: json_is_object(value) || json_is_array(value) ? "a value that has parts"
-									: "no memory";
-	return false;
+	return true;
 }
 
 static bool read_members(struct line_reader *reader, json_t *object)
 {
+	const struct member *member;
 	const char *name;
-	json_t *value, *each;
-	size_t i;
+	json_t *value;
 
 	json_object_foreach(object, name, value)
 	{
-		if (!json_is_array(value) && !read_value(reader, name, value))
+		member = member_of(slice_from(name), 0, false);
+		if (!member)
+			return refuse_unknown(reader, slice_from(name));
+		/* null says that there is none. */
+		if (!(member->shapes & SHAPES) || json_is_null(value))
+			continue;
+		if ((member->shapes & SHAPE_LIST) && json_is_array(value)) {
+			if (!read_list(reader, member, value))
+				return false;
+			continue;
+		}
+		if (!has_shape(member, value))
+			return refuse_shape(reader, member);
+		if (!take(reader, member, text_of(reader, value)))
 			return false;
-		json_array_foreach(
-			value, i, each) if (!read_value(reader, name, each)) return false;
 	}
 	return true;
 }
@@ -200,20 +318,48 @@ static void read_json(struct line_reader *reader, struct slice line)
 	json_decref(object);
 }
 
+/* --quota 5M as on the command line. */
+static bool read_option(struct line_reader *reader, struct slice option, struct slice *rest)
+{
+	const struct member *member = member_of(slice_tail(option, 2), AN_OPTION, true);
+	struct arena *arena = &reader->records->arena;
+	struct slice value = SLICE("true"), name;
+
+	if (member && ((member->shapes & SHAPE_TRUTH) || slice_word(rest, BLANKS, &value)))
+		return take(reader, member, arena_dup(arena, value));
+	if (member)
+		refuse(reader, arena_printf(arena, "--%s: no value", member->name));
+	else if (slice_split(&option, '=', &name)) /* what follows may be a secret */
+		refuse(reader,
+			arena_printf(arena, "%s: not an option of a line", shown(reader, name)));
+	return false;
+}
+
+/* Addresses may have "=" in them, too. */
+static bool read_word(struct line_reader *reader, struct slice word)
+{
+	ptrdiff_t equals = slice_find(word, '=');
+	struct slice name = slice_head(word, equals > 0 ? (size_t)equals : 0);
+	const struct member *member = member_of(name, ON_A_LINE, false);
+
+	if (member)
+		return take(reader, member,
+			arena_dup(&reader->records->arena, slice_tail(word, name.length + 1)));
+	if (name.length && slice_find(word, '@') < 0)
+		return refuse_unknown(reader, name);
+	return add_word(reader, word);
+}
+
 static void read_words(struct line_reader *reader, struct slice line)
 {
 	struct slice word;
+	bool good = true;
 
-	while (!reader->error && slice_word(&line, " \t\r", &word)) {
-		ptrdiff_t equals = slice_find(word, '=');
-		char *value = equals > 0 ? arena_dup(&reader->records->arena,
-						   slice_tail(word, (size_t)equals + 1))
-					 : NULL;
-
-		if (!(value && set_member(reader, slice_head(word, (size_t)equals), value)))
-			add_word(reader, word);
-	}
-	if (!reader->error && !reader->record->word_count)
+	while (good && slice_word(&line, BLANKS, &word))
+		good = slice_starts(word, SLICE("--")) && slice_find(word, '@') < 0
+			       ? read_option(reader, word, &line)
+			       : read_word(reader, word);
+	if (good && !reader->record->word_count)
 		reader->error = "no address or domain";
 }
 

@@ -27,6 +27,7 @@ struct record {
 	unsigned word_count;
 	char *hash, *password, *quota; /* or NULL */
 	signed char enabled; /* -1: not said */
+	bool no_password; /* none is wanted */
 	bool bad; /* already told to be refused */
 };
 
@@ -48,9 +49,11 @@ static inline struct record *records_at(const struct records *records, size_t i)
 }
 
 /*
- * A line: a JSON object (as --json of the lists prints them), or words, of which `name=value` with a name of those below are not
- * part of the record's words. Empty lines and those that begin with "#" give no record: true with *record NULL. Names: hash,
- * password, quota, enabled (true, false). False with *error; *record is then there and marked bad.
+ * A line: a JSON object (as --json of the lists prints them), or words, of which `name=value` with a name of those below, and the
+ * options --hash, --quota and --no-password, are not part of the record's words. Empty lines and those that begin with "#" give no
+ * record: true with *record NULL. Names: hash, password, no_password (true, false), quota, enabled (true, false). In an object null
+ * is as if the member were not there, figures of the lists are passed over, and names that are not known are refused. False with
+ * *error, which lives as long as the records; *record is then there and marked bad, or NULL when there was no room for it.
  */
 MUST_CHECK bool records_read_line(struct records *records, struct slice line, unsigned number,
 	struct record **record, const char **error);

@@ -30,7 +30,9 @@ static const char USAGE[] =
 	"2G; 0: the "
 	"default.\n"
 	"With \"-\" a list is read from standard input: the same words on each line, and "
-	"hash=HASH password=PASSWORD quota=SIZE enabled=false, or an object as the list prints.\n";
+	"hash=HASH\n"
+	"password=PASSWORD no_password=true quota=SIZE enabled=false, or an object as the list "
+	"prints.\n";
 
 /* The login of a mailbox is its address, in lower case. */
 static bool check_login(struct account_command *command, char login[ACCOUNTS_MAX_ADDRESS + 1])
@@ -280,7 +282,8 @@ static int show(struct account_command *command)
 int user_main(int argc, char **argv)
 {
 	static const struct account_action ACTIONS[] = {
-		{ "add", 1, 1, ACTION_CHANGES | ACTION_PASSWORD, add, "added" },
+		{ "add", 1, 1, ACTION_CHANGES | ACTION_PASSWORD | ACTION_NO_PASSWORD, add,
+			"added" },
 		{ "list", 0, 1, 0, list, NULL },
 		{ "show", 1, 1, 0, show, NULL },
 		{ "passwd", 1, 1, ACTION_CHANGES | ACTION_PASSWORD | ACTION_MAY_LOG_OUT, passwd,

@@ -111,6 +111,43 @@ def test_thousands_of_users_come_from_a_list_and_bad_lines_are_told(instance):
     assert rcpt(instance, f"list40@{DOMAIN}")[0] == 550
 
 
+def test_objects_of_a_list_hold_what_they_say_and_nothing_else(instance):
+    """null is no password, what is no text is none either, and a member that nobody knows is a mistake."""
+    address = f"object@{DOMAIN}"
+    for members, error in (({"password": None}, "no password"), ({"password": True}, '"password" has to be a text'),
+                           ({"password": ["p1", "p2"]}, '"password" has to be a text'), ({"hash": 1}, '"hash" has to be a text'),
+                           ({"pasword": "x"}, '"pasword" is not known'), ({"address": [address, address]}, '"address" has to be a text')):
+        done = instance.postern("user", "add", "-", "--json", input=json.dumps({"address": address, **members}) + "\n", check=False)
+        refused, summary = map(json.loads, done.out.splitlines())
+        assert done.returncode == 65 and error in refused["error"] and refused["line"] == 1
+        assert summary == {"added": 0, "refused": 1}
+    done = instance.postern("domain", "add", "-", input='{"domain": null}\n{"domain": ["a.example", "b.example"]}\n', check=False)
+    assert done.returncode == 65 and done.out == "0 added, 2 refused\n"
+    lines = "\n".join([f"none1@{DOMAIN} --no-password", json.dumps({"address": f"none2@{DOMAIN}", "no_password": True}),
+                       f"none3@{DOMAIN} no_password=true", f"none4@{DOMAIN} pasword=x", f"none5@{DOMAIN} password=with blanks"])
+    done = instance.postern("user", "add", "-", input=lines + "\n", check=False)
+    assert done.returncode == 65 and done.out == "3 added, 2 refused\n"
+    assert '"pasword" is not known' in done.err and "more words than this takes" in done.err
+    assert instance.postern("user", "passwd", f"one@{DOMAIN}", "--no-password", check=False).returncode == 64
+    assert not login(instance, f"none1@{DOMAIN}", "null")
+
+
+def test_listed_users_who_have_logged_in_are_read_back(instance):
+    assert login(instance, f"one@{DOMAIN}", "one-secret")
+    instance.postern("user", "app", "add", f"one@{DOMAIN}", "phone")
+
+    def list_users():
+        listed = instance.postern("user", "list", "--json").out
+        return listed if any(json.loads(line)["last_login"] for line in listed.splitlines()) else None
+
+    listed = wait_for(list_users, "the login to be written down")
+    assert instance.postern("user", "disable", "-", input=listed).out.endswith(" disabled, 0 refused\n")
+    assert instance.postern("user", "enable", "-", input=instance.postern("user", "show", f"one@{DOMAIN}", "--json").out).out == "1 enabled, 0 refused\n"
+    domains = instance.postern("domain", "list", "--json").out
+    done = instance.postern("domain", "delete", "--yes", "-", input=domains, check=False)
+    assert "still has mailboxes" in done.err and done.out == "0 deleted, 1 refused\n"
+
+
 def test_all_or_nothing(instance):
     lines = f"both1@{DOMAIN} hash={HASH}\nboth1@{DOMAIN} hash={HASH}\n"
     done = instance.postern("user", "add", "-", "--all-or-nothing", input=lines, check=False)
@@ -242,6 +279,16 @@ def test_deleting_without_a_terminal_wants_yes(instance):
         status, output = on_a_terminal(instance, b"n\n", "user", "delete", "-", stdin=lines.stdout)
     assert status == 65 and b"delete 1 of user by the list? " in output
     assert login(instance, address, "one-secret")
+    # Lines that are refused are not among those that would be deleted; when it is all of them there is nothing to ask.
+    with subprocess.Popen(["printf", f"{address}\\nx y\\n{{\\n"], stdout=subprocess.PIPE) as lines:
+        status, output = on_a_terminal(instance, b"n\n", "user", "delete", "-", stdin=lines.stdout)
+    assert status == 65 and b"delete 1 of user by the list? " in output
+    with subprocess.Popen(["printf", "x y\\n{\\n"], stdout=subprocess.PIPE) as lines:
+        status, output = on_a_terminal(instance, b"n\n", "user", "delete", "-", stdin=lines.stdout)
+    assert status == 65 and b"[y/N]" not in output and b"0 deleted, 2 refused" in output
+    # What is asked about is all that would be done.
+    status, output = on_a_terminal(instance, b"n\n", "alias", "delete", f"info@{DOMAIN}", address)
+    assert status == 65 and f"delete alias info@{DOMAIN} {address}? ".encode() in output
 
 
 @pytest.mark.core
