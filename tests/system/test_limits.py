@@ -105,6 +105,71 @@ def test_connections_of_one_client_are_counted(make_instance):
     assert held[1].noop()[0] == 250
 
 
+def stalled(instance, port, *lines, hello=b""):
+    """A connection that says these lines, hears the answers, says `hello`, and nothing more."""
+    client = instance.raw(port)
+    if lines:
+        client.reply()
+    for line in lines:
+        assert client.say(line)[:1] in b"23", line
+    client.socket.sendall(hello)
+    return client
+
+
+STALLS = {
+    "silent": (25,),
+    "half a line": (25, "EHLO x", b"MAIL FR"),
+    "after STARTTLS": (25, "EHLO x", "STARTTLS"),
+    "in a handshake": (587, "EHLO x", "STARTTLS", b"\x16\x03\x01\x02\x00\x01\x00\x01"),
+    "before a handshake that comes first": (465,),
+    "in a handshake that comes first": (465, b"\x16\x03\x01\x02\x00\x01\x00\x01"),
+    "in an envelope": (25, "EHLO x", "MAIL FROM:<a@elsewhere.test>", f"RCPT TO:<one@{DOMAIN}>"),
+    "in a message": (25, "EHLO x", "MAIL FROM:<a@elsewhere.test>", f"RCPT TO:<one@{DOMAIN}>", "DATA", b"Subject: x\r\n"),
+    "in an exchange": (26, "EHLO x", "AUTH PLAIN"),
+}
+
+
+@pytest.mark.parametrize("how", STALLS)
+def test_stalling_is_no_way_around_the_count_of_a_client(make_instance, how):
+    port, *said = STALLS[how]
+    hello = said.pop() if said and isinstance(said[-1], bytes) else b""
+    instance = make_instance(settings={**FOREIGN, "smtpd_client_connection_count_limit": "2", "smtpd_sasl_auth_enable": "yes"})
+    with (instance.etc / "master.cf").open("a") as master_cf:
+        master_cf.write(f"{instance.base + 26} inet n - y - - smtpd\n  -o smtpd_tls_auth_only=no\n")
+    instance.start()
+    held = [stalled(instance, port, *said, hello=hello) for _ in range(2)]
+    # Neither when they have just come nor after a while, and whether or not they have a session.
+    for _ in range(3):
+        assert b"421 4.7.0 " in instance.raw(port).reply()
+    instance.wait_log(r"Connection concurrency limit exceeded: 3 from localhost\[127\.0\.0\.1\]")
+    held.pop().close()
+
+    def free():
+        client = instance.raw(port)
+        client.socket.settimeout(0.2)
+        try:
+            return not client.reply().startswith(b"421 4.7.0 ")
+        except TimeoutError:
+            return True  # it waits for a handshake
+        finally:
+            client.close()
+    wait_for(free, "room for another connection")
+
+
+def test_stalling_is_no_way_around_the_rate_of_logins(make_instance):
+    instance = make_instance(settings={**FOREIGN, "smtpd_client_auth_rate_limit": "2", "smtpd_sasl_auth_enable": "yes"})
+    instance.start()
+    held = [stalled(instance, 25, "EHLO x", "AUTH PLAIN") for _ in range(2)]
+    for _ in range(2):
+        client = instance.raw()
+        client.reply()
+        client.say("EHLO x")
+        assert client.say("AUTH PLAIN").startswith(b"450 4.7.1 ")
+        client.close()
+    for client in held:
+        client.close()
+
+
 def assert_greeted(make_instance, limit, addresses, wanted, **settings):
     """One connection after the other from these addresses, by SMTP, IMAP and POP3, all held: who is greeted with a welcome?"""
     instance = started(make_instance, **{f"{name}_client_connection_count_limit": limit for name in ("smtpd", "imap", "pop3")}, **settings)
