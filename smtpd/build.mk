@@ -4,7 +4,7 @@ SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c
 	smtpd/restrictions.c smtpd/restriction_names.c smtpd/restriction_simple.c smtpd/restriction_listed.c smtpd/check.c smtpd/access.c smtpd/actions.c smtpd/footer.c smtpd/tls.c smtpd/auth.c smtpd/limits.c smtpd/keywords.c smtpd/sender_login.c
 
 PROGRAMS += smtpd smtpd-session
-smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c smtpd/pool_room.c smtpd/places.c
+smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c smtpd/pool_room.c smtpd/places.c smtpd/wrapped.c
 smtpd-session_SOURCES := smtpd/session_main.c smtpd/logins.c smtpd/session_run.c smtpd/session_io.c smtpd/settings.c $(SMTPD_SESSION)
 
 test_smtpd_logins_SOURCES := smtpd/logins.c

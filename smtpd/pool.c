@@ -180,10 +180,11 @@ static void release_client(struct pool *pool, struct pooled *session)
 }
 
 /* False: the session has gone; the client is still the caller's. */
-static bool give(
-	struct pool *pool, struct pooled *session, int fd, const struct front_client *client)
+static bool give(struct pool *pool, struct pooled *session, int fd,
+	const struct front_client *client, const struct tls_info *tls)
 {
 	struct message message = { .type = MESSAGE_SESSION_CLIENT, .fd_count = 1, .fds = { fd } };
+	struct message ready;
 	struct message_session_client *to = &message.session_client;
 
 	*to = (struct message_session_client){ .serial = ++pool->serial,
@@ -195,6 +196,11 @@ static bool give(
 		.local = client->local,
 		.uid = client->uid,
 		.stress = stressed(pool) };
+	if (tls) {
+		tls_pass_info(tls, &ready);
+		if (!channel_send(&session->channel, &ready))
+			return false;
+	}
 	if (!channel_send(&session->channel, &message))
 		return false;
 	session->serial = to->serial;
@@ -216,12 +222,11 @@ static void serve_waiting(struct pool *pool)
 		struct waiting *next = waiting_next(pool, &crowd);
 
 		idle_remove(pool, session);
-		if (!give(pool, session, next->fd, &next->client)) {
+		if (!give(pool, session, next->fd, &next->client, next->tls)) {
 			session_drop(session);
 			continue;
 		}
-		waiting_remove(pool, next);
-		free(next);
+		waiting_forget(pool, next);
 	}
 	changed(pool);
 }
@@ -430,19 +435,20 @@ void pool_set_front(struct pool *pool, struct front *front)
 	pool->front = front;
 }
 
-void pool_serve(struct pool *pool, int fd, const struct front_client *client)
+void pool_serve(
+	struct pool *pool, int fd, const struct front_client *client, const struct tls_info *tls)
 {
 	while (pool->idle_top && !pool->waiting) {
 		struct pooled *session = pool->idle_top;
 
 		idle_remove(pool, session);
-		if (give(pool, session, fd, client)) {
+		if (give(pool, session, fd, client, tls)) {
 			changed(pool);
 			return;
 		}
 		session_drop(session);
 	}
-	waiting_add(pool, fd, client);
+	waiting_add(pool, fd, client, tls);
 	if (pool->housekeeping.place && pool->waiting == 1)
 		loop_timer_start(pool->loop, &pool->housekeeping, POOL_LOOK);
 	changed(pool);

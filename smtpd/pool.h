@@ -6,7 +6,7 @@
 #ifndef SMTPD_POOL_H
 #define SMTPD_POOL_H
 
-#include "service/front.h"
+#include "service/tls.h"
 
 struct pool_settings {
 	const char *host; /* for refusals */
@@ -24,8 +24,9 @@ struct pool *pool_open(struct service *service, const struct pool_settings *sett
 	void (*drained)(void *context), void *context);
 /* For the rates and for giving clients back. */
 void pool_set_front(struct pool *pool, struct front *front);
-/* Takes the client's descriptor over and releases it at the front when it has gone. */
-void pool_serve(struct pool *pool, int fd, const struct front_client *client);
+/* Takes the client's descriptor over and releases it at the front when it has gone. `tls`: he has had his handshake; NULL: none. */
+void pool_serve(
+	struct pool *pool, int fd, const struct front_client *client, const struct tls_info *tls);
 /* No more clients come: let idle sessions go; `fast`: refuse those who wait, give up those who are served. */
 void pool_drain(struct pool *pool, bool fast);
 

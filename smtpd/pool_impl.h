@@ -27,6 +27,7 @@ struct waiting {
 	int64_t deadline;
 	char network[NETWORK_TEXT];
 	struct front_client client;
+	struct tls_info *tls; /* NULL: he had no handshake */
 };
 
 struct pool {
@@ -56,11 +57,12 @@ struct pool {
 
 /* --- pool_room.c --- */
 /* The client is kept until there is a session; he is refused when memory is out. */
-void waiting_add(struct pool *pool, int fd, const struct front_client *client);
+void waiting_add(
+	struct pool *pool, int fd, const struct front_client *client, const struct tls_info *tls);
 /* Who is to be served next, and the crowd he is of; NULL: nobody waits. */
 struct waiting *waiting_next(const struct pool *pool, unsigned *crowd);
-/* Out of the list; the caller frees it. */
-void waiting_remove(struct pool *pool, struct waiting *waiting);
+/* Out of the list, and freed; his descriptor is the caller's. */
+void waiting_forget(struct pool *pool, struct waiting *waiting);
 /* The one who came first is told so and let go. */
 void waiting_refuse(struct pool *pool, const char *why);
 /* Clients wait, and there are no more sessions: let those who are worth least make room. */

@@ -11,18 +11,40 @@ enum { LEAVE_MOST = 2000 /* ms in which a session lets go of a client who was cu
 
 /* ---- Who waits -------------------------------------------------------------------------------------------------------- */
 
-void waiting_add(struct pool *pool, int fd, const struct front_client *client)
+static void waiting_free(struct waiting *waiting)
 {
-	struct waiting *last = calloc(1, sizeof(*last));
+	free(waiting->tls);
+	free(waiting);
+}
+
+static struct waiting *waiting_new(const struct tls_info *tls)
+{
+	struct waiting *waiting = calloc(1, sizeof(*waiting));
+
+	if (!waiting || !tls)
+		return waiting;
+	waiting->tls = malloc(sizeof(*tls));
+	if (!waiting->tls) {
+		free(waiting);
+		return NULL;
+	}
+	*waiting->tls = *tls;
+	return waiting;
+}
+
+void waiting_add(
+	struct pool *pool, int fd, const struct front_client *client, const struct tls_info *tls)
+{
+	struct waiting *last = waiting_new(tls);
 
 	if (!last) {
 		pool_refuse(fd, "421 4.3.2 Error: out of memory\r\n");
 		front_release(pool->front, client->address);
 		return;
 	}
-	*last = (struct waiting){
-		.fd = fd, .client = *client, .deadline = loop_now(pool->loop) + pool->settings.wait
-	};
+	last->fd = fd;
+	last->client = *client;
+	last->deadline = loop_now(pool->loop) + pool->settings.wait;
 	front_network(pool->front, client->address, last->network);
 	*(pool->waiting_tail ? &pool->waiting_tail->next : &pool->waiting_head) = last;
 	pool->waiting_tail = last;
@@ -48,7 +70,7 @@ struct waiting *waiting_next(const struct pool *pool, unsigned *crowd)
 	return next;
 }
 
-void waiting_remove(struct pool *pool, struct waiting *waiting)
+void waiting_forget(struct pool *pool, struct waiting *waiting)
 {
 	struct waiting **at = &pool->waiting_head, *before = NULL;
 
@@ -58,6 +80,7 @@ void waiting_remove(struct pool *pool, struct waiting *waiting)
 	if (pool->waiting_tail == waiting)
 		pool->waiting_tail = before;
 	pool->waiting--;
+	waiting_free(waiting);
 }
 
 void waiting_refuse(struct pool *pool, const char *why)
@@ -65,12 +88,11 @@ void waiting_refuse(struct pool *pool, const char *why)
 	struct waiting *first = pool->waiting_head;
 	char text[400];
 
-	waiting_remove(pool, first);
 	snprintf(text, sizeof(text), "421 4.3.2 %s %s\r\n", pool->settings.host, why);
 	log_warning("no session for %s: %s", first->client.address, why);
 	pool_refuse(first->fd, text);
 	front_release(pool->front, first->client.address);
-	free(first);
+	waiting_forget(pool, first);
 }
 
 /* ---- Who makes room ---------------------------------------------------------------------------------------------------- */

@@ -82,6 +82,9 @@ void session_begin(struct session *s, const struct session_client *client)
 {
 	forget_client(s);
 	s->client = *client;
+	s->secure = client->secure;
+	if (s->secure)
+		s->tls = client->tls;
 	s->trusted = client->local || network_match(s->settings->networks, client->address);
 	s->timeout = s->settings->timeout;
 	s->request_deadline = s->settings->request_deadline || client->stress;
@@ -92,11 +95,12 @@ void session_begin(struct session *s, const struct session_client *client)
 	figures_add(FIGURE_sessions, 1);
 	if (client->local)
 		log_info("connect from %s, uid=%u", s->name, (unsigned)client->uid);
+	else if (s->secure) /* that he connected, the front has told */
+		tls_log_established(&s->settings->tls, s->name, &s->tls);
 	else
 		log_info("connect from %s", s->name);
-	if (s->settings->tls.wrapper && !client->local &&
-		(!session_reach_tls(s) || !session_start_tls(s))) {
-		log_info("lost connection after %s from %s", s->where, s->name);
+	/* The front has the handshake done, or says why it was none. */
+	if (s->settings->tls.wrapper && !client->local && !s->secure) {
 		s->loss = LOSS_GONE;
 		return;
 	}

@@ -234,6 +234,8 @@ struct session_client {
 	bool local; /* over the UNIX socket; uid holds */
 	uid_t uid;
 	bool stress;
+	bool secure; /* he comes with TLS (smtpd_tls_wrappermode), and `tls` holds */
+	struct tls_info tls;
 	char entry[64];
 };
 

@@ -14,11 +14,23 @@
 
 enum { SESSION_WAIT = 3600000 /* ms: a session that waits for a client asks again so often */ };
 
+/* The handshake of the client who comes next is done. */
+static void take_tls(struct message *message, struct session_client *client)
+{
+	char reason[256];
+
+	message_close_fds(message);
+	client->secure = tls_take_info(&message->tls_ready, &client->tls, reason, sizeof(reason));
+}
+
+/* What was said of his TLS stays. */
 static bool take_client(const struct message *message, struct session_client *client)
 {
 	const struct message_session_client *from = &message->session_client;
 
-	*client = (struct session_client){ .port = from->client_port,
+	*client = (struct session_client){ .secure = client->secure,
+		.tls = client->tls,
+		.port = from->client_port,
 		.local_port = from->local_port,
 		.local = from->local,
 		.uid = from->uid,
@@ -37,11 +49,16 @@ static bool next_client(
 	struct message message;
 	bool got;
 
-	do
+	*client = (struct session_client){ 0 };
+	for (;;) {
 		got = channel_sync_receive(sockets->peers[TO_FRONT], &message,
 			&sockets->space[TO_FRONT], loop_monotonic() + SESSION_WAIT);
-	/* A word that the client before should make room may have crossed his end. */
-	while (got ? message.type == MESSAGE_SESSION_LEAVE : errno == ETIMEDOUT);
+		if (got && message.type == MESSAGE_TLS_READY)
+			take_tls(&message, client);
+		/* A word that the client before should make room may have crossed his end. */
+		else if (got ? message.type != MESSAGE_SESSION_LEAVE : errno != ETIMEDOUT)
+			break;
+	}
 	if (!got)
 		return false;
 	if (!take_client(&message, client)) {

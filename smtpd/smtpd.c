@@ -2,7 +2,8 @@
 /*
  * smtpd - the front of SMTP: accepts clients, counts and limits them, and hands each to an idle session.
  *
- * It never reads a byte of what clients send and speaks no SMTP but the 421 to those whom a limit refuses. One event-driven
+ * It never reads a byte of what clients send (the handshake that comes first with smtpd_tls_wrappermode is tlsd's) and speaks no SMTP but the 421
+ * to those whom a limit refuses. One event-driven
  * process for each SMTP entry of master.cf; the sessions come from the spawner smtpd-session. While a reload replaces it, it
  * accepts nothing more and stays until its sessions have finished with their clients.
  */
@@ -12,8 +13,8 @@
 
 #include "config/config.h"
 #include "service/log.h"
-#include "smtpd/pool.h"
 #include "smtpd/smtpd_cell.h"
+#include "smtpd/wrapped.h"
 
 enum { SESSIONS_DEFAULT = 1000 /* when maxproc is 0 */ };
 
@@ -23,6 +24,8 @@ struct smtpd {
 	struct service *service;
 	struct front *front;
 	struct pool *pool;
+	struct wrapped *wrapped; /* NULL: no handshake comes first */
+	bool fast; /* the end is not waited for */
 	unsigned limits[FRONT_REFUSALS]; /* what a client or all were over, by enum front_refusal */
 	char host[256];
 };
@@ -45,7 +48,10 @@ static void accepted(
 	char text[400];
 
 	if (refusal == FRONT_ACCEPTED) {
-		pool_serve(smtpd->pool, fd, client);
+		if (smtpd->wrapped && !client->local)
+			wrapped_serve(smtpd->wrapped, fd, client);
+		else
+			pool_serve(smtpd->pool, fd, client, NULL);
 		return;
 	}
 	log_warning("%s: %u from %s[%s] for service %s", REFUSALS[refusal].log,
@@ -62,12 +68,24 @@ static void drained(void *context)
 	service_end(smtpd->service, EX_OK);
 }
 
+/* Nobody is on his way to the sessions any more. */
+static void all_have_come(void *context)
+{
+	struct smtpd *smtpd = context;
+
+	pool_drain(smtpd->pool, smtpd->fast);
+}
+
 static void drain(struct service *service, void *context, bool fast)
 {
 	struct smtpd *smtpd = context;
 
+	smtpd->fast = fast;
 	front_stop(smtpd->front);
-	pool_drain(smtpd->pool, fast);
+	if (smtpd->wrapped)
+		wrapped_drain(smtpd->wrapped, fast, all_have_come, smtpd);
+	else
+		all_have_come(smtpd);
 }
 
 static bool open_all(struct smtpd *smtpd, const struct config *config)
@@ -98,12 +116,14 @@ static bool open_all(struct smtpd *smtpd, const struct config *config)
 	smtpd->limits[FRONT_TOO_MANY_FROM_CLIENT] = limits.connections_per_client;
 	smtpd->limits[FRONT_TOO_FAST] = limits.rate_per_client;
 	smtpd->pool = pool_open(smtpd->service, &pool, drained, smtpd);
-	if (!smtpd->pool)
+	if (!smtpd->pool || !wrapped_open(&smtpd->wrapped, smtpd->service, config, smtpd->pool))
 		return false;
 	smtpd->front = front_open(smtpd->service, &limits, accepted, smtpd);
 	if (!smtpd->front)
 		return false;
 	pool_set_front(smtpd->pool, smtpd->front);
+	if (smtpd->wrapped)
+		wrapped_set_front(smtpd->wrapped, smtpd->front);
 	return true;
 }
 

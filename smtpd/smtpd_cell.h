@@ -8,7 +8,7 @@
 static const struct cell CELL_SMTPD = {
 	.service = SERVICE_SMTPD,
 	.uid = UID_NET,
-	.talk_to = PEER(SMTPD_SESSION),
+	.talk_to = PEER(SMTPD_SESSION) | PEER(TLSD),
 	.serve = 0,
 	.calls = CELL_CALLS_SOCKET,
 	.memory = MIB(256),

@@ -390,7 +390,8 @@ enum {
 #define FIELDS_POOL_PEER_ANSWER(F) F(U8, service, 0)
 /* spawner -> front: a session waits at the other end of the descriptor. */
 #define FIELDS_POOL_SESSION(F) F(U32, pid, 0)
-/* front -> session: a client, one descriptor. */
+/* front -> session: a client, one descriptor. Where the handshake comes first it is done: the descriptor is tlsd's side, and TLS_READY, without one,
+ * has gone before. */
 #define FIELDS_SESSION_CLIENT(F) \
 	F(U32, serial, 0) \
 	F(TEXT, client_address, 64) \

@@ -68,6 +68,26 @@ bool tls_take_info(const struct message_tls_ready *ready, struct tls_info *info,
 	return good;
 }
 
+void tls_pass_info(const struct tls_info *info, struct message *ready)
+{
+	*ready = (struct message){ .type = MESSAGE_TLS_READY };
+	ready->tls_ready = (struct message_tls_ready){ .status = TLS_OK,
+		.reason = SLICE(""),
+		.protocol = slice_from(info->protocol),
+		.cipher = slice_from(info->cipher),
+		.bits = (uint16_t)info->bits,
+		.algorithm_bits = (uint16_t)info->algorithm_bits,
+		.resumed = info->resumed,
+		.sni = slice_from(info->sni),
+		.alpn = slice_from(info->alpn),
+		.subject = slice_from(info->subject),
+		.issuer = slice_from(info->issuer),
+		.fingerprint = slice_from(info->fingerprint),
+		.key_fingerprint = slice_from(info->key_fingerprint),
+		.trusted = info->trusted,
+		.seal = slice_of(info->seal, info->seal_length) };
+}
+
 bool tls_plaintext_allowed(const struct tls_settings *settings, bool disabled, const char *networks,
 	const struct front_client *client)
 {

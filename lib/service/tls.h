@@ -3,8 +3,8 @@
  * TLS as servers see it: they send the client's socket to tlsd and go on with the plaintext side that tlsd gives back. No
  * server speaks TLS itself, holds a key, or can make up what is known about a connection.
  *
- * Fronts (IMAP, POP3) use tls_start with a callback; SMTP sessions, which serve one client in blocking style, use tls_request
- * and tls_take_info around a question of their own. Settings come from tls_settings_load (config/tls_settings.h).
+ * Fronts (IMAP, POP3, SMTP in wrapper mode) use tls_start with a callback; SMTP sessions, which serve one client in blocking style,
+ * after STARTTLS use tls_request and tls_take_info around a question of their own. Settings come from tls_settings_load (config/tls_settings.h).
  */
 #ifndef SERVICE_TLS_H
 #define SERVICE_TLS_H
@@ -59,6 +59,9 @@ void tls_request(const struct tls_settings *settings, const struct front_client 
 /* Facts out of TLS_READY. False when the handshake failed; `reason` says why, in one line. */
 MUST_CHECK bool tls_take_info(const struct message_tls_ready *ready, struct tls_info *info,
 	char *reason, size_t reason_size);
+
+/* The same as a message again, for another process; its texts are those of `info`. */
+void tls_pass_info(const struct tls_info *info, struct message *ready);
 
 /*
  * May a password cross the client's line before there is TLS? `disabled` and `networks` are disable_plaintext_auth and

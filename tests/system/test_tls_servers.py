@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """TLS as clients of SMTP, IMAP and POP3 see it: STARTTLS and TLS from the first byte, injections, ends in the middle of things."""
 import base64
+import concurrent.futures
 import contextlib
 import imaplib
 import os
@@ -524,6 +525,40 @@ def test_a_dead_tlsd_costs_its_connections_and_nothing_else(instance):
     for port in (465, 993, 995):
         # One that comes while the next tlsd is on its way may be lost, too.
         wait_for(lambda port=port: greeted(instance, port), f"a greeting on port {port}")
+
+
+def test_who_stalls_in_the_handshake_of_submission_has_no_session(instance):
+    """More of them than there are sessions."""
+    stalled = [connect(instance, 465) for _ in range(120)]
+    for client in stalled:
+        client.sendall(b"\x16\x03\x01\x02\x00\x01")
+    wait_for(lambda: instance.log().count("smtps/smtpd") and instance.log().count("connect from localhost") >= 120, "all of them")
+    assert len(instance.processes("smtpd-session")) < 20
+    with smtplib.SMTP_SSL(HOST, instance.base + 465, timeout=TIMEOUT, context=trusting(instance, check_hostname=False)) as smtp:
+        smtp.login(ONE, SECRET)
+    assert "makes room" not in instance.log()
+    stalled.pop().close()
+    instance.wait_log(r"SSL_accept error from localhost\[127\.0\.0\.1\]: ")
+    instance.wait_log(r"lost connection after CONNECT from localhost\[127\.0\.0\.1\]")
+    for client in stalled:
+        client.close()
+
+
+def test_a_handshake_that_began_before_a_reload_is_finished(instance):
+    slow, never = connect(instance, 465), connect(instance, 465)
+    never.sendall(b"\x16")
+    wait_for(lambda: instance.log().count("connect from localhost") == 2, "both clients")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        reloaded = pool.submit(instance.reload)
+        wait_for(lambda: len(instance.daemons("tlsd")) > 1, "the next generation")
+        talk = Talk(tls(instance, slow))
+        assert talk.line().startswith(b"220 ")
+        talk.send(b"QUIT\r\n")
+        assert talk.line().startswith(b"221 ")
+        reloaded.result()
+    # Who does not get on with it keeps nobody waiting.
+    assert never.recv(1) == b""
+    assert greeted(instance, 465).startswith(b"220 ")
 
 
 def greeted(instance, port):
