@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "cli/instance.h"
 #include "cli/json.h"
 #include "cli/tls_probe.h"
@@ -21,17 +22,30 @@ struct list {
 	const struct tls_settings *settings;
 	struct keyset keyset;
 	bool json, running, faults;
+	struct map told; /* what was found wrong */
+	char fault[600]; /* the last of it */
 	char host[256];
 	uint16_t port;
 };
 enum served { SERVED_UNKNOWN, SERVED_YES, SERVED_NO };
+/* What a look at the running server told. */
+struct view {
+	enum served served;
+	bool answered; /* `shown` is what it shows */
+	struct key_pair shown; /* in words only */
+};
 
+/* Entries share files: what is wrong with one is told once. */
 static void tell(void *context, bool error, const char *file, const char *text)
 {
 	struct list *list = context;
 
 	list->faults = list->faults || error;
-	cli_complain("tls", "%s: %s", file, text);
+	snprintf(list->fault, sizeof(list->fault), "%s: %s", file, text);
+	if (map_get(&list->told, slice_from(list->fault)))
+		return;
+	(void)!map_put(&list->told, slice_from(list->fault), list);
+	cli_complain("tls", "%s", list->fault);
 }
 
 static const char *kind_name(enum key_kind kind)
@@ -43,6 +57,8 @@ static const char *kind_name(enum key_kind kind)
 	return NAMES[kind];
 }
 
+/* --- a look at what is served --- */
+
 /* A name that a client would ask for to see this group: "*.example.org" and ".example.org" stand for others. */
 static void name_to_ask(const char *name, char *out, size_t size)
 {
@@ -51,89 +67,159 @@ static void name_to_ask(const char *name, char *out, size_t size)
 	snprintf(out, size, "%s%s", any ? "postern-tls" : "", name[0] == '*' ? name + 1 : name);
 }
 
-static enum served is_served(
-	const struct list *list, const struct key_group *group, const struct key_pair *pair)
+static bool is_certificate(const struct key_pair *pair, X509 *shown)
 {
-	BIO *bio;
-	X509 *own, *shown;
-	char name[300];
-	bool same;
+	BIO *bio = BIO_new_mem_buf(pair->chain.data, (int)pair->chain.length);
+	X509 *own = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	bool same = own && X509_cmp(shown, own) == 0;
 
-	if (!list->running || !list->port)
-		return SERVED_UNKNOWN;
-	name_to_ask(group->name, name, sizeof(name));
-	shown = tls_probe(list->host, list->port, list->settings->service, list->settings->wrapper,
-		name, kind_name(pair->kind));
-	bio = BIO_new_mem_buf(pair->chain.data, (int)pair->chain.length);
-	own = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	same = shown && own && X509_cmp(shown, own) == 0;
-	X509_free(shown);
 	X509_free(own);
 	BIO_free(bio);
-	return same ? SERVED_YES : SERVED_NO;
+	return same;
+}
+
+/* Is it what a client sees that can check `kind` of signatures, or any if that is KEY_NONE? */
+static void look_once(const struct list *list, const struct key_group *group,
+	const struct key_pair *pair, enum key_kind kind, struct view *view)
+{
+	char name[300];
+	X509 *shown;
+
+	name_to_ask(group->name, name, sizeof(name));
+	shown = tls_probe(list->host, list->port, list->settings->service, list->settings->wrapper,
+		name, kind_name(kind));
+	view->served = SERVED_NO;
+	if (!shown)
+		return;
+	view->answered = true;
+	key_pair_describe(&view->shown, shown);
+	if (pair && is_certificate(pair, shown))
+		view->served = SERVED_YES;
+	X509_free(shown);
+}
+
+/* A server need not have the kind of key that the file has: asking for it comes second, where there are several. */
+static struct view look(
+	const struct list *list, const struct key_group *group, const struct key_pair *pair)
+{
+	struct view view = { 0 };
+
+	if (!list->running || !list->port)
+		return view;
+	look_once(list, group, pair, KEY_NONE, &view);
+	if (pair && view.served == SERVED_NO && view.answered && group->pair_count > 1)
+		look_once(list, group, pair, pair->kind, &view);
+	return view;
 }
 
 /* --- output --- */
 
+static int64_t days_left(const struct key_pair *pair)
+{
+	int64_t now = os_now() / 1000000;
+
+	return (pair->not_after - now) / 86400 - (pair->not_after < now);
+}
+
+static void add_json(struct buffer *out, const struct key_pair *pair)
+{
+	struct slice names = slice_from(pair->names), name;
+	const char *before = "";
+
+	json_add_member(out, "", "subject", pair->subject);
+	buffer_add_text(out, ", \"names\": [");
+	for (; slice_word(&names, " ", &name); before = ", ") {
+		buffer_add_text(out, before);
+		json_add_text(out, name);
+	}
+	buffer_add_text(out, "]");
+	json_add_member(out, ", ", "issuer", pair->issuer);
+	json_add_member(out, ", ", "key", kind_name(pair->kind));
+	buffer_printf(out, ", \"not_before\": %lld, \"not_after\": %lld, \"days_left\": %lld",
+		(long long)pair->not_before, (long long)pair->not_after,
+		(long long)days_left(pair));
+}
+
 static void print_json(const struct list *list, const struct key_group *group,
-	const struct key_pair *pair, int64_t days, enum served served)
+	const struct key_pair *pair, const struct view *view)
 {
 	static const char *const WORDS[] = { "null", "true", "false" };
-	struct slice names = slice_from(pair->names), name;
 	struct buffer out = { 0 };
-	const char *before = "";
 
 	json_add_member(&out, "{", "entry", list->entry->name);
 	json_add_member(&out, ", ", "level",
 		list->settings->level == TLS_LEVEL_ENCRYPT ? "encrypt" : "may");
 	buffer_printf(&out, ", \"wrapper\": %s", list->settings->wrapper ? "true" : "false");
 	json_add_member(&out, ", ", "server_name", group->name);
-	json_add_member(&out, ", ", "subject", pair->subject);
-	buffer_add_text(&out, ", \"names\": [");
-	for (; slice_word(&names, " ", &name); before = ", ") {
-		buffer_add_text(&out, before);
-		json_add_text(&out, name);
-	}
-	buffer_add_text(&out, "]");
-	json_add_member(&out, ", ", "issuer", pair->issuer);
-	json_add_member(&out, ", ", "key", kind_name(pair->kind));
-	buffer_printf(&out, ", \"not_before\": %lld, \"not_after\": %lld, \"days_left\": %lld",
-		(long long)pair->not_before, (long long)pair->not_after, (long long)days);
+	buffer_add_text(&out, ", ");
+	if (pair)
+		add_json(&out, pair);
+	else
+		json_add_member(&out, "", "error", list->fault);
 	json_add_member(&out, ", ", "file", keyset_group_file(&list->keyset, group));
-	buffer_printf(&out, ", \"served\": %s}", WORDS[served]);
+	buffer_printf(&out, ", \"served\": %s", WORDS[view->served]);
+	if (view->served == SERVED_NO && view->answered) {
+		buffer_add_text(&out, ", \"instead\": {");
+		add_json(&out, &view->shown);
+		buffer_add_text(&out, "}");
+	}
+	buffer_add_text(&out, "}");
 	puts(buffer_text(&out) ? out.data : "{}");
 	buffer_free(&out);
 }
 
-static void print_text(const struct list *list, const struct key_group *group,
-	const struct key_pair *pair, int64_t days, enum served served)
+/* "  TITLE: SUBJECT, KIND, for NAMES" and from whom and until when, without the last line end. */
+static void print_pair(const char *title, const struct key_pair *pair)
 {
-	static const char *const WORDS[] = { "", ", served", ", NOT SERVED" };
 	time_t end = (time_t)pair->not_after;
+	int64_t days = days_left(pair);
 	char date[32] = "";
 	struct tm when;
 
 	if (gmtime_r(&end, &when))
 		strftime(date, sizeof(date), "%Y-%m-%d", &when);
-	printf("  %s: %s, %s%s%s\n", group->name[0] ? group->name : "every name", pair->subject,
-		kind_name(pair->kind), pair->names[0] ? ", for " : "", pair->names);
-	printf("    from %s, good until %s (%s%lld days)%s\n", pair->issuer, date,
-		days < 0 ? "EXPIRED, " : "", (long long)days, WORDS[served]);
-	printf("    %s\n", keyset_group_file(&list->keyset, group));
+	printf("  %s: %s, %s%s%s\n", title, pair->subject, kind_name(pair->kind),
+		pair->names[0] ? ", for " : "", pair->names);
+	printf("    from %s, good until %s (%s%lld days)", pair->issuer, date,
+		days < 0 ? "EXPIRED, " : "", (long long)days);
 }
 
+static void print_text(const struct list *list, const struct key_group *group,
+	const struct key_pair *pair, const struct view *view)
+{
+	static const char *const WORDS[] = { "", ", served", ", NOT SERVED" };
+	const char *name = group->name[0] ? group->name : "every name";
+
+	if (pair) {
+		print_pair(name, pair);
+		puts(WORDS[view->served]);
+	} else {
+		printf("  %s: UNUSABLE\n", name);
+	}
+	printf("    %s\n", keyset_group_file(&list->keyset, group));
+	if (view->served == SERVED_NO && view->answered) {
+		print_pair("served instead", &view->shown);
+		putchar('\n');
+	} else if (view->served == SERVED_NO) {
+		puts("  served instead: nothing, the server does not answer in TLS");
+	}
+}
+
+static void print_row(struct list *list, const struct key_group *group, const struct key_pair *pair)
+{
+	struct view view = look(list, group, pair);
+
+	list->faults = list->faults || !pair || days_left(pair) < 0 || view.served == SERVED_NO;
+	(list->json ? print_json : print_text)(list, group, pair, &view);
+}
+
+/* Also when nothing in its files can be used: something else may be served still. */
 static void print_group(struct list *list, const struct key_group *group)
 {
-	int64_t now = os_now() / 1000000;
-
-	for (unsigned i = 0; i < group->pair_count; i++) {
-		const struct key_pair *pair = &group->pairs[i];
-		int64_t days = (pair->not_after - now) / 86400 - (pair->not_after < now);
-		enum served served = is_served(list, group, pair);
-
-		list->faults = list->faults || days < 0 || served == SERVED_NO;
-		(list->json ? print_json : print_text)(list, group, pair, days, served);
-	}
+	for (unsigned i = 0; i < group->pair_count; i++)
+		print_row(list, group, &group->pairs[i]);
+	if (group->pair_count == 0)
+		print_row(list, group, NULL);
 }
 
 /* --- entries --- */
@@ -166,6 +252,7 @@ static void print_set(struct list *list, const struct config *config)
 		printf("%s: %s%s\n", list->entry->name,
 			list->settings->level == TLS_LEVEL_ENCRYPT ? "encrypt" : "may",
 			list->settings->wrapper ? ", without STARTTLS" : "");
+	list->fault[0] = 0;
 	if (!keyset_load_set(&list->keyset, text))
 		list->faults = true;
 	set = keyset_find(&list->keyset, text);
@@ -208,7 +295,7 @@ int tls_main(int argc, char **argv)
 
 	if (argc > 2 || (argc == 2 && !list.json)) {
 		puts("usage: postern [-c FOLDER] tls [--json]\nThe certificates of each entry and "
-		     "server name, and whether they are served.");
+		     "server name, whether they are served, and what is if they are not.");
 		return argc == 2 && strcmp(argv[1], "--help") == 0 ? EX_OK : EX_USAGE;
 	}
 	if (!instance_open("tls", false, &instance))
@@ -219,6 +306,7 @@ int tls_main(int argc, char **argv)
 		list.entry = &instance.services.entries[i];
 		print_entry(&list);
 	}
+	map_free(&list.told);
 	instance_close(&instance);
 	return list.faults ? 1 : EX_OK;
 }

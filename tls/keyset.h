@@ -10,6 +10,7 @@
 #define TLS_KEYSET_H
 
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include "base/buffer.h"
 #include "base/vector.h"
@@ -80,6 +81,8 @@ void keyset_renew(struct keyset *keyset,
 	void *context);
 
 const struct key_set *keyset_find(const struct keyset *keyset, struct slice text);
+/* What a certificate says of itself: kind of key, subject, issuer, names, and from when to when it is good. */
+void key_pair_describe(struct key_pair *pair, X509 *certificate);
 /* The key that signs under `number`, also when its successor was taken up just now; NULL: none. */
 const struct key_pair *keyset_key(const struct keyset *keyset, uint32_t number);
 static inline const struct key_group *key_set_group(const struct key_set *set, size_t i)

@@ -197,6 +197,19 @@ static bool fill_chain(struct material *material, struct key_pair *pair, unsigne
 	return true;
 }
 
+void key_pair_describe(struct key_pair *pair, X509 *certificate)
+{
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	char unknown[100];
+
+	pair->kind = key ? kind_of(key, unknown, sizeof(unknown)) : KEY_NONE;
+	pair->not_before = seconds_of(X509_get0_notBefore(certificate));
+	pair->not_after = seconds_of(X509_get0_notAfter(certificate));
+	print_name(X509_get_subject_name(certificate), pair->subject, sizeof(pair->subject));
+	print_name(X509_get_issuer_name(certificate), pair->issuer, sizeof(pair->issuer));
+	print_names(certificate, pair->names, sizeof(pair->names));
+}
+
 static bool make_pair(struct material *material, EVP_PKEY *key, struct key_pair *pair)
 {
 	unsigned first = 0;
@@ -216,11 +229,7 @@ static bool make_pair(struct material *material, EVP_PKEY *key, struct key_pair 
 	leaf = material->certificates[first];
 	EVP_PKEY_up_ref(key);
 	pair->key = key;
-	pair->not_before = seconds_of(X509_get0_notBefore(leaf));
-	pair->not_after = seconds_of(X509_get0_notAfter(leaf));
-	print_name(X509_get_subject_name(leaf), pair->subject, sizeof(pair->subject));
-	print_name(X509_get_issuer_name(leaf), pair->issuer, sizeof(pair->issuer));
-	print_names(leaf, pair->names, sizeof(pair->names));
+	key_pair_describe(pair, leaf);
 	return fill_chain(material, pair, first);
 }
 

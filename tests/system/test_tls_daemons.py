@@ -276,6 +276,8 @@ def test_postern_tls_tells_what_is_there_and_whether_it_is_served(instance, keys
     make_certificate(keys, "one.example.org", names=["one.example.org", "www.one.example.org"], days=5)
     folder = use(instance, keys, smtpd_tls_cert_file="tls/standard.pem", tls_server_sni_maps="texthash:$config_directory/tls/names")
     (folder / "names").write_text("one.example.org tls/one.example.org.pem\n")
+    # What is put there is not taken up before it was looked at.
+    instance.configure(tls_reload_interval="1h")
     instance.reload()
     rows = [json.loads(line) for line in instance.postern("tls", "--json").out.splitlines()]
     rows = {row["server_name"]: row for row in rows if row["entry"] == "smtp"}
@@ -288,8 +290,18 @@ def test_postern_tls_tells_what_is_there_and_whether_it_is_served(instance, keys
     shutil.copy(keys / "standard.pem", folder / "standard.pem")
     done = instance.postern("tls", check=False)
     assert done.returncode == 1
-    assert "EXPIRED" in done.out and "NOT SERVED" in done.out
+    assert "EXPIRED" in done.out and "NOT SERVED\n" in done.out and "served instead: CN=standard, RSA" in done.out
+    # Another kind of key, of which the server knows nothing yet.
+    make_certificate(keys, "other", key="ed25519")
+    shutil.copy(keys / "other.pem", folder / "standard.pem")
+    instead = [row["instead"] for row in map(json.loads, instance.postern("tls", "--json", check=False).out.splitlines()) if row["server_name"] == ""]
+    assert instead and all((row["subject"], row["key"]) == ("CN=standard", "RSA") for row in instead), instead
     shutil.copy(keys / "standard.crt", folder / "standard.pem")
+    done = instance.postern("tls", check=False)
+    assert done.returncode == 1 and done.err.count("standard.pem: there is no private key") == 1
+    assert "every name: UNUSABLE" in done.out and "served instead: CN=standard, RSA" in done.out
+    row = json.loads(instance.postern("tls", "--json", check=False).out.splitlines()[0])
+    assert "there is no private key" in row["error"] and row["served"] is False and row["instead"]["days_left"] > 5
     done = instance.postern("check", check=False)
     assert done.returncode != 0 and "standard.pem: there is no private key" in done.err
 
