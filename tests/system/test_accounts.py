@@ -132,7 +132,9 @@ def test_objects_of_a_list_hold_what_they_say_and_nothing_else(instance):
     assert not login(instance, f"none1@{DOMAIN}", "null")
 
 
-def test_listed_users_who_have_logged_in_are_read_back(instance):
+def test_listed_users_who_have_logged_in_are_read_back(make_instance):
+    instance = make_instance(settings={**INSTANCE_SETTINGS, "auth_last_login_interval": "1s"})
+    instance.start()
     assert login(instance, f"one@{DOMAIN}", "one-secret")
     instance.postern("user", "app", "add", f"one@{DOMAIN}", "phone")
 
