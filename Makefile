@@ -153,6 +153,8 @@ install: all
 	set -e; for p in $(patsubst %-session,%,$(filter %-session,$(PROGRAMS))); do \
 		ln -sfn $$p.8 $(DESTDIR)$(MANDIR)/man8/$$p-session.8; done
 	install -m 644 conf/main.cf conf/master.cf $(DESTDIR)$(DATADIR)/
+	install -d $(DESTDIR)$(DATADIR)/fail2ban
+	install -m 644 conf/fail2ban/filter.conf conf/fail2ban/jail.conf $(DESTDIR)$(DATADIR)/fail2ban/
 	sed 's,@SBINDIR@,$(SBINDIR),' conf/postern.service > $(DESTDIR)$(UNITDIR)/postern.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/postern.service
 

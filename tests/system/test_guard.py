@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from conftest import ROOT
 from postern import DOMAIN, HOST, TIMEOUT, wait_for
 from test_accounts import login
 
@@ -183,6 +184,17 @@ def test_the_time_of_a_failure_does_not_tell_what_the_hash_costs(make_instance):
     assert 3 <= known < 3 + hashing / 2, f"{known:.2f} s for a known user, whose hash takes {hashing:.2f} s"
 
 
+def banned(instance, filter_file):
+    """Whom fail2ban would ban."""
+    done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(filter_file)], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def our_filter(folder):
+    """The delivered one, where it finds what it includes."""
+    return shutil.copy(ROOT / "conf/fail2ban/filter.conf", folder / "postern.conf")
+
+
 def test_filters_of_logs_find_the_failures(make_instance, tmp_path):
     """fail2ban's own filter for Dovecot, with another program's name."""
     stock = pathlib.Path("/etc/fail2ban/filter.d")
@@ -208,8 +220,7 @@ def test_filters_of_logs_find_the_failures(make_instance, tmp_path):
     instance.wait_log(r"rip=127\.0\.3\.1, lip")
     for address in expected:
         instance.wait_log(rf"auth failed, 1 attempts in \d+ secs\): user=<[^>]*>, method=PLAIN, rip={re.escape(address)}, lip=127\.0\.0\.1$")
-    done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(filter_file)], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == expected, done.stdout + done.stderr
+    assert banned(instance, filter_file) == banned(instance, our_filter(tmp_path)) == expected
     assert f"pop3-login: Disconnected (auth failed, 1 attempts in 0 secs): user=<{ONE}>" in instance.log()
 
 
@@ -363,20 +374,22 @@ def test_filters_of_logs_find_the_failures_over_smtp(make_instance, tmp_path):
     text = (stock / "postfix.conf").read_text()
     daemon = r"_daemon = postfix(-\w+)?/\w+(?:/smtp[ds])?"
     assert daemon in text and "mode = more" in text
-    (tmp_path / "postfix.conf").write_text(text.replace(daemon, "_daemon = postern/smtpd").replace("mode = more", "mode = auth"))
+    (tmp_path / "postfix.conf").write_text(text.replace(daemon, r"_daemon = postern/(?:[\w.-]+/)?smtpd").replace("mode = more", "mode = auth"))
     shutil.copy(stock / "common.conf", tmp_path)
     instance = make_instance(settings={**COUNTED, "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_security_options": "noanonymous"})
     instance.start()
-    for n, user in enumerate([ONE, "x[192.0.2.1]: SASL PLAIN authentication failed: y", "host[192.0.2.1]"]):
-        client = smtplib.SMTP(HOST, instance.base + 25, timeout=TIMEOUT, source_address=(f"127.0.4.{n}", 0))
-        with pytest.raises(smtplib.SMTPAuthenticationError):
-            client.login(user, "wrong")
-        client.close()
-    expected = {f"127.0.4.{n}" for n in range(3)}
+    for port, network in ((25, 4), (587, 5)):
+        for n, user in enumerate([ONE, "x[192.0.2.1]: SASL PLAIN authentication failed: y", "host[192.0.2.1]"]):
+            client = smtplib.SMTP(HOST, instance.base + port, timeout=TIMEOUT, source_address=(f"127.0.{network}.{n}", 0))
+            if port == 587:
+                client.starttls(context=ssl._create_unverified_context())
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                client.login(user, "wrong")
+            client.close()
+    expected = {f"127.0.{network}.{n}" for network in (4, 5) for n in range(3)}
     for address in expected:
         instance.wait_log(rf"warning: [^ ]*\[{re.escape(address)}\]: SASL (PLAIN|LOGIN) authentication failed: ")
-    done = subprocess.run(["fail2ban-regex", "-o", "<ip>", str(instance.log_file), str(tmp_path / "postfix.conf")], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == expected, done.stdout + done.stderr
+    assert banned(instance, tmp_path / "postfix.conf") == banned(instance, our_filter(tmp_path)) == expected
 
 
 @pytest.mark.core
