@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: ISC
-/* Application passwords. See credentials.h. */
+/* Application passwords. See app_passwords.h. */
+#include "auth/app_passwords.h"
+
 #include <stdio.h>
 
-#include "auth/credentials_internal.h"
+#include "auth/credentials_connection.h"
 #include "os/os.h"
 
 enum {

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: ISC
-/* Attempts to log in, from the first message to the result. See authd.h. */
+/* Attempts to log in, from the first message to the result. See attempt.h. */
+#include "auth/attempt.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "auth/authd.h"
 #include "os/os.h"
 #include "service/log.h"
 
 static struct attempt *attempt_of(struct turn *turn)
 {
 	return (struct attempt *)((char *)turn - offsetof(struct attempt, turn));
-}
-
-int64_t authd_now(const struct authd *authd)
-{
-	return loop_now(service_loop(authd->service));
 }
 
 struct slice attempt_key(const uint32_t *serial)

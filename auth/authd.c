@@ -12,8 +12,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "auth/authd.h"
+#include "auth/attempt.h"
 #include "auth/authd_cell.h"
+#include "auth/lookups_link.h"
 #include "base/buffer.h"
 #include "config/config.h"
 #include "config/place.h"

@@ -289,15 +289,3 @@ const char *backends_changed(const struct backends *backends)
 	}
 	return NULL;
 }
-
-bool backend_short_name(
-	const struct backends_settings *settings, struct slice login, struct slice *name)
-{
-	ptrdiff_t at = slice_find_last(login, '@');
-
-	if (at <= 0 ||
-		!slice_equal_nocase(slice_tail(login, (size_t)at + 1), slice_from(settings->realm)))
-		return false;
-	*name = slice_head(login, (size_t)at);
-	return true;
-}

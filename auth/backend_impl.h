@@ -42,7 +42,16 @@ extern const struct backend_type BACKEND_CREDENTIALS, BACKEND_PASSWD_FILE, BACKE
 	BACKEND_TABLE;
 
 /* The login without the default realm, when it has that; false otherwise. */
-bool backend_short_name(
-	const struct backends_settings *settings, struct slice login, struct slice *name);
+static inline bool backend_short_name(
+	const struct backends_settings *settings, struct slice login, struct slice *name)
+{
+	ptrdiff_t at = slice_find_last(login, '@');
+
+	if (at <= 0 ||
+		!slice_equal_nocase(slice_tail(login, (size_t)at + 1), slice_from(settings->realm)))
+		return false;
+	*name = slice_head(login, (size_t)at);
+	return true;
+}
 
 #endif

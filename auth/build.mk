@@ -1,14 +1,14 @@
 # authd.
 # What is stored of passwords; the commands need it, too.
 SCHEMES := $(wildcard auth/scheme*.c)
-CREDENTIALS := auth/credentials.c auth/credentials_batch.c auth/app_passwords.c auth/credentials_visits.c auth/cache.c $(SCHEMES)
+CREDENTIALS := auth/credentials.c auth/credentials_connection.c auth/credentials_batch.c auth/app_passwords.c auth/credentials_visits.c auth/cache.c $(SCHEMES)
 CREDENTIALS_LIBS := -lcrypto -largon2 -lidn
 test_scheme_SOURCES := $(SCHEMES)
 test_scheme_LIBS := $(CREDENTIALS_LIBS)
 test_saslprep_SOURCES := $(SCHEMES)
 test_saslprep_LIBS := $(CREDENTIALS_LIBS)
 EXCHANGE_LIBS := -lsasl2 -ljansson $(CREDENTIALS_LIBS)
-EXCHANGE := auth/exchange.c auth/credentials_file.c auth/survey.c auth/scram_forms.c auth/scram_sample.c $(wildcard auth/mech_*.c auth/backend*.c) $(CREDENTIALS)
+EXCHANGE := auth/exchange.c auth/credentials_file.c auth/survey.c auth/scram_forms.c auth/scram_sample.c $(wildcard auth/mech*.c auth/backend*.c) $(CREDENTIALS)
 AUTH := auth/tickets.c auth/penalty.c auth/turns.c auth/visits.c auth/usage.c $(EXCHANGE)
 test_mechanisms_SOURCES := $(EXCHANGE) tests/unit/mech_world.c
 test_tokens_SOURCES := $(EXCHANGE) tests/unit/mech_world.c

@@ -17,10 +17,7 @@ enum {
 	CREDENTIALS_MAX_LOGIN = 320,
 	CREDENTIALS_MAX_PASSWORD = SCHEME_MAX_PASSWORD,
 	CREDENTIALS_MAX_HASH = SCHEME_MAX_STORED,
-	CREDENTIALS_MAX_APP = MAX_APP, /* bytes of an application password's name */
-	CREDENTIALS_VISITS = 10, /* networks that are remembered of a login */
-	CREDENTIALS_APPS = 100, /* application passwords of one login */
-	CREDENTIALS_APP_PASSWORD = 24 /* characters of one: "abcd-efgh-jkmn-pqrs-tuvw" */
+	CREDENTIALS_MAX_APP = MAX_APP /* bytes of an application password's name */
 };
 
 enum credentials_status {
@@ -87,42 +84,5 @@ bool credentials_upgrade(
 	struct credentials *credentials, struct slice login, struct slice password);
 /* Spare the hashing of what `cache` knows; it stays the caller's, and may be the cache of several connections. */
 void credentials_remember(struct credentials *credentials, struct cache *cache);
-
-/*
- * Application passwords: made here, of 100 random bits, for one program each. They are named, can be revoked one by one, may be
- * limited to services, and outlive a change of the login's own password. A disabled login has none that is good. SCRAM
- * proves the login's own password only: the server would have to know which one is meant before it is shown.
- */
-struct credentials_app {
-	struct slice name, services; /* "imap,smtp"; empty: all */
-	int64_t created; /* seconds since 1970 */
-};
-/* Make one; `password` is told this once. `services` as above. Durable when true is returned; false with `error` filled. */
-MUST_CHECK bool credentials_app_add(struct credentials *credentials, const char *login,
-	const char *name, const char *services, char password[CREDENTIALS_APP_PASSWORD + 1],
-	char *error, size_t error_size);
-MUST_CHECK bool credentials_app_delete(struct credentials *credentials, const char *login,
-	const char *name, char *error, size_t error_size);
-/* In the order of their names; false with `error` filled. */
-MUST_CHECK bool credentials_app_each(struct credentials *credentials, const char *login,
-	void (*each)(void *context, const struct credentials_app *app), void *context, char *error,
-	size_t error_size);
-
-/* Good logins: of each login the last one from each of the networks that were used last. */
-struct credentials_visit {
-	char login[CREDENTIALS_MAX_LOGIN + 1];
-	char network[65], address[65], service[17];
-	int64_t time; /* seconds since 1970 */
-};
-/* All of them or, with `error` filled, none. */
-MUST_CHECK bool credentials_visits_write(struct credentials *credentials,
-	const struct credentials_visit *visits, size_t count, char *error, size_t error_size);
-/* CREDENTIALS_BAD: there is none. */
-MUST_CHECK enum credentials_status credentials_last_visit(
-	struct credentials *credentials, const char *login, struct credentials_visit *visit);
-/* Those not before `since`, oldest first; false with `error` filled. */
-MUST_CHECK bool credentials_visits_each(struct credentials *credentials, int64_t since,
-	void (*each)(void *context, const struct credentials_visit *visit), void *context,
-	char *error, size_t error_size);
 
 #endif

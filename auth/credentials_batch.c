@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "auth/credentials_internal.h"
+#include "auth/credentials_connection.h"
 
 static const char SCHEMA[] =
 	"CREATE TABLE IF NOT EXISTS staged (id INTEGER PRIMARY KEY, batch TEXT NOT NULL,"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "auth/credentials_internal.h"
+#include "auth/credentials_connection.h"
 #include "base/vector.h"
 #include "os/os.h"
 #include "service/log.h"

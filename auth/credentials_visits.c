@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: ISC
-/* Who logged in last, when and from where. See credentials.h. */
+/* Who logged in last, when and from where. See credentials_visits.h. */
+#include "auth/credentials_visits.h"
+
 #include <stdio.h>
 
-#include "auth/credentials_internal.h"
+#include "auth/credentials_connection.h"
 
 static bool write_one(struct credentials *credentials, const struct credentials_visit *visit)
 {

@@ -13,7 +13,6 @@
 #define AUTH_LOOKUPS_H
 
 #include "base/loop.h"
-#include "service/service.h"
 #include "table/table.h"
 
 enum {
@@ -42,8 +41,5 @@ void lookups_told(
 	struct lookups *lookups, uint32_t serial, enum table_status status, struct slice value);
 /* In the loop: what was sent will not be answered, and is sent once more. */
 void lookups_lost(struct lookups *lookups);
-
-/* From now on mysql: and pgsql: tables that are opened are asked so, at proxymap. NULL with errno. */
-struct lookups *lookups_open(struct service *service, int64_t patience);
 
 #endif

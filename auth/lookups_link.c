@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: ISC
-/* authd's link to proxymap. See lookups.h. */
+/* authd's link to proxymap. See lookups_link.h. */
+#include "auth/lookups_link.h"
+
 #include <stdlib.h>
 
-#include "auth/lookups.h"
 #include "service/log.h"
 #include "table/table_sql.h"
 

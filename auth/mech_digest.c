@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: ISC
-/* What a client says in DIGEST-MD5, looked at before libsasl2 sees it. */
-#include "auth/mech.h"
+/* DIGEST-MD5: directives, and what they prove. See mech_digest.h. */
+#include "auth/mech_digest.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
+
+#include "base/buffer.h"
+#include "ipc/messages.h"
 
 /* RFC 2831 section 7.1: token. */
 static bool is_token(char c)

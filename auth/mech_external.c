@@ -3,11 +3,12 @@
  * EXTERNAL (RFC 4422 appendix A): the client's certificate, as tlsd sealed it, says who he is. auth_certificate_maps knows the login
  * by the certificate's fingerprint; without it, a certificate of an authority that is trusted speaks for its common name.
  */
+#include "auth/mech_external.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/mech.h"
 #include "table/table.h"
 
 /*
@@ -39,7 +40,7 @@ static enum table_status look_up(
 /* Whose certificate is it? AUTH_OK with exchange->login set. */
 static enum auth_status who_is(struct exchange *exchange)
 {
-	struct table_list *maps = exchange_library.certificates;
+	struct table_list *maps = mech_settings.certificates;
 	struct buffer value = { 0 };
 	enum table_status found =
 		maps ? look_up(maps, exchange->tls.fingerprint, &value) : TABLE_NOT_FOUND;
@@ -50,7 +51,7 @@ static enum auth_status who_is(struct exchange *exchange)
 		name = common_name(exchange->tls.subject);
 	if (found == TABLE_ERROR)
 		status = AUTH_TEMPORARY;
-	else if (name.length && exchange_find_login(exchange, name, exchange->login))
+	else if (name.length && mech_find_login(exchange, name, exchange->login))
 		status = AUTH_OK;
 	else
 		exchange->note = "the certificate says no login name, or is not trusted";
@@ -69,7 +70,7 @@ bool mech_external_step(struct exchange *exchange)
 		return mech_done(exchange, status);
 	if (slice_find(buffer_slice(&exchange->input), '\0') >= 0)
 		return mech_done(exchange, AUTH_BAD);
-	if (!exchange_may_act_for(exchange, buffer_slice(&exchange->input)))
+	if (!mech_may_act_for(exchange, buffer_slice(&exchange->input)))
 		return mech_done(exchange, AUTH_FAILED);
 	return mech_known_login(exchange);
 }

@@ -6,9 +6,10 @@
  * With keys and a command a JWT must be good for both: the keys keep what was never issued from the command, and the command knows
  * what was revoked.
  */
+#include "auth/mech_oauth.h"
+
 #include <stdio.h>
 
-#include "auth/mech.h"
 #include "auth/mech_jwt.h"
 #include "os/os.h"
 
@@ -68,7 +69,7 @@ static bool take_bearer(struct slice rest, struct request *request)
 
 static const char *scope(void)
 {
-	const struct exchange_settings *library = &exchange_library;
+	const struct exchange_settings *library = &mech_settings;
 
 	return library->oauth ? oauth_scope(library->oauth) : library->introspection->scope;
 }
@@ -90,7 +91,7 @@ static const char *take_name(struct exchange *exchange, const char *name, const 
 {
 	char claimed[CREDENTIALS_MAX_LOGIN + 1];
 
-	if (!exchange_find_login(exchange, slice_from(name), claimed))
+	if (!mech_find_login(exchange, slice_from(name), claimed))
 		return nameless;
 	if (exchange->named && strcmp(claimed, exchange->login) != 0)
 		return "the token is of another login";
@@ -101,12 +102,12 @@ static const char *take_name(struct exchange *exchange, const char *name, const 
 
 static bool check(struct exchange *exchange, const struct request *request)
 {
-	const struct exchange_settings *library = &exchange_library;
+	const struct exchange_settings *library = &mech_settings;
 	char name[CLAIMS_NAME_MOST + 1], claimed[CREDENTIALS_MAX_LOGIN + 1];
 	const char *reason = NULL;
 
 	exchange->named = request->user.length > 0;
-	if (exchange->named && exchange_find_login(exchange, request->user, claimed))
+	if (exchange->named && mech_find_login(exchange, request->user, claimed))
 		memcpy(exchange->login, claimed, sizeof(claimed));
 	if (library->oauth && (!library->introspection || oauth_is_jwt(request->token))) {
 		if (oauth_check(library->oauth, request->token, os_now() / 1000000, name, &reason))
@@ -126,7 +127,7 @@ static bool hear(struct exchange *exchange)
 	char name[CLAIMS_NAME_MOST + 1];
 	const char *reason = "the introspection command gave no answer";
 	enum introspected said = exchange->answered
-					 ? introspection_check(exchange_library.introspection,
+					 ? introspection_check(mech_settings.introspection,
 						   buffer_slice(&exchange->answer),
 						   os_now() / 1000000, name, &reason)
 					 : INTROSPECTION_UNKNOWN;
@@ -153,7 +154,7 @@ bool mech_oauth_step(struct exchange *exchange)
 		return hear(exchange);
 	if (exchange->steps == 1 && !exchange->has_input)
 		return false;
-	if (!exchange_library.oauth && !exchange_library.introspection)
+	if (!mech_settings.oauth && !mech_settings.introspection)
 		return mech_done(exchange, AUTH_NO_MECHANISM);
 	if (old ? !take_pairs(input, &request) : !take_bearer(input, &request))
 		return mech_done(exchange, AUTH_BAD);

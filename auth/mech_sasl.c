@@ -3,6 +3,8 @@
  * PLAIN, LOGIN, CRAM-MD5 (RFC 2195) and DIGEST-MD5 (RFC 2831) through libsasl2. Passwords that it gets are checked by the back
  * ends; for the two others, which need the password itself or a key made of it, it asks for these as "auxiliary properties".
  */
+#include "auth/mech_sasl.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
@@ -11,8 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "auth/mech.h"
 #include "base/secret.h"
+#include "auth/scheme_bytes.h"
+#include "auth/mech_digest.h"
 
 /* libsasl2's form of the key of HMAC-MD5: the inner state and the outer one, each four words, high byte first. */
 enum { MD5_BYTES = 16, CRAM_KEY = 2 * MD5_BYTES };
@@ -89,10 +92,10 @@ static int make_canonical(sasl_conn_t *connection, void *context, const char *in
 
 	if (flags & SASL_CU_AUTHID) {
 		library->nobody =
-			library->nobody || !exchange_find_login(exchange, name, exchange->login);
+			library->nobody || !mech_find_login(exchange, name, exchange->login);
 		if (library->nobody)
 			snprintf(exchange->login, sizeof(exchange->login), "-");
-	} else if (!exchange_may_act_for(exchange, name)) {
+	} else if (!mech_may_act_for(exchange, name)) {
 		library->stranger = true;
 		exchange->note = "it may act for itself only";
 	}
@@ -128,7 +131,7 @@ static int check_password(sasl_conn_t *connection, void *context, const char *us
 
 static ptrdiff_t hex(struct slice text, unsigned char *bytes, size_t most)
 {
-	ptrdiff_t length = schemes_hex(text, bytes, most);
+	ptrdiff_t length = scheme_hex(text, bytes, most);
 
 	return length == (ptrdiff_t)most ? length : -1;
 }
@@ -379,7 +382,7 @@ static bool connect_library(struct exchange *exchange)
 	struct library *library = exchange->state;
 	sasl_security_properties_t properties = { .maxbufsize = 0 };
 	sasl_ssf_t strength = 128;
-	const char *realm = exchange_library.realm[0] ? exchange_library.realm : NULL;
+	const char *realm = mech_settings.realm[0] ? mech_settings.realm : NULL;
 
 	library->callbacks[0] = (sasl_callback_t){ SASL_CB_CANON_USER,
 		(callback)(void (*)(void))make_canonical, exchange };
@@ -387,9 +390,8 @@ static bool connect_library(struct exchange *exchange)
 		(callback)(void (*)(void))check_password, exchange };
 	library->callbacks[2] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
 	/* With our name given, the library does not ask the resolver for it. */
-	if (sasl_server_new(registered_service(exchange->service), exchange_library.host, realm,
-		    NULL, NULL, library->callbacks, SASL_SUCCESS_DATA,
-		    &library->connection) != SASL_OK)
+	if (sasl_server_new(registered_service(exchange->service), mech_settings.host, realm, NULL,
+		    NULL, library->callbacks, SASL_SUCCESS_DATA, &library->connection) != SASL_OK)
 		return false;
 	return sasl_setprop(library->connection, SASL_SEC_PROPS, &properties) == SASL_OK &&
 	       (!exchange->secured ||

@@ -8,12 +8,13 @@
  *
  * Somebody who is nobody gets a salt, too, always the same one, and fails at the end like a wrong password.
  */
+#include "auth/mech_scram.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "auth/mech.h"
 #include "auth/survey.h"
 #include "base/base64.h"
 #include "os/os.h"
@@ -136,7 +137,7 @@ static bool plus_offered(const struct exchange *exchange, const struct scram *sc
 	};
 
 	snprintf(name, sizeof(name), "SCRAM-%s-PLUS", scram->digest_name);
-	return mechanism_allowed(slice_from(name), exchange_library.mechanisms, "", &situation);
+	return mechanism_allowed(slice_from(name), mech_settings.mechanisms, "", &situation);
 }
 
 /* gs2-cbind-flag (section 6). AUTH_OK: go on. */
@@ -171,7 +172,7 @@ static void secret_bytes(const char *text, unsigned char made[SECRET_BYTES])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE] = { 0 };
 
-	HMAC(EVP_sha256(), exchange_library.secret, (int)sizeof(exchange_library.secret),
+	HMAC(EVP_sha256(), mech_settings.secret, (int)sizeof(mech_settings.secret),
 		(const unsigned char *)text, strlen(text), digest, NULL);
 	memcpy(made, digest, SECRET_BYTES);
 }
@@ -207,10 +208,10 @@ static struct scram_form form_of_nobody(
 	snprintf(text, sizeof(text), "form %s", exchange->login);
 	secret_bytes(text, made);
 	memcpy(&lot, made, sizeof(lot));
-	if (exchange_library.survey)
-		form = survey_pick(exchange_library.survey, scram->kind, &lot, known);
+	if (mech_settings.survey)
+		form = survey_pick(mech_settings.survey, scram->kind, &lot, known);
 	if (!form.iterations)
-		form = (struct scram_form){ exchange_library.scram_iterations, SCRAM_SALT };
+		form = (struct scram_form){ mech_settings.scram_iterations, SCRAM_SALT };
 	return form;
 }
 
@@ -229,7 +230,7 @@ static void find_keys(struct exchange *exchange, struct scram *scram, struct sli
 	enum credentials_status status = CREDENTIALS_UNKNOWN;
 	bool good;
 
-	if (exchange_find_login(exchange, user, exchange->login))
+	if (mech_find_login(exchange, user, exchange->login))
 		status = backends_read(exchange->backends, slice_from(exchange->login), stored);
 	else
 		snprintf(exchange->login, sizeof(exchange->login), "-");
@@ -276,8 +277,8 @@ static bool say_first(struct exchange *exchange, struct scram *scram)
 	struct buffer *out = &exchange->output;
 
 	os_random(random, sizeof(random));
-	if (exchange_library.nonce)
-		buffer_add_text(&scram->nonce, exchange_library.nonce);
+	if (mech_settings.nonce)
+		buffer_add_text(&scram->nonce, mech_settings.nonce);
 	else
 		base64_encode(slice_of(random, sizeof(random)), &scram->nonce);
 	buffer_add_text(out, "r=");
@@ -390,7 +391,7 @@ static bool step_final(struct exchange *exchange, struct scram *scram)
 		exchange->note = "the channel bindings differ";
 		good = false;
 	}
-	if (!good || !exchange_may_act_for(exchange, slice_from(scram->authzid)))
+	if (!good || !mech_may_act_for(exchange, slice_from(scram->authzid)))
 		return mech_done(exchange, AUTH_FAILED);
 	return mech_done(exchange, say_final(exchange, scram) ? AUTH_OK : AUTH_TEMPORARY);
 }

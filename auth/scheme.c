@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "auth/scheme_impl.h"
+#include "auth/scheme_crypt.h"
+#include "auth/scheme_digest.h"
 #include "auth/scheme_saslprep.h"
-#include "base/base64.h"
+#include "auth/scheme_scram.h"
 #include "mail/utf8.h"
 
 enum { SCHEME_NAME_MOST = 32 };
@@ -51,57 +52,6 @@ static const struct scheme SCHEMES[] = {
 	{ "DIGEST-MD5", NULL, NULL, 0, true },
 };
 enum { SCHEME_COUNT = sizeof(SCHEMES) / sizeof(SCHEMES[0]) };
-
-/* --- helpers of all schemes --- */
-
-bool scheme_equal(const void *a, const void *b, size_t length)
-{
-	const unsigned char *x = a, *y = b;
-	unsigned char difference = 0;
-
-	for (size_t i = 0; i < length; i++)
-		difference |= x[i] ^ y[i];
-	return difference == 0;
-}
-
-static int nibble(char c)
-{
-	c = ascii_lower(c);
-	if (ascii_digit(c))
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-ptrdiff_t schemes_hex(struct slice text, unsigned char *bytes, size_t most)
-{
-	if (text.length % 2 || text.length / 2 > most)
-		return -1;
-	for (size_t i = 0; i < text.length / 2; i++) {
-		int high = nibble(text.data[2 * i]), low = nibble(text.data[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return -1;
-		bytes[i] = (unsigned char)(high << 4 | low);
-	}
-	return (ptrdiff_t)(text.length / 2);
-}
-
-ptrdiff_t scheme_decode(
-	struct slice text, enum scheme_encoding encoding, unsigned char *bytes, size_t most)
-{
-	struct buffer out = buffer_limited(most);
-	ptrdiff_t length = -1;
-
-	if (encoding == ENCODING_HEX)
-		return schemes_hex(text, bytes, most);
-	if (base64_decode(text, &out) && out.length <= most) {
-		length = (ptrdiff_t)out.length;
-		if (length)
-			memcpy(bytes, out.data, out.length);
-	}
-	buffer_free(&out);
-	return length;
-}
 
 /* --- verifiers --- */
 
@@ -181,6 +131,43 @@ bool schemes_plain(const struct schemes *schemes, struct slice stored, struct sl
 {
 	return schemes->settings.plain && (schemes_value(stored, "PLAIN", password) ||
 						  schemes_value(stored, "CLEARTEXT", password));
+}
+
+/* --- keys for mechanisms --- */
+
+/* Where some have keys that are made of plain text when they are asked for, those who have others, or none, must not be answered sooner. */
+static void waste_derivation(struct schemes *schemes, const char *digest)
+{
+	struct scram_keys keys = { .iterations = schemes->settings.iterations,
+		.salt_length = SCRAM_SALT };
+
+	if (!schemes->settings.plain)
+		return;
+	schemes->hashes++;
+	(void)!scram_derive(digest, SLICE("no password"), &keys);
+}
+
+bool schemes_scram(
+	struct schemes *schemes, struct slice stored, const char *digest, struct scram_keys *keys)
+{
+	char name[32], prepared[SCHEME_MAX_PASSWORD];
+	struct slice value;
+	bool done;
+
+	snprintf(name, sizeof(name), "SCRAM-%s", digest);
+	if (schemes_value(stored, name, &value)) {
+		waste_derivation(schemes, digest);
+		return scram_read(digest, value, keys);
+	}
+	if (!schemes_plain(schemes, stored, &value) || value.length == 0) {
+		waste_derivation(schemes, digest);
+		return false;
+	}
+	keys->iterations = schemes->settings.iterations;
+	schemes->hashes++;
+	done = scram_derive(digest, schemes_prepared(value, prepared), keys);
+	explicit_bzero(prepared, sizeof(prepared));
+	return done;
 }
 
 /* --- the whole --- */

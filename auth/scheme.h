@@ -25,6 +25,7 @@ enum {
 	SCHEME_MAX_DIGEST = 64,
 	SCHEME_MAX_SALT = 128,
 	SCRAM_ITERATIONS = 16384, /* where no parameter says so */
+	SCRAM_SALT = 16, /* bytes of salts that are made here */
 	SCRAM_ITERATIONS_LEAST = 4096, /* RFC 7677 section 4 */
 	SCRAM_ITERATIONS_MOST = 65536 /* clients refuse more */
 };
@@ -94,12 +95,8 @@ struct scram_keys {
  */
 MUST_CHECK bool schemes_scram(
 	struct schemes *schemes, struct slice stored, const char *digest, struct scram_keys *keys);
-/* Salt and iterations are in `keys`; false for an unknown digest. */
-MUST_CHECK bool scram_derive(const char *digest, struct slice password, struct scram_keys *keys);
 /* The value of the first verifier of that name; false when there is none. */
 bool schemes_value(struct slice stored, const char *name, struct slice *value);
-/* Bytes of hexadecimal text; -1 when it is none or does not fit. */
-ptrdiff_t schemes_hex(struct slice text, unsigned char *bytes, size_t most);
 /* Stored plain text; false when there is none or it does not count. */
 bool schemes_plain(const struct schemes *schemes, struct slice stored, struct slice *password);
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: ISC
-/* What crypt(3) knows (yescrypt, bcrypt, SHA-crypt and older ones), and Argon2 (RFC 9106). See scheme.h. */
+/* What crypt(3) knows (yescrypt, bcrypt, SHA-crypt and older ones), and Argon2 (RFC 9106). See scheme_crypt.h. */
+#include "auth/scheme_crypt.h"
+
 #include <argon2.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/scheme_impl.h"
 #include "os/os.h"
 
 enum { SALT_BYTES = 32 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: ISC
-/* Digests of LDAP servers, salted or not, and Dovecot's form of PBKDF2 (RFC 8018). See scheme.h. */
+/* Digests of LDAP servers, salted or not, and Dovecot's form of PBKDF2 (RFC 8018). See scheme_digest.h. */
+#include "auth/scheme_digest.h"
+
 #include <openssl/evp.h>
 #include <string.h>
-
-#include "auth/scheme_impl.h"
 
 /* Digest and salt behind it, in base64 unless the scheme's name says otherwise. */
 enum scheme_result scheme_digest(

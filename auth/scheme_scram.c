@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: ISC
-/* Keys of SCRAM (RFC 5802 section 3, RFC 7677): kept, made, and compared with a typed password. See scheme.h. */
+/* Keys of SCRAM (RFC 5802 section 3, RFC 7677): kept, made, and compared with a typed password. See scheme_scram.h. */
+#include "auth/scheme_scram.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/scheme_impl.h"
+#include "auth/scheme_bytes.h"
 #include "base/base64.h"
 #include "os/os.h"
 
-enum { SCRAM_SALT_BYTES = 16, SCRAM_READ_MOST = 10000000 /* iterations of keys made elsewhere */ };
+enum { SCRAM_READ_MOST = 10000000 /* iterations of keys made elsewhere */ };
 
 static const EVP_MD *digest_of(const char *name)
 {
@@ -45,10 +47,9 @@ bool scram_derive(const char *digest_name, struct slice password, struct scram_k
 	return done;
 }
 
-/* "4096,salt,StoredKey,ServerKey" */
-static bool read_keys(struct slice value, const EVP_MD *digest, struct scram_keys *keys)
+bool scram_read(const char *digest_name, struct slice value, struct scram_keys *keys)
 {
-	ptrdiff_t size = EVP_MD_get_size(digest), salt_length;
+	ptrdiff_t size = EVP_MD_get_size(digest_of(digest_name)), salt_length;
 	struct slice iterations, salt, stored_key;
 	uint64_t count;
 
@@ -76,7 +77,7 @@ enum scheme_result scheme_scram(
 	struct scram_keys keys, computed;
 	enum scheme_result result = SCHEME_ERROR;
 
-	if (!read_keys(verifier->value, digest_of(name), &keys))
+	if (!scram_read(name, verifier->value, &keys))
 		return SCHEME_SILENT;
 	if (schemes->form_only)
 		return SCHEME_WRONG;
@@ -89,46 +90,11 @@ enum scheme_result scheme_scram(
 	return result;
 }
 
-/* Where some have keys that are made of plain text when they are asked for, those who have others, or none, must not be answered sooner. */
-static void waste_derivation(struct schemes *schemes, const char *digest)
-{
-	struct scram_keys keys = { .iterations = schemes->settings.iterations,
-		.salt_length = SCRAM_SALT_BYTES };
-
-	if (!schemes->settings.plain)
-		return;
-	schemes->hashes++;
-	(void)!scram_derive(digest, SLICE("no password"), &keys);
-}
-
-bool schemes_scram(
-	struct schemes *schemes, struct slice stored, const char *digest, struct scram_keys *keys)
-{
-	char name[32], prepared[SCHEME_MAX_PASSWORD];
-	struct slice value;
-	bool done;
-
-	snprintf(name, sizeof(name), "SCRAM-%s", digest);
-	if (schemes_value(stored, name, &value)) {
-		waste_derivation(schemes, digest);
-		return read_keys(value, digest_of(digest), keys);
-	}
-	if (!schemes_plain(schemes, stored, &value) || value.length == 0) {
-		waste_derivation(schemes, digest);
-		return false;
-	}
-	keys->iterations = schemes->settings.iterations;
-	schemes->hashes++;
-	done = scram_derive(digest, schemes_prepared(value, prepared), keys);
-	explicit_bzero(prepared, sizeof(prepared));
-	return done;
-}
-
 bool scheme_scram_new(struct schemes *schemes, struct slice password, const char *digest,
 	char stored[SCHEME_MAX_STORED])
 {
 	struct scram_keys keys = { .iterations = schemes->settings.iterations,
-		.salt_length = SCRAM_SALT_BYTES };
+		.salt_length = SCRAM_SALT };
 	struct buffer text = buffer_limited(SCHEME_MAX_STORED);
 	bool done;
 

@@ -22,7 +22,7 @@ struct scram_shape {
 	uint32_t count; /* logins that have it */
 };
 
-enum { SCRAM_SHAPES = 64, SCRAM_SALT = 16 /* bytes of what is made here */ };
+enum { SCRAM_SHAPES = 64 };
 /* Zeroed: nothing was seen yet. What is beyond SCRAM_SHAPES different ones is not counted. */
 struct scram_forms {
 	unsigned count;

@@ -6,7 +6,7 @@
 #ifndef AUTH_VISITS_H
 #define AUTH_VISITS_H
 
-#include "auth/credentials.h"
+#include "auth/credentials_visits.h"
 #include "base/loop.h"
 
 enum { VISITS_MOST = 10000 /* gathered in one interval; what is beyond is not written */ };

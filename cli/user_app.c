@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli/json.h"
+#include "auth/app_passwords.h"
 
 static int add(struct account_command *command, const char *login)
 {

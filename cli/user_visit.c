@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cli/json.h"
+#include "auth/credentials_visits.h"
 
 static void write_time(int64_t seconds, char *text, size_t size)
 {

@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	start.mechanism = slice_from(MECHANISMS[data[0] % MECHANISM_COUNT]);
 	start.tls = data[1] & 1 ? &TLS : NULL;
-	exchange_library.introspection = data[1] & 4 ? &INTROSPECTION : NULL;
+	mech_settings.introspection = data[1] & 4 ? &INTROSPECTION : NULL;
 	exchange = exchange_new(&start);
 	if (!exchange)
 		return 0;

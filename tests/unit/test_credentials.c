@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "auth/credentials.h"
+#include "auth/app_passwords.h"
 
 static char folder[64], path[128], error[300];
 static struct credentials *credentials;

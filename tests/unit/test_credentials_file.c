@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "auth/credentials_file.h"
-#include "auth/credentials_internal.h"
+#include "auth/credentials_connection.h"
 #include "service/log.h"
 
 static char folder[] = "/tmp/postern-credentials-XXXXXX";

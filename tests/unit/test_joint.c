@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "cli/joint.h"
+#include "auth/app_passwords.h"
 
 #define HASH_OF_PW "{SHA256}MMlS+rEiw/l1nwKm2Vw3WLJGtP7iOZV7LU/uRuJhcMQ="
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "auth/mech.h"
+#include "auth/mech_digest.h"
 
 static void what_the_rfc_has_is_sound(void **state)
 {

@@ -8,6 +8,7 @@
 
 #include "auth/scheme.h"
 #include "auth/scheme_saslprep.h"
+#include "auth/scheme_scram.h"
 
 /* "é" as one character and as two. */
 #define NFC "caf\xc3\xa9"

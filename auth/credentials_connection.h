@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /* What the files of credentials.db share: the connection and its statements, names, hashes. For auth/ alone. */
-#ifndef AUTH_CREDENTIALS_INTERNAL_H
-#define AUTH_CREDENTIALS_INTERNAL_H
+#ifndef AUTH_CREDENTIALS_CONNECTION_H
+#define AUTH_CREDENTIALS_CONNECTION_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,8 +62,5 @@ MUST_CHECK bool credentials_fold(struct slice login, char text[CREDENTIALS_MAX_L
 /* Does it fit? CREDENTIALS_ERROR when memory was out. */
 MUST_CHECK enum credentials_status credentials_fits(
 	struct credentials *credentials, struct slice password, const char *hash);
-/* Is it a good application password for this service? `app` gets its name. CREDENTIALS_BAD: it is none, go on. */
-MUST_CHECK enum credentials_status credentials_app_verify(struct credentials *credentials,
-	const struct credentials_question *question, char app[CREDENTIALS_MAX_APP + 1]);
 
 #endif
