@@ -19,7 +19,7 @@ enum {
 	START_TIMEOUT = 60000, /* ms until every process of a start is ready */
 	STOP_SPARE = 5000, /* ms beyond service_stop_timeout */
 	ABORT_TIMEOUT = 10000,
-	RELOAD_TIMEOUT = 60000,
+	RELOAD_SPARE = 30000, /* ms beyond service_start_timeout */
 	PROGRESS = 2000, /* ms between signs of life while waiting */
 	STEP = 50 /* ms between two looks */
 };
@@ -300,7 +300,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* "generation N ok" or "generation N error: ...". */
+/* "generation N ok", "generation N error: ..." when the configuration is wrong, "generation N failed: ..." when something else was. */
 static int tell_outcome(const char *path)
 {
 	char text[1200] = "";
@@ -317,14 +317,16 @@ static int tell_outcome(const char *path)
 		printf("the new configuration is in force (generation %.*s)\n", SLICE_ARG(number));
 		return EX_OK;
 	}
+	rest = slice_trim(rest);
 	cli_complain("reload", "the former configuration stays in force: %.*s",
-		SLICE_ARG(rest.length ? slice_trim(rest) : line));
-	return EX_CONFIG;
+		SLICE_ARG(rest.length ? rest : line));
+	return slice_starts(rest, SLICE("failed:")) ? EX_TEMPFAIL : EX_CONFIG;
 }
 
 static int reload(const struct instance *instance)
 {
-	int64_t deadline = loop_monotonic() + RELOAD_TIMEOUT;
+	int64_t deadline = loop_monotonic() + RELOAD_SPARE +
+			   config_time(instance->config, PARAM_service_start_timeout);
 	pid_t pid = instance_master(instance->root);
 	struct stat before = { 0 }, now;
 	char path[PATH_MAX + 32];

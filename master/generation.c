@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 /*
- * Generations: one reading of the configuration, checked as a whole, with the processes that live by it. A reload makes a new
- * generation beside the old one; the old processes drain once their successors are ready.
+ * Generations: one reading of the configuration, checked as a whole, with the processes that live by it. How one takes the place of
+ * another is in switch.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +19,6 @@
 #include "service/log.h"
 #include "service/mechanisms.h"
 #include "smtpd/restriction_names.h"
-
-/* What owns something that two processes cannot share: the successor starts when the former has ended. */
-static bool is_exclusive(enum service_id id)
-{
-	return id == SERVICE_QMGR || id == SERVICE_PICKUP;
-}
 
 static bool fault(struct config_report *report, const struct service_entry *entry, const char *text)
 {
@@ -44,16 +38,17 @@ static bool fault(struct config_report *report, const struct service_entry *entr
 void report_faults(const struct config_report *report, int fd)
 {
 	for (unsigned i = 0; i < report->count; i++) {
-		const struct config_fault *f = &report->faults[i];
-		char line[1200];
-		int length = snprintf(line, sizeof(line), "%s: %s, line %u: %s%s%s\n",
-			f->warning ? "warning" : "error", f->file, f->line, f->parameter,
-			f->parameter[0] ? ": " : "", f->text);
+		bool warning = report->faults[i].warning;
+		char text[900], line[1000];
+		int length;
 
-		if (f->warning)
-			log_warning("%s, line %u: %s: %s", f->file, f->line, f->parameter, f->text);
+		config_fault_text(&report->faults[i], text, sizeof(text));
+		length = snprintf(
+			line, sizeof(line), "%s: %s\n", warning ? "warning" : "error", text);
+		if (warning)
+			log_warning("%s", text);
 		else
-			log_error("%s, line %u: %s: %s", f->file, f->line, f->parameter, f->text);
+			log_error("%s", text);
 		if (fd >= 0 && length > 0 && !os_write_all(fd, line, (size_t)length))
 			log_warning("nobody hears of faults: %s", strerror(errno));
 	}
@@ -406,7 +401,6 @@ static bool check_keys(struct generation *generation, struct config_report *repo
 
 	if (keyd && generation->tls_sets.length && !keys_check(generation, keyd, report))
 		return false;
-	generation->master->keys_since = os_now() / 1000000;
 	return true;
 }
 
@@ -448,161 +442,4 @@ void generation_free(struct generation *generation)
 	services_free(&generation->services);
 	config_source_free(&generation->source);
 	free(generation);
-}
-
-static void wakeup_due(struct timer *timer)
-{
-	struct entry *entry = timer->context;
-
-	if (entry->replaced || entry->master->stopping)
-		return;
-	process_wakeup(entry, 0);
-	loop_timer_start(entry->master->loop, timer, entry->config->wakeup * 1000);
-}
-
-void generation_start(struct generation *generation)
-{
-	for (unsigned i = 0; i < generation->count; i++) {
-		struct entry *entry = &generation->entries[i];
-
-		if (!entry->waits_for_old)
-			process_start(entry);
-		entry->wakeup = (struct timer){ .fire = wakeup_due, .context = entry };
-		if (entry->config->wakeup > 0)
-			loop_timer_start(
-				entry->master->loop, &entry->wakeup, entry->config->wakeup * 1000);
-	}
-}
-
-static void drain_limit(struct timer *timer)
-{
-	struct generation *generation = timer->context;
-
-	log_warning("processes of generation %u are %s: service_drain_timeout is over",
-		generation->number, generation->overdue ? "killed" : "ended");
-	for (unsigned i = 0; i < generation->count; i++) {
-		for (size_t k = 0; k < generation->entries[i].processes.count; k++) {
-			struct process *process = entry_process(&generation->entries[i], k);
-
-			if (generation->overdue)
-				kill(process->pid, SIGKILL);
-			else
-				process_drain(process, true);
-		}
-	}
-	/* Who does not hear that, or does not end, has no more time than at a stop. */
-	generation->overdue = true;
-	loop_timer_start(generation->master->loop, timer, generation->stop_timeout);
-}
-
-void generation_switch(struct generation *generation)
-{
-	struct master *master = generation->master;
-	struct generation *old = master->current;
-
-	generation->former = old;
-	master->current = generation;
-	for (unsigned i = 0; i < old->count; i++) {
-		struct entry *entry = &old->entries[i],
-			     *successor = entry_of(generation, entry->id);
-
-		entry->replaced = true;
-		loop_timer_stop(&entry->restart);
-		loop_timer_stop(&entry->wakeup);
-		/* It may itself be waiting, when one reload follows the other. */
-		if (successor && is_exclusive(entry->id) &&
-			(entry->processes.count > 0 || entry->waits_for_old))
-			successor->waits_for_old = true;
-	}
-	old->drain_limit = (struct timer){ .fire = drain_limit, .context = old };
-	loop_timer_start(master->loop, &old->drain_limit, old->drain_timeout);
-	generation_start(generation);
-	generation_sweep(master);
-}
-
-static bool successor_ready(const struct entry *successor)
-{
-	for (size_t i = 0; i < successor->processes.count; i++) {
-		if (entry_process(successor, i)->state == PROCESS_READY)
-			return true;
-	}
-	return false;
-}
-
-static void drain_entry(struct entry *entry, struct entry *successor)
-{
-	if (successor && !successor->waits_for_old && !successor_ready(successor))
-		return;
-	for (size_t i = 0; i < entry->processes.count; i++) {
-		if (entry_process(entry, i)->state != PROCESS_DRAINING)
-			process_drain(entry_process(entry, i), false);
-	}
-}
-
-/* Has any generation before the present one a process of this service? */
-static bool former_runs(const struct master *master, enum service_id id)
-{
-	for (const struct generation *g = master->current->former; g; g = g->former) {
-		for (unsigned i = 0; i < g->count; i++) {
-			if (g->entries[i].id == id && g->entries[i].processes.count > 0)
-				return true;
-		}
-	}
-	return false;
-}
-
-static unsigned sweep_one(struct master *master, struct generation *old)
-{
-	unsigned left = 0;
-
-	for (unsigned i = 0; i < old->count; i++) {
-		struct entry *entry = &old->entries[i],
-			     *successor = entry_of(master->current, entry->id);
-
-		drain_entry(entry, successor);
-		left += (unsigned)entry->processes.count;
-		if (successor && successor->waits_for_old && !master->stopping &&
-			!former_runs(master, entry->id)) {
-			successor->waits_for_old = false;
-			process_start(successor);
-		}
-	}
-	return left;
-}
-
-/* True when every service that need not wait for its predecessor is ready, and no old process takes anybody in. */
-static bool is_in_force(const struct master *master)
-{
-	for (unsigned i = 0; i < master->current->count; i++) {
-		const struct entry *entry = &master->current->entries[i];
-
-		if (!entry->waits_for_old && !successor_ready(entry))
-			return false;
-	}
-	for (const struct generation *g = master->current->former; g; g = g->former) {
-		for (unsigned i = 0; i < g->count; i++) {
-			for (size_t k = 0; k < g->entries[i].processes.count; k++) {
-				if (!entry_process(&g->entries[i], k)->closed_to_new)
-					return false;
-			}
-		}
-	}
-	return true;
-}
-
-void generation_sweep(struct master *master)
-{
-	for (struct generation **at = master->current ? &master->current->former : NULL;
-		at && *at;) {
-		struct generation *old = *at;
-
-		if (sweep_one(master, old) > 0) {
-			at = &old->former;
-			continue;
-		}
-		*at = old->former;
-		generation_free(old);
-	}
-	if (master->current && is_in_force(master))
-		reload_in_force(master);
 }

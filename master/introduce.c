@@ -170,7 +170,10 @@ void introduce(struct process *asker, const struct message_master_connect *reque
 {
 	const struct cell *own = asker->entry->cell;
 	bool known = request->service < SERVICE_COUNT;
-	struct entry *entry = known ? entry_of(asker->master->current, request->service) : NULL;
+	/* A candidate is by itself: what it is told holds for it, and nobody else may wait for it. */
+	struct generation *of =
+		is_candidate(asker->entry) ? asker->entry->generation : asker->master->current;
+	struct entry *entry = known ? entry_of(of, request->service) : NULL;
 
 	if (!known || !(own->talk_to & (1ull << request->service))) {
 		log_warning("refused: %s[%d] may not talk to %s", service_id_name(own->service),
@@ -261,7 +264,7 @@ void introduce_forget(struct process *gone)
 	struct vector pending = gone->pending;
 
 	gone->pending = vector_of(sizeof(struct pending), PENDING_MAX);
-	for (struct generation *g = gone->master->current; g; g = g->former) {
+	for (struct generation *g = generation_newest(gone->master); g; g = g->former) {
 		for (unsigned i = 0; i < g->count; i++)
 			forget_in(&g->entries[i], gone);
 	}

@@ -110,11 +110,11 @@ static void open_syslog(struct master *master)
 	tell_starter(master, what, strerror(error));
 }
 
-/* What a generation says of master itself holds from now on. */
-static void take_settings(struct master *master, struct generation *generation)
+void take_settings(struct master *master, struct generation *generation)
 {
 	const struct settings *settings = &master->settings;
 
+	master->keys_since = os_now() / 1000000;
 	master->settings = generation->settings;
 	if (!settings->log_file[0]) {
 		open_syslog(master);
@@ -175,85 +175,6 @@ static void raise_limits(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		log_warning("descriptor limit: %s", strerror(errno));
-}
-
-static bool write_status(const char *path, const char *temporary, struct slice line)
-{
-	int fd = os_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	bool done =
-		fd >= 0 && os_write_all(fd, line.data, line.length) && rename(temporary, path) == 0;
-
-	os_close(&fd);
-	return done;
-}
-
-/* One line for `postern reload`, which waits for the number to grow. On a full disk the former one makes room. */
-static void write_reload_status(struct master *master, const char *text)
-{
-	char path[1200], temporary[1210], line[1000];
-	int length = snprintf(line, sizeof(line), "generation %u %s\n", master->reloads, text);
-	struct slice status = slice_of(line, (size_t)length);
-
-	snprintf(path, sizeof(path), "%s/run/reload.status", master->settings.instance);
-	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-	if (write_status(path, temporary, status))
-		return;
-	unlink(temporary);
-	unlink(path);
-	if (!write_status(path, temporary, status))
-		log_warning("%s: %s", path, strerror(errno));
-}
-
-/* The first error; warnings may stand before it. There is none when it was not the configuration that failed. */
-static void describe_refusal(const struct config_report *report, char *text, size_t size)
-{
-	for (unsigned i = 0; i < report->count; i++) {
-		const struct config_fault *fault = &report->faults[i];
-
-		if (fault->warning)
-			continue;
-		snprintf(text, size, "error: %s, line %u: %s: %s", fault->file, fault->line,
-			fault->parameter, fault->text);
-		return;
-	}
-	snprintf(text, size, "error: not enough memory or descriptors just now");
-	log_error("not enough memory or descriptors just now");
-}
-
-static void reload(struct master *master)
-{
-	static struct config_report report;
-	char text[900];
-	struct generation *generation;
-
-	if (master->stopping)
-		return;
-	if (master->starting) {
-		master->reload_wanted = true;
-		return;
-	}
-	report = (struct config_report){ 0 };
-	generation = generation_load(master, &report);
-	master->reloads++;
-	report_faults(&report, -1);
-	if (!generation) {
-		describe_refusal(&report, text, sizeof(text));
-		log_error("reload refused, the former configuration stays in force");
-		write_reload_status(master, text);
-		return;
-	}
-	take_settings(master, generation);
-	log_info("reload -- generation %u", generation->number);
-	master->reload_open = true;
-	generation_switch(generation);
-}
-
-void reload_in_force(struct master *master)
-{
-	if (!master->reload_open)
-		return;
-	master->reload_open = false;
-	write_reload_status(master, "ok");
 }
 
 static void reap(struct master *master)

@@ -54,6 +54,8 @@ struct process {
 	pid_t pid;
 	enum process_state state;
 	bool closed_to_new; /* it has heard DRAIN */
+	bool overdue; /* it was not ready in service_start_timeout */
+	char *failure; /* why it was never ready, in its own words; NULL: it has said nothing */
 	struct channel control;
 	struct watch log; /* its lines for syslog; fd -1 when it writes a file */
 	unsigned figures; /* the name of its file */
@@ -114,7 +116,7 @@ struct generation {
 	int64_t restart_delay, start_timeout, stop_timeout, drain_timeout; /* ms */
 	struct timer drain_limit;
 	bool overdue; /* drain_timeout is over, and all were told */
-	struct generation *former; /* still draining */
+	struct generation *former; /* still draining; of a candidate: the present one */
 };
 
 /* The way to the system's logger. */
@@ -142,6 +144,8 @@ struct master {
 	struct figures figures_ended; /* what processes counted that are no more */
 	struct vector sockets; /* of struct listen_socket * */
 	struct generation *current;
+	struct generation *
+		candidate; /* is to take its place when all its processes are ready; NULL: no reload is under way */
 	struct watch signals;
 	struct acceptor control; /* run/control */
 	struct sessions_client *sessions_clients;
@@ -153,7 +157,8 @@ struct master {
 	int64_t keys_since; /* seconds: when the present ones were taken up; 0: not yet */
 	unsigned char seal_key[32]; /* of this master's life: facts and tickets outlive a reload */
 	bool starting; /* nobody has been told yet that the suite runs */
-	bool reload_wanted; /* when it does */
+	bool reload_wanted; /* when it does, or when the reload under way is over */
+	struct timer reload_again;
 	unsigned reloads;
 	bool reload_open; /* somebody may wait for the present generation to be in force */
 };
@@ -162,16 +167,33 @@ struct master {
 struct generation *generation_load(struct master *master, struct config_report *report);
 /* Only what main.cf says of master itself (instance_directory and so on), into master's settings. */
 MUST_CHECK bool generation_settings(struct master *master, struct config_report *report);
-void generation_start(struct generation *generation);
-/* Take `generation` up in place of the present one. */
-void generation_switch(struct generation *generation);
-/* Drain processes that have a ready successor, free generations whose processes have all gone. */
-void generation_sweep(struct master *master);
 void generation_free(struct generation *generation);
 /* Faults, one line each: to the log, and to `fd` when it is not -1 as "error: ..." or "warning: ...". */
 void report_faults(const struct config_report *report, int fd);
 
-/* master.c: the present generation serves, the former takes nobody in any more. */
+/* switch.c: start the processes of the first generation. */
+void generation_start(struct generation *generation);
+/* Start those of a candidate; false when one cannot be started: it is to be given up. */
+MUST_CHECK bool generation_begin(struct generation *generation);
+/* Are all of its processes ready, but for those that wait for their predecessors? */
+bool generation_ready(const struct generation *generation);
+/* End all of a candidate; the present generation has not noticed it. */
+void generation_give_up(struct generation *generation);
+/* The candidate takes the place of the present generation, whose processes drain. */
+void generation_switch(struct generation *generation);
+/* Drain processes that have a ready successor, free generations whose processes have all gone. */
+void generation_sweep(struct master *master);
+
+/* master.c: what a generation says of master itself holds from now on. */
+void take_settings(struct master *master, struct generation *generation);
+
+/* reload.c: begin to take up the configuration as it is now; at once, or when the suite runs and no other reload is under way. */
+void reload(struct master *master);
+/* A process of the candidate is ready. */
+void reload_step(struct master *master);
+/* One has ended, with the status that waitpid gave: nothing of the candidate holds. */
+void reload_failed(struct process *process, int status);
+/* The present generation serves, the former takes nobody in any more. */
 void reload_in_force(struct master *master);
 
 /* process.c: fork and execute one process; false when that fails (it is tried again later). */
@@ -233,6 +255,17 @@ void master_stop(struct master *master);
 void master_abort(struct master *master);
 /* A process has ended: go on with the stop when its phase is over. */
 void master_stop_step(struct master *master);
+
+/* The first of all that there are, each with those before it as `former`. */
+static inline struct generation *generation_newest(const struct master *master)
+{
+	return master->candidate ? master->candidate : master->current;
+}
+
+static inline bool is_candidate(const struct entry *entry)
+{
+	return entry->master->candidate && entry->generation == entry->master->candidate;
+}
 
 static inline struct process *entry_process(const struct entry *entry, size_t i)
 {

@@ -28,7 +28,14 @@ static void control_receive(struct channel *channel, struct message *message)
 		loop_timer_stop(&process->start_limit);
 		keys_begin(process);
 		introduce_pending(process);
-		generation_sweep(process->master);
+		if (is_candidate(process->entry))
+			reload_step(process->master);
+		else
+			generation_sweep(process->master);
+		return;
+	case MESSAGE_MASTER_FAILED:
+		free(process->failure);
+		process->failure = slice_dup(message->master_failed.reason);
 		return;
 	case MESSAGE_MASTER_DRAINING:
 		process->closed_to_new = true;
@@ -103,6 +110,7 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 {
 	struct master *master = process->master;
 	struct entry *entry = process->entry;
+	const struct settings *settings = &entry->generation->settings;
 	struct buffer names = { 0 };
 	struct message message = { .type = MESSAGE_MASTER_START, .fd_count = 3 };
 	struct message_master_start *start = &message.master_start;
@@ -114,12 +122,12 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 		buffer_append(
 			&names, entry->listeners[i]->name, strlen(entry->listeners[i]->name) + 1);
 	start->entry = slice_from(entry->config->name);
-	start->root = slice_from(master->settings.instance);
+	start->root = slice_from(settings->instance);
 	start->log_name = slice_from(log_name);
-	start->host = slice_from(master->settings.host);
-	start->log_json = master->settings.log_json;
-	start->log_syslog = process->log.fd >= 0 ? (uint8_t)(master->settings.log_facility + 1) : 0;
-	start->best_effort = master->settings.best_effort;
+	start->host = slice_from(settings->host);
+	start->log_json = settings->log_json;
+	start->log_syslog = process->log.fd >= 0 ? (uint8_t)(settings->log_facility + 1) : 0;
+	start->best_effort = settings->best_effort;
 	start->chroot = master->root && entry->config->chroot;
 	start->uid = uid;
 	start->gid = gid;
@@ -127,6 +135,7 @@ static bool send_start(struct process *process, int log_fd, uid_t uid, gid_t gid
 	start->build = message_build();
 	start->listeners = buffer_slice(&names);
 	start->order = master->orders;
+	start->held = is_candidate(entry);
 	if (entry->id == SERVICE_TLSD || entry->id == SERVICE_AUTH)
 		start->seal_key = slice_of(master->seal_key, sizeof(master->seal_key));
 	message.fds[0] = entry->snapshot;
@@ -171,6 +180,7 @@ static char *const *daemon_environment(void)
 static _Noreturn void run_daemon(struct entry *entry, int control, int log_fd)
 {
 	struct master *master = entry->master;
+	const struct settings *settings = &entry->generation->settings;
 	char path[2200];
 	char *arguments[ARGUMENTS_MAX] = { entry->config->command };
 	sigset_t none;
@@ -179,7 +189,7 @@ static _Noreturn void run_daemon(struct entry *entry, int control, int log_fd)
 		i + 2 < ARGUMENTS_MAX && entry->config->arguments && entry->config->arguments[i];
 		i++)
 		arguments[i + 1] = entry->config->arguments[i];
-	snprintf(path, sizeof(path), "%s/%s", master->settings.daemons, entry->config->command);
+	snprintf(path, sizeof(path), "%s/%s", settings->daemons, entry->config->command);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -190,10 +200,9 @@ static _Noreturn void run_daemon(struct entry *entry, int control, int log_fd)
 	close_range(CONTROL_FD + 1, ~0U, 0);
 	fcntl(CONTROL_FD, F_SETFD, 0);
 	execve(path, arguments, daemon_environment());
-	log_open(2, master->settings.log_name, master->settings.host, master->settings.log_json,
-		false);
-	if (master->log_fd < 0)
-		log_syslog(master->settings.log_facility, NULL, NULL);
+	log_open(2, settings->log_name, settings->host, settings->log_json, false);
+	if (!settings->log_file[0])
+		log_syslog(settings->log_facility, NULL, NULL);
 	log_error("cannot execute %s: %s", path, strerror(errno));
 	_exit(EX_OSFILE);
 }
@@ -234,6 +243,7 @@ static void process_free(struct process *process)
 	keys_end(process);
 	syslog_detach(process);
 	figures_end(process);
+	free(process->failure);
 	vector_free(&process->introduced);
 	vector_free(&process->pending);
 	free(process);
@@ -252,7 +262,8 @@ static void schedule_restart(struct entry *entry, bool quick)
 {
 	int64_t first = entry->generation->restart_delay;
 
-	if (entry->replaced || entry->master->stopping || entry->processes.count > 0)
+	if (entry->replaced || entry->master->stopping || entry->processes.count > 0 ||
+		is_candidate(entry))
 		return;
 	figures_add(FIGURE_restarts, 1);
 	entry->restart = (struct timer){ .fire = restart_due, .context = entry };
@@ -269,17 +280,18 @@ static void schedule_restart(struct entry *entry, bool quick)
 /* Where a new process writes its log: the file, or a pair of its own to master. The caller's to close; -1 with errno. */
 static int log_end(struct process *process)
 {
-	struct master *master = process->master;
+	const struct entry *entry = process->entry;
+	int file = is_candidate(entry) ? entry->generation->log_fd : process->master->log_fd;
 
-	return master->log_fd >= 0 ? fcntl(master->log_fd, F_DUPFD_CLOEXEC, 3)
-				   : syslog_attach(process);
+	return file >= 0 ? fcntl(file, F_DUPFD_CLOEXEC, 3) : syslog_attach(process);
 }
 
 /* It hangs in what it opens, or hears nothing. Others may wait for it. */
 static void start_overdue(struct timer *timer)
 {
-	const struct process *process = timer->context;
+	struct process *process = timer->context;
 
+	process->overdue = true;
 	log_error("%s[%d] is not ready in service_start_timeout: killed",
 		process->entry->config->command, (int)process->pid);
 	kill(process->pid, SIGKILL);
@@ -352,7 +364,7 @@ void process_wakeup(struct entry *entry, unsigned reason)
 
 static struct process *process_of(struct master *master, pid_t pid)
 {
-	for (struct generation *g = master->current; g; g = g->former) {
+	for (struct generation *g = generation_newest(master); g; g = g->former) {
 		for (unsigned i = 0; i < g->count; i++) {
 			for (size_t k = 0; k < g->entries[i].processes.count; k++) {
 				if (entry_process(&g->entries[i], k)->pid == pid)
@@ -366,20 +378,21 @@ static struct process *process_of(struct master *master, pid_t pid)
 static void log_exit(const struct process *process, int status)
 {
 	const char *command = process->entry->config->command;
+	const char *daemons = process->entry->generation->settings.daemons;
 
 	if (WIFSIGNALED(status))
-		log_warning("process %s/%s pid %d killed by signal %d",
-			process->master->settings.daemons, command, (int)process->pid,
-			WTERMSIG(status));
+		log_warning("process %s/%s pid %d killed by signal %d", daemons, command,
+			(int)process->pid, WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_warning("process %s/%s pid %d exit status %d",
-			process->master->settings.daemons, command, (int)process->pid,
-			WEXITSTATUS(status));
+		log_warning("process %s/%s pid %d exit status %d", daemons, command,
+			(int)process->pid, WEXITSTATUS(status));
 }
 
 static void last_words(struct channel *channel, struct message *message)
 {
-	if (message->type == MESSAGE_SESSIONS_ROW || message->type == MESSAGE_SESSIONS_DONE)
+	if (message->type == MESSAGE_MASTER_FAILED)
+		control_receive(channel, message);
+	else if (message->type == MESSAGE_SESSIONS_ROW || message->type == MESSAGE_SESSIONS_DONE)
 		(void)!sessions_said(channel->context, message);
 }
 
@@ -412,6 +425,8 @@ void process_exited(struct master *master, pid_t pid, int status)
 	hear_out(process);
 	introduce_forget(process);
 	sessions_forget(process);
+	if (is_candidate(entry) && !master->stopping)
+		reload_failed(process, status);
 	process_free(process);
 	schedule_restart(entry, quick && failed);
 	generation_sweep(master);

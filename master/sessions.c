@@ -94,7 +94,7 @@ static void ask(struct sessions_client *client)
 {
 	struct master *master = client->master;
 
-	for (struct generation *g = master->current; g; g = g->former)
+	for (struct generation *g = generation_newest(master); g; g = g->former)
 		for (unsigned i = 0; i < g->count; i++)
 			for (size_t k = 0; k < sizeof(ASKED) / sizeof(ASKED[0]); k++)
 				if (ASKED[k].service == g->entries[i].id &&

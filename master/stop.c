@@ -37,7 +37,7 @@ static unsigned each_process(
 {
 	unsigned count = 0;
 
-	for (struct generation *g = master->current; g; g = g->former) {
+	for (struct generation *g = generation_newest(master); g; g = g->former) {
 		for (unsigned i = 0; i < g->count; i++) {
 			if (phase_of(g->entries[i].id) > phase)
 				continue;

@@ -63,7 +63,7 @@ static bool send_line(struct syslog *syslog, struct slice line)
 
 static void watch_writers(struct syslog *syslog, uint32_t events)
 {
-	for (struct generation *g = syslog->master->current; g; g = g->former)
+	for (struct generation *g = generation_newest(syslog->master); g; g = g->former)
 		for (unsigned i = 0; i < g->count; i++)
 			for (size_t k = 0; k < g->entries[i].processes.count; k++)
 				loop_rewatch(&entry_process(&g->entries[i], k)->log, events);
@@ -194,14 +194,29 @@ static void writer_ready(struct watch *watch, uint32_t events)
 			return;
 }
 
+static void make_ready(struct master *master)
+{
+	if (!master->syslog.master)
+		master->syslog = (struct syslog){
+			.master = master, .fd = -1, .since = -1, .held = buffer_limited(HELD_MOST)
+		};
+}
+
+/* A candidate goes to the logger, and the present generation to a file. */
+static void make_ready_for(struct master *master, const struct settings *settings)
+{
+	make_ready(master);
+	if (master->log_fd < 0 || strcmp(master->syslog.path, settings->log_socket) == 0)
+		return;
+	snprintf(master->syslog.path, sizeof(master->syslog.path), "%s", settings->log_socket);
+	os_close(&master->syslog.fd);
+}
+
 bool syslog_open(struct master *master)
 {
 	struct syslog *syslog = &master->syslog;
 
-	if (!syslog->master)
-		*syslog = (struct syslog){
-			.master = master, .fd = -1, .since = -1, .held = buffer_limited(HELD_MOST)
-		};
+	make_ready(master);
 	snprintf(syslog->path, sizeof(syslog->path), "%s", master->settings.log_socket);
 	log_syslog(master->settings.log_facility, own_line, syslog);
 	return reach_logger(syslog);
@@ -210,13 +225,15 @@ bool syslog_open(struct master *master)
 int syslog_attach(struct process *process)
 {
 	struct timeval patience = { WRITER_TIMEOUT, 0 };
+	const struct settings *settings = &process->entry->generation->settings;
 	int ends[2], room = 1 << 20;
 
+	make_ready_for(process->master, settings);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
 	/* As much as the system lets us have. */
 	(void)!setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	process->log_facility = process->master->settings.log_facility;
+	process->log_facility = settings->log_facility;
 	process->log = (struct watch){ .fd = ends[0],
 		.events = process->master->syslog.since < 0 ? EPOLLIN : 0,
 		.ready = writer_ready,

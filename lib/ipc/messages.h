@@ -59,9 +59,14 @@ enum {
 	F(BYTES, seal_key, 32) /* to tlsd and authd only: what seals facts and session tickets */ \
 	F(BYTES, listeners, \
 		4096) /* NUL-ended names, "inet:10025" or "unix:public/pickup", in the order of the descriptors */ \
-	F(U32, order, 0) /* the last SESSIONS_ORDER that there was */
+	F(U32, order, 0) /* the last SESSIONS_ORDER that there was */ \
+	F(U8, held, 0) /* the former generation still serves: nobody is accepted before MASTER_SERVE */
 /* process -> master: cell entered, serving. */
 #define FIELDS_MASTER_READY(F) F(U32, pid, 0)
+/* process -> master: it ends before it was ready, and this is why. */
+#define FIELDS_MASTER_FAILED(F) F(TEXT, reason, MAX_REASON)
+/* master -> process: its generation is the present one, clients may be accepted. */
+#define FIELDS_MASTER_SERVE(F) F(U32, generation, 0)
 /* process -> master: please introduce me to one process of `service`. */
 #define FIELDS_MASTER_CONNECT(F) F(U32, serial, 0) F(U8, service, 0) F(U8, own_class, 0)
 /* process -> master: please connect me to a socket outside of the suite that my cell names (enum cell_outside). */
@@ -447,6 +452,8 @@ enum {
 #define MESSAGES(M) \
 	M(MASTER_START, master_start, MESSAGE_FDS) \
 	M(MASTER_READY, master_ready, 0) \
+	M(MASTER_FAILED, master_failed, 0) \
+	M(MASTER_SERVE, master_serve, 0) \
 	M(MASTER_CONNECT, master_connect, 0) \
 	M(MASTER_OUTSIDE, master_outside, 0) \
 	M(MASTER_CONNECTED, master_connected, 1) \

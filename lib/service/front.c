@@ -118,7 +118,7 @@ static void listen_on(struct front *front, unsigned i)
 	/* Clients inherit it from the listener: one call here instead of one for each of them. */
 	if (!listener->local && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		log_debug("TCP_NODELAY: %s", strerror(errno));
-	if (!acceptor_start(&listener->acceptor, front->loop, fd, name, take, listener))
+	if (!service_accept(front->service, i, &listener->acceptor, take, listener))
 		log_error("cannot watch a listener: %s", strerror(errno));
 }
 

@@ -14,6 +14,7 @@ enum {
 
 struct listener {
 	struct acceptor acceptor; /* of public ones */
+	struct acceptor *waiting; /* to be started when master says so; NULL: none */
 	int fd;
 	char *name;
 };
@@ -34,6 +35,7 @@ struct service {
 	unsigned char seal_key[32];
 	bool has_seal_key;
 	bool best_effort, draining, ended, control_open;
+	bool held; /* nobody is accepted yet */
 	int status;
 	unsigned max_sessions;
 	uint32_t first_order;

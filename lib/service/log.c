@@ -32,6 +32,8 @@ static struct {
 	unsigned lost; /* lines since then */
 	/* The stamp changes once a second: localtime_r and strftime are a good part of a line's cost. */
 	time_t second;
+	char *kept; /* the last error, for whoever wants to tell it; NULL: nobody */
+	size_t kept_size;
 	char stamp[40], json_stamp[40];
 } log_state = { .fd = STDERR_FILENO, .name = "postern", .facility = -1, .second = -1 };
 
@@ -107,6 +109,12 @@ void log_rename(const char *name)
 {
 	copy_text(log_state.name, sizeof(log_state.name), name);
 	make_printable(log_state.name, strlen(log_state.name));
+}
+
+void log_keep_errors(char *text, size_t size)
+{
+	log_state.kept = text;
+	log_state.kept_size = size;
 }
 
 int log_descriptor(void)
@@ -286,6 +294,8 @@ static void log_line(
 	if ((size_t)length >= sizeof(text))
 		length = (int)sizeof(text) - 1;
 	make_printable(text, (size_t)length);
+	if (level == LOG_LEVEL_ERROR && log_state.kept)
+		copy_text(log_state.kept, log_state.kept_size, text);
 	compose(&line, by, level, text, (size_t)length);
 	if (line.length)
 		write_line(by, buffer_slice(&line));

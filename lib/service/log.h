@@ -31,6 +31,9 @@ size_t log_compose_syslog(
 	char *line, size_t size, const char *program, pid_t pid, char *text, size_t length);
 /* After a fork: another name ("postern/imap(user)") and the new pid. */
 void log_rename(const char *name);
+/* The text of each error line is kept in `text`, too, the last one in place of those before; NULL: no more. Until then it stays the
+ * log's. For the time of a start. */
+void log_keep_errors(char *text, size_t size);
 /* The descriptor lines go to, for those who close all others. */
 int log_descriptor(void);
 /* "warning: " and "error: " stand before the text, as Postfix writes them; info has none. Debug only with verbose. */

@@ -19,7 +19,29 @@
 #include "service/internal.h"
 #include "service/log.h"
 
-enum { START_TIMEOUT = 30000 /* ms for master's START */ };
+enum {
+	START_TIMEOUT = 30000, /* ms for master's START */
+	LAST_WORDS = 1000 /* ms to tell master why there is no start */
+};
+
+/* The last error of a start, for master. */
+static struct {
+	pid_t pid; /* whose start it is: children say nothing */
+	char text[MAX_REASON];
+} failing;
+
+/* At the end of a process that has not been ready. */
+static void tell_failure(void)
+{
+	struct message message = { .type = MESSAGE_MASTER_FAILED };
+
+	log_keep_errors(NULL, 0);
+	if (failing.pid != getpid() || !failing.text[0])
+		return;
+	message.master_failed.reason = slice_from(failing.text);
+	/* The log has it all the same. */
+	(void)!channel_sync_send(CONTROL_FD, &message, loop_monotonic() + LAST_WORDS);
+}
 
 static _Noreturn void give_up(int status, const char *what, const char *detail)
 {
@@ -103,6 +125,7 @@ static void take_start(struct service *service, struct message *message)
 	service->uid = start->uid;
 	service->gid = start->gid;
 	service->best_effort = start->best_effort;
+	service->held = start->held;
 	service->max_sessions = start->max_sessions;
 	service->first_order = start->order;
 	service->has_seal_key = start->seal_key.length == sizeof(service->seal_key);
@@ -145,6 +168,9 @@ struct service *service_start(const char *name, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
 	service->name = name;
+	failing.pid = getpid();
+	log_keep_errors(failing.text, sizeof(failing.text));
+	atexit(tell_failure);
 	os_fault_from_environment();
 	if (!channel_sync_receive(CONTROL_FD, &message, &space, loop_monotonic() + START_TIMEOUT))
 		give_up(EX_UNAVAILABLE, "START", strerror(errno));
@@ -196,6 +222,38 @@ static void answer_connect(struct service *service, struct message *message)
 			reason[0] = '\0';
 		request.connected(service, request.context, message_take_fd(message, 0), reason);
 		return;
+	}
+}
+
+bool service_accept(struct service *service, unsigned i, struct acceptor *acceptor,
+	void (*accepted)(struct acceptor *acceptor, int fd, const struct sockaddr_storage *from),
+	void *context)
+{
+	struct listener *listener = &service->listeners[i];
+
+	if (!service->held)
+		return acceptor_start(
+			acceptor, service->loop, listener->fd, listener->name, accepted, context);
+	acceptor->accepted = accepted;
+	acceptor->context = context;
+	listener->waiting = acceptor;
+	return true;
+}
+
+static void begin_serving(struct service *service)
+{
+	service->held = false;
+	for (unsigned i = 0; i < service->listener_count; i++) {
+		struct listener *listener = &service->listeners[i];
+		struct acceptor *acceptor = listener->waiting;
+
+		listener->waiting = NULL;
+		if (acceptor && !service->draining &&
+			!acceptor_start(acceptor, service->loop, listener->fd, listener->name,
+				acceptor->accepted, acceptor->context)) {
+			log_error("cannot watch a listener: %s", strerror(errno));
+			service_end(service, EX_OSERR);
+		}
 	}
 }
 
@@ -270,6 +328,9 @@ static void control_receive(struct channel *channel, struct message *message)
 	case MESSAGE_MASTER_DRAIN:
 		begin_drain(service, message->master_drain.fast);
 		break;
+	case MESSAGE_MASTER_SERVE:
+		begin_serving(service);
+		break;
 	case MESSAGE_MASTER_WAKEUP:
 		if (service->hooks && service->hooks->wakeup)
 			service->hooks->wakeup(
@@ -311,8 +372,7 @@ static void watch_public(struct service *service)
 		struct listener *listener = &service->listeners[i];
 
 		if (strncmp(listener->name, "unix:", 5) == 0 &&
-			!acceptor_start(&listener->acceptor, service->loop, listener->fd,
-				listener->name, take_public, service))
+			!service_accept(service, i, &listener->acceptor, take_public, service))
 			give_up(EX_OSERR, "listener", strerror(errno));
 	}
 }
@@ -329,6 +389,8 @@ int service_run(struct service *service, const struct service_hooks *hooks, void
 		service_open_control(service);
 	watch_public(service);
 	channel_send(&service->control, &ready);
+	failing.pid = 0;
+	log_keep_errors(NULL, 0);
 	while (!service->ended)
 		loop_turn(service->loop, -1);
 	return service->status;

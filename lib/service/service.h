@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "ipc/channel.h"
 #include "sandbox/cell.h"
+#include "service/acceptor.h"
 
 struct service;
 
@@ -79,6 +80,11 @@ bool service_draining(const struct service *service);
  * when hooks.client is set; inet ones are the daemon's (the front's) to watch. */
 unsigned service_listener_count(const struct service *service);
 int service_listener(const struct service *service, unsigned i, const char **name);
+/* Take clients in at that listener: from now on, or, while the generation before this one still serves, from when master says that it
+ * does no more. Beforehand, with service_run still to come. See acceptor_start; acceptor_stop ends it in either case. */
+MUST_CHECK bool service_accept(struct service *service, unsigned i, struct acceptor *acceptor,
+	void (*accepted)(struct acceptor *acceptor, int fd, const struct sockaddr_storage *from),
+	void *context);
 
 /*
  * Ask master for a connection to one process of `to`. `connected` runs later with the descriptor (the caller's), or -1 and a

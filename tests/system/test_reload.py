@@ -72,7 +72,7 @@ def test_nothing_of_a_refused_configuration_holds_for_what_is_started_again(inst
     instance.configure(**{**others, **fault})
     at = len(instance.log())
     os.kill(instance.master_pid(), signal.SIGHUP)
-    instance.wait_log(rf" postern\[\d+\]: error: \S*main.cf, line \d+: {next(iter(fault))}: ", after=at)
+    instance.wait_log(rf" postern\[\d+\]: error: \S*main.cf:\d+: {next(iter(fault))}: ", after=at)
     instance.wait_log(r" postern\[\d+\]: error: reload refused", after=at)
     pid = instance.kill_daemon("cleanup")
     wait_for(lambda: [p for p in instance.daemons("cleanup") if p != pid], "another cleanup")

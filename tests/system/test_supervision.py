@@ -5,12 +5,13 @@ import os
 import pathlib
 import re
 import signal
+import smtplib
 import subprocess
 import threading
 
 import pytest
 
-from postern import wait_for
+from postern import DOMAIN, HOST, PASSWORDS, TIMEOUT, wait_for
 
 HANGS = "#!/bin/sh\nexec sleep 600\n"
 ENDS = "#!/bin/sh\nexit 0\n"
@@ -57,17 +58,110 @@ def programs(instance):
     return Programs(instance)
 
 
-def test_a_process_that_is_not_ready_in_time_is_killed_and_the_former_one_serves_on(programs):
+def serves_completely(instance):
+    """Who comes new is served, by processes that must be introduced to each other, and mail flows."""
+    with instance.imap() as imap:
+        imap.select("INBOX")
+    with smtplib.SMTP(HOST, instance.base + 587, timeout=TIMEOUT) as smtp:
+        smtp.starttls()
+        smtp.login(f"one@{DOMAIN}", PASSWORDS["one"])
+    instance.wait_message(instance.send())
+    assert instance.queue() == []
+
+
+def is_called_off(instance, before, status, reason):
+    """The reload was refused for that reason, and all processes of before go on, alone."""
+    at = len(instance.log())
+    refused = instance.reload(check=False)
+    assert refused.returncode == status, refused.err
+    assert re.search(r"the former configuration stays in force: \w+: " + reason, refused.err), refused.err
+    assert "reload -- generation" not in instance.log()[at:]
+    for name, pids in before.items():
+        wait_for(lambda: instance.daemons(name) == pids, f"the end of all other processes of {name}")
+    serves_completely(instance)
+
+
+def all_daemons(instance):
+    return {name: instance.daemons(name) for name in ("smtpd", "cleanup", "pickup", "qmgr", "showq", "virtual", "directoryd", "authd", "tlsd", "keyd", "imapd", "pop3d")}
+
+
+# Checks find nothing, and the process itself does.
+UNCHECKED = "#!/bin/sh\n[ \"$1\" = --check ] && exit 0\nexec {} \"$@\"\n"
+
+
+@pytest.mark.parametrize("daemon, settings, reason", [
+    ("authd", {"auth_backends": "credentials, passwd-file:/nonexist"}, r"auth: .*/nonexist: No such file"),
+    ("authd", {"auth_oauth_keys": "/nonexist"}, r"auth: .*/nonexist: No such file"),
+    ("directoryd", {"virtual_alias_maps": "hash:/nonexist"}, r"directory: .*/nonexist"),
+])
+def test_a_reload_whose_process_ends_before_it_is_ready_is_called_off_with_its_reason(programs, daemon, settings, reason):
+    instance = programs.instance
+    serves_completely(instance)
+    before = all_daemons(instance)
+    main_cf = (instance.etc / "main.cf").read_text()
+    programs.put(daemon, UNCHECKED.format(programs.real / daemon))
+    smtp = instance.smtp()
+    instance.configure(daemon_directory=programs.folder, smtpd_banner="$myhostname ESMTP other", **settings)
+    is_called_off(instance, before, 78, reason)
+    with instance.smtp() as fresh:
+        assert b"other" not in fresh.ehlo()[1]
+    smtp.ehlo()
+    assert smtp.mail("a@elsewhere.test")[0] == 250 and smtp.rcpt(f"one@{DOMAIN}")[0] == 250
+    (instance.etc / "main.cf").write_text(main_cf)
+    instance.configure(message_size_limit="77777")
+    assert instance.reload().returncode == 0
+    with instance.smtp() as fresh:
+        fresh.ehlo()
+        assert fresh.esmtp_features["size"] == "77777"
+    smtp.close()
+    serves_completely(instance)
+
+
+@pytest.mark.parametrize("daemon", ["authd", "imapd", "tlsd", "keyd", "smtpd-session"])
+def test_a_reload_whose_process_just_ends_is_called_off(programs, daemon):
+    instance = programs.instance
+    before = all_daemons(instance)
+    programs.put(daemon, "#!/bin/sh\nexit 0\n")
+    instance.configure(daemon_directory=programs.folder)
+    is_called_off(instance, before, 75, r"\S+: the service ends at its start: see the log")
+    programs.restore(daemon)
+    assert instance.reload().returncode == 0
+
+
+def test_a_reload_whose_process_is_not_ready_in_time_is_called_off(programs):
+    instance = programs.instance
+    before = all_daemons(instance)
+    programs.put("showq", HANGS)
+    instance.configure(daemon_directory=programs.folder, service_start_timeout="1s")
+    is_called_off(instance, before, 75, "showq: it is not ready in service_start_timeout")
+    assert re.search(r"error: showq\[\d+\] is not ready in service_start_timeout: killed", instance.log())
+    programs.restore("showq")
+    instance.configure(service_start_timeout="60s")
+    assert instance.reload().returncode == 0
+    assert not set(instance.daemons("showq")) & set(before["showq"])
+
+
+def test_while_a_reload_gets_ready_the_present_generation_serves_and_another_reload_waits(programs):
     instance = programs.instance
     programs.put("showq", HANGS)
-    old = instance.daemons("showq")
-    instance.configure(daemon_directory=programs.folder, service_start_timeout="1s")
+    instance.configure(daemon_directory=programs.folder, message_size_limit="77777")
     os.kill(instance.master_pid(), signal.SIGHUP)
-    instance.wait_log(r"error: showq\[\d+\] is not ready in service_start_timeout: killed")
-    assert instance.daemons("showq") == old and instance.queue() == []
+    wait_for(lambda: programs.hanging("showq"), "the new showq")
+    wait_for(lambda: len(instance.daemons("smtpd")) == 6, "the new fronts")
+    serves_completely(instance)
+    for _ in range(5):
+        with instance.smtp() as smtp:
+            smtp.ehlo()
+            assert smtp.esmtp_features["size"] != "77777"
+    pid = instance.daemons("cleanup")[0]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: pid not in instance.daemons("cleanup"), "the end of cleanup")
     programs.restore("showq")
-    wait_for(lambda: (now := instance.daemons("showq")) and not set(now) & set(old), "the new showq alone")
-    assert instance.queue() == []
+    os.kill(instance.master_pid(), signal.SIGHUP)
+    os.kill(programs.hanging("showq")[0], signal.SIGKILL)
+    instance.wait_log(r"reload refused")
+    instance.wait_log(r"reload -- generation 2")
+    serves_completely(instance)
 
 
 def test_a_daemon_that_ends_before_it_is_ready_has_failed_whatever_it_says(make_instance):
