@@ -133,8 +133,8 @@ void reload_failed(struct process *process, int status)
 	char text[1000];
 
 	if (process->overdue)
-		snprintf(text, sizeof(text),
-			"failed: %s: it is not ready in service_start_timeout", name);
+		snprintf(text, sizeof(text), "failed: %s: it is not ready in service_start_timeout",
+			name);
 	else if (process->failure)
 		snprintf(text, sizeof(text), "%s: %s: %s", wrong ? "error" : "failed", name,
 			process->failure);

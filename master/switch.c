@@ -113,8 +113,7 @@ static void retire(struct generation *generation, int64_t limit)
 		loop_timer_stop(&entry->restart);
 		loop_timer_stop(&entry->wakeup);
 	}
-	generation->drain_limit =
-		(struct timer){ .fire = drain_limit, .context = generation };
+	generation->drain_limit = (struct timer){ .fire = drain_limit, .context = generation };
 	loop_timer_start(generation->master->loop, &generation->drain_limit, limit);
 }
 
