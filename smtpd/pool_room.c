@@ -7,7 +7,10 @@
 #include "service/log.h"
 #include "smtpd/pool_impl.h"
 
-enum { LEAVE_MOST = 2000 /* ms in which a session lets go of a client who was cut off */ };
+enum {
+	LEAVE_MOST = 2000, /* ms in which a session lets go of a client who was cut off */
+	WAITING_FAIR = 1000 /* ms that the first may wait before the last goes before him */
+};
 
 /* ---- Who waits -------------------------------------------------------------------------------------------------------- */
 
@@ -51,21 +54,23 @@ void waiting_add(
 	pool->waiting++;
 }
 
-/* Whoever comes alone, or nearly so, before those who come in a crowd; the first of them that came. */
+/*
+ * Whoever comes alone, or nearly so, before those who come in a crowd; of several the first that came, and the last when the first waits for
+ * long: more come than can be served then, and each would wait as long as he bears it.
+ */
 struct waiting *waiting_next(const struct pool *pool, unsigned *crowd)
 {
 	struct waiting *next = NULL;
+	bool last = pool->waiting_head && pool->waiting_head->deadline - loop_now(pool->loop) <
+						  pool->settings.wait - WAITING_FAIR;
 
 	for (struct waiting *w = pool->waiting_head; w; w = w->next) {
 		unsigned count = w->client.local ? 0 : front_crowd(pool->front, w->network);
 
-		if (next && count >= *crowd)
+		if (next && (last ? count > *crowd : count >= *crowd))
 			continue;
 		next = w;
 		*crowd = count;
-		/* Nobody is in less company. */
-		if (count <= 1)
-			break;
 	}
 	return next;
 }
@@ -137,6 +142,7 @@ static void cut_off(struct pool *pool, struct pooled *session)
 		(long long)(now - session->since),
 		session->standing == CLIENT_SENDS ? "an end" : "a login or a recipient");
 	session->leaving = now;
+	front_rate(pool->front, session->address, CLIENTS_CUT_OFF, UINT32_MAX);
 	message.session_leave.serial = session->serial;
 	channel_send(&session->channel, &message);
 	channel_push(&session->channel);

@@ -74,7 +74,7 @@ struct pool {
 	uint32_t sessions; /* numbered so far */
 	struct front_peer *fronts[FRONTS_MOST];
 	unsigned front_count;
-	struct timer retry;
+	struct timer retry, again;
 	struct deferred work;
 	struct dismissed dismissed;
 };
@@ -313,7 +313,7 @@ static void start_for(struct front_peer *front, unsigned most)
 		continue;
 }
 
-/* The front with most sessions, if it has more than `front`, and did not say lately that it has none to give. */
+/* The front with most sessions, if it will still have no fewer than `front`, or that one has none at all, and did not say lately that it has none to give. */
 static struct front_peer *who_gives(const struct front_peer *front)
 {
 	const struct pool *pool = front->pool;
@@ -325,7 +325,8 @@ static struct front_peer *who_gives(const struct front_peer *front)
 
 		if (other == front || (other->kept && now - other->kept < KEEP_TIME) ||
 			other->sessions - other->giving <=
-				(most ? most->sessions - most->giving : front->sessions + 1))
+				(most ? most->sessions - most->giving
+				      : front->sessions + (front->sessions > 0)))
 			continue;
 		most = other;
 	}
@@ -344,6 +345,10 @@ static void find_room(struct front_peer *front, unsigned missing)
 		channel_send(&other->channel, &give);
 		missing--;
 	}
+	/* Strangers that have just come will have had their chance then. */
+	if (missing && !front->pool->again.place)
+		loop_timer_start(
+			service_loop(front->pool->service), &front->pool->again, KEEP_TIME);
 	if (!missing || front->told_full)
 		return;
 	front->told_full = true;
@@ -668,7 +673,7 @@ int main(int argc, char **argv)
 		(struct stock){ .pool = &pool, .service = SERVICE_CLEANUP, .spare = STOCK_SPARE };
 	pool.tls = (struct stock){ .pool = &pool, .service = SERVICE_TLSD, .on_demand = true };
 	pool.auth = (struct stock){ .pool = &pool, .service = SERVICE_AUTH, .on_demand = true };
-	pool.retry = (struct timer){ .fire = pool_retry, .context = &pool };
+	pool.retry = pool.again = (struct timer){ .fire = pool_retry, .context = &pool };
 	pool.work = (struct deferred){ .run = pool_work, .context = &pool };
 	/* For $localtime: the time zone is read now, while it may be. */
 	date_local_zone(os_now() / 1000000);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 enum { RATE_CONNECTION = CLIENTS_RATES, RATE_KINDS };
+_Static_assert((int)CLIENTS_CUT_OFF < (int)CLIENTS_RATES, "a kind of event that is counted");
 
 struct clients_entry {
 	struct clients_entry *older, *newer; /* while without connections */
@@ -251,7 +252,9 @@ unsigned clients_crowd(const struct clients *clients, const char *network)
 {
 	const struct clients_entry *entry = map_get(&clients->map, slice_from(network));
 
-	return !entry || entry->exempt ? 1 : entry->connections - entry->trusted;
+	if (!entry || entry->exempt)
+		return 1;
+	return entry->connections - entry->trusted + entry->rate[CLIENTS_CUT_OFF];
 }
 
 unsigned clients_count(const struct clients *clients, const char *address)

@@ -41,7 +41,8 @@ void clients_trust(struct clients *clients, const char *address, bool more);
 /* Under what name an address is counted. */
 void clients_network(
 	const struct clients *clients, const char *address, char network[NETWORK_TEXT]);
-/* Connections of that network that nobody trusts yet; 1 for one that is exempt. */
+/* Connections of that network that nobody trusts yet, and those that were cut off in this time unit (CLIENTS_CUT_OFF): who came in a crowd
+ * is still of it when he comes again. 1 for one that is exempt. */
 unsigned clients_crowd(const struct clients *clients, const char *network);
 /* Connections of this client now. */
 unsigned clients_count(const struct clients *clients, const char *address);

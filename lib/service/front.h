@@ -11,6 +11,9 @@
 
 enum { NETWORK_TEXT = 65 }; /* bytes of a network's name, with its NUL */
 
+/* Beyond enum rate_kind, for front_rate: clients that were cut off because others waited. */
+enum { CLIENTS_CUT_OFF = 7 };
+
 struct front;
 struct front_client {
 	char address[64]; /* "192.0.2.1", "2001:db8::1" */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """
 A crowd at a port of IMAP or SMTP, in a process of its own: CONNECTIONS that stall, talk nonsense, or guess. With "tls" or "starttls" behind the
-protocol they do so before the handshake, in it, or after it. Says "ready" when all are at it.
+protocol they do so before the handshake, in it, or after it; a number behind that is from how many addresses they come. Says "ready" when all are at it.
 """
 import asyncio
 import base64
@@ -11,7 +11,7 @@ import ssl
 import sys
 
 CONNECTIONS = 1000
-NETWORKS = 100
+ADDRESSES = 100
 
 
 async def answer(reader):
@@ -153,10 +153,10 @@ async def speak(kind, connection, protocol, protection, at_it):
     await kind(talk, at_it)
 
 
-async def client(number, port, protocol, protection, started):
+async def client(number, port, protocol, protection, addresses, started):
     kinds = BEFORE * 5 + WITHIN if protection else WITHIN
     kind = kinds[number % len(kinds)]
-    address = (f"127.1.0.{1 + number % NETWORKS}", 0)
+    address = (f"127.1.{number % addresses // 250}.{1 + number % addresses % 250}", 0)
     tls = {"ssl": CONTEXT} if protection == "tls" and kind in WITHIN else {}
     while True:
         connection = None
@@ -176,9 +176,9 @@ async def client(number, port, protocol, protection, started):
         await asyncio.sleep(5 if protection else 0.2)
 
 
-async def main(port, protocol, protection):
+async def main(port, protocol, protection="", addresses=ADDRESSES):
     started = set()
-    clients = [asyncio.create_task(client(number, port, protocol, protection, started)) for number in range(CONNECTIONS)]
+    clients = [asyncio.create_task(client(number, port, protocol, protection, int(addresses), started)) for number in range(CONNECTIONS)]
     while len(started) < CONNECTIONS:
         await asyncio.sleep(0.05)
     print("ready", flush=True)
@@ -188,4 +188,4 @@ async def main(port, protocol, protection):
 if __name__ == "__main__":
     # They have machines of their own: what is measured is the server, not who gets this one's processors.
     os.nice(19)
-    asyncio.run(main(int(sys.argv[1]), {"imap": Imap, "smtp": Smtp}[sys.argv[2]], sys.argv[3] if sys.argv[3:] else ""))
+    asyncio.run(main(int(sys.argv[1]), {"imap": Imap, "smtp": Smtp}[sys.argv[2]], *sys.argv[3:]))

@@ -136,6 +136,18 @@ static void crowd_is_who_nobody_trusts_yet(void **state)
 	for (int i = 0; i < 4; i++)
 		clients_trust(&c, "192.0.2.1", true);
 	assert_int_equal(clients_crowd(&c, network), 0);
+	/* He who was cut off comes again, and is looked at so until the time unit is over. */
+	assert_false(clients_rate(&c, "192.0.2.7", CLIENTS_CUT_OFF, UINT32_MAX, 10));
+	assert_int_equal(clients_crowd(&c, network), 1);
+	for (int i = 0; i < 3; i++) {
+		clients_trust(&c, "192.0.2.1", false);
+		clients_leave(&c, "192.0.2.1", 20);
+	}
+	assert_int_equal(clients_crowd(&c, network), 1);
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 999), FRONT_ACCEPTED);
+	assert_int_equal(clients_crowd(&c, network), 2);
+	assert_int_equal(clients_enter(&c, "192.0.2.1", 1000), FRONT_ACCEPTED);
+	assert_int_equal(clients_crowd(&c, network), 2);
 	/* Of many users behind one address none is in another's way. */
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(clients_enter(&c, "192.0.2.5", 0), FRONT_ACCEPTED);
