@@ -23,9 +23,12 @@ static bool open_files(struct account_command *command, const struct config *con
 		!slice_to_string(slice_from(config_text(config, PARAM_data_directory)),
 			command->data, sizeof(command->data)) ||
 		!slice_to_string(slice_from(config_text(config, PARAM_mail_directory)),
-			command->mail, sizeof(command->mail))) {
+			command->mail, sizeof(command->mail)) ||
+		!slice_to_string(slice_from(config_text(config, PARAM_recipient_delimiter)),
+			command->delimiters, sizeof(command->delimiters))) {
 		cli_complain(command->name,
-			"instance_directory, data_directory or mail_directory is too long");
+			"instance_directory, data_directory, mail_directory or recipient_delimiter "
+			"is too long");
 		return false;
 	}
 	command->schemes =
@@ -94,6 +97,7 @@ void account_close(struct account_command *command)
 		free(*(char **)vector_at(&command->purge, i));
 	vector_free(&command->purge);
 	buffer_free(&command->logins);
+	buffer_free(&command->dangling_text);
 	records_free(&command->records);
 }
 
@@ -377,17 +381,29 @@ static bool ends_sessions(const struct account_command *command)
 
 static void tell_summary(const struct account_command *command, const struct tally *tally)
 {
-	bool ended = ends_sessions(command);
+	struct buffer line = { 0 };
 
 	if (command->options & OPTION_JSON) {
-		printf("{\"%s\": %zu, \"refused\": %zu", command->action->done, tally->done,
-			tally->refused);
+		buffer_printf(&line, "{\"%s\": %zu, \"refused\": %zu", command->action->done,
+			tally->done, tally->refused);
 		if (command->action->flags & (ACTION_LOGS_OUT | ACTION_MAY_LOG_OUT))
-			printf(", \"sessions_%s\": %u", ended ? "ended" : "open",
-				command->sessions);
-		puts("}");
+			buffer_printf(&line, ", \"sessions_%s\": %u",
+				ends_sessions(command) ? "ended" : "open", command->sessions);
+		account_add_aliases(command, &line);
+		buffer_add_text(&line, "}");
+		account_print(&line);
 	} else if (command->list)
 		printf("%zu %s, %zu refused\n", tally->done, command->action->done, tally->refused);
+}
+
+/* Nothing of it counts. */
+static void take_back(struct account_command *command, struct tally *tally)
+{
+	joint_rollback(&command->joint);
+	*tally = (struct tally){ .refused = command->records.list.count };
+	command->aliases = 0;
+	command->dangling = 0;
+	buffer_clear(&command->dangling_text);
 }
 
 static int change(struct account_command *command)
@@ -406,11 +422,12 @@ static int change(struct account_command *command)
 		return account_fail(command, error);
 	status = run_records(command, &tally);
 	command->record = NULL;
+	if (!command->broken && account_find_dangling(command) != EX_OK)
+		status = EX_TEMPFAIL;
 	if (command->broken ||
 		(tally.refused &&
 			(tally.done == 0 || (command->options & OPTION_ALL_OR_NOTHING)))) {
-		joint_rollback(&command->joint);
-		tally = (struct tally){ .refused = command->records.list.count };
+		take_back(command, &tally);
 	} else if (!joint_commit(&command->joint, error, sizeof(error))) {
 		return account_fail(command, error);
 	} else {
@@ -418,6 +435,7 @@ static int change(struct account_command *command)
 		if (!account_sessions(command, ends_sessions(command)) && status == EX_OK)
 			status = EX_TEMPFAIL;
 		purge(command);
+		account_tell_aliases(command);
 	}
 	tell_summary(command, &tally);
 	return status;

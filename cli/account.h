@@ -43,6 +43,10 @@ struct account_command {
 	struct vector purge; /* char *: folders below `mail` to remove when all is committed */
 	struct buffer logins; /* users who may have to go when all is committed, NUL-ended */
 	unsigned sessions; /* of them: ended, or still open */
+	char delimiters[64]; /* recipient_delimiter */
+	unsigned aliases; /* that have followed a mailbox */
+	size_t dangling; /* aliases that lead to nobody any more */
+	struct buffer dangling_text; /* they, as they will be told */
 	bool broken; /* a database failed: nothing more can be done */
 };
 
@@ -52,7 +56,9 @@ enum account_action_flag {
 	ACTION_ASKS = 4, /* deletes: asks on the terminal */
 	ACTION_LOGS_OUT = 8, /* its users have no login any more: their sessions end */
 	ACTION_MAY_LOG_OUT = 16, /* likewise with --kick */
-	ACTION_NO_PASSWORD = 32 /* takes --no-password */
+	ACTION_NO_PASSWORD = 32, /* takes --no-password */
+	ACTION_LEADS_ALIASES = 64, /* aliases follow its mailboxes */
+	ACTION_LEAVES_ALIASES = 128 /* aliases may be left that lead to nobody */
 };
 
 /* An action: its word, how many words follow it, and what it does with command->record. The table ends with a NULL name. */
@@ -94,6 +100,13 @@ MUST_CHECK bool account_hash_passwords(struct account_command *command);
 int account_note_login(struct account_command *command, const char *login);
 /* All is committed: end the sessions of those who were noted, or tell that there are some. False with a message when they may go on. */
 MUST_CHECK bool account_sessions(struct account_command *command, bool end);
+
+/* Find the aliases that the deleted mailboxes leave behind, while the change is open; EX_OK, or account_fail's status. */
+int account_find_dangling(struct account_command *command);
+/* All is committed: tell of aliases. */
+void account_tell_aliases(struct account_command *command);
+/* The members about aliases of the figures in JSON, each with a comma before it. */
+void account_add_aliases(const struct account_command *command, struct buffer *out);
 
 /* Remove the folder `path` below the mail directory and what is in it; symbolic links are not followed. False with errno. */
 MUST_CHECK bool account_purge(const char *mail, const char *path);

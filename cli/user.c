@@ -204,19 +204,43 @@ static int delete (struct account_command *command)
 	return stage(command, CREDENTIALS_DELETE, login, NULL);
 }
 
+/* The old address becomes an alias, unless it was one of the aliases that followed. */
+static int keep_address(struct account_command *command, const char *login, const char *new_login)
+{
+	struct buffer known = { 0 };
+	struct slice rest, item;
+	bool there = false, done;
+	char error[300];
+
+	done = accounts_alias(command->accounts, slice_from(login), &known) != ACCOUNTS_ERROR;
+	rest = buffer_slice(&known);
+	while (slice_word(&rest, ", ", &item))
+		there = there || slice_equal(item, slice_from(new_login));
+	buffer_free(&known);
+	if (!done)
+		return account_fail(command, accounts_error(command->accounts));
+	return there || accounts_add_alias(
+				command->accounts, login, new_login, error, sizeof(error))
+		       ? EX_OK
+		       : account_fail(command, error);
+}
+
 static int rename_user(struct account_command *command)
 {
 	char login[ACCOUNTS_MAX_ADDRESS + 1], new_login[ACCOUNTS_MAX_ADDRESS + 1], error[300];
+	unsigned aliases;
 
 	if (!check_login(command, login))
 		return EX_DATAERR;
 	if (!accounts_check_address(
 		    command->record->words[1], false, new_login, error, sizeof(error)) ||
-		!accounts_rename_mailbox(command->accounts, login, new_login, error, sizeof(error)))
+		!accounts_rename_mailbox(command->accounts, login, new_login, command->delimiters,
+			&aliases, error, sizeof(error)))
 		return account_refuse(command, error);
+	command->aliases += aliases;
 	if ((command->options & OPTION_KEEP_ADDRESS) &&
-		!accounts_add_alias(command->accounts, login, new_login, error, sizeof(error)))
-		return account_fail(command, error);
+		keep_address(command, login, new_login) != EX_OK)
+		return EX_TEMPFAIL;
 	if (account_note_login(command, login) != EX_OK)
 		return EX_TEMPFAIL;
 	/* A login without mailbox that has the new name is in the way, and nobody's. */
@@ -291,10 +315,12 @@ int user_main(int argc, char **argv)
 		{ "disable", 1, 1, ACTION_CHANGES | ACTION_MAY_LOG_OUT, enable, "disabled" },
 		{ "enable", 1, 1, ACTION_CHANGES, enable, "enabled" },
 		{ "quota", 1, 2, ACTION_CHANGES, quota, "changed" },
-		{ "delete", 1, 1, ACTION_CHANGES | ACTION_ASKS | ACTION_LOGS_OUT, delete,
-			"deleted" },
+		{ "delete", 1, 1,
+			ACTION_CHANGES | ACTION_ASKS | ACTION_LOGS_OUT | ACTION_LEAVES_ALIASES,
+			delete, "deleted" },
 		{ "app", 2, 3, ACTION_MAY_LOG_OUT, user_app, NULL },
-		{ "rename", 2, 2, ACTION_CHANGES | ACTION_LOGS_OUT, rename_user, "renamed" },
+		{ "rename", 2, 2, ACTION_CHANGES | ACTION_LOGS_OUT | ACTION_LEADS_ALIASES,
+			rename_user, "renamed" },
 		{ NULL, 0, 0, 0, NULL, NULL },
 	};
 

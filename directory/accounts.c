@@ -264,9 +264,9 @@ bool accounts_add_mailbox(
 }
 
 bool accounts_rename_mailbox(struct accounts *accounts, const char *text, const char *new_text,
-	char *error, size_t error_size)
+	const char *delimiters, unsigned *aliases, char *error, size_t error_size)
 {
-	char address[ACCOUNTS_MAX_ADDRESS + 1], new_address[ACCOUNTS_MAX_ADDRESS + 1];
+	char address[ACCOUNTS_MAX_ADDRESS + 1], new_address[ACCOUNTS_MAX_ADDRESS + 1], undone[200];
 	struct change change = { .key = address, .value = new_address };
 	struct accounts_mailbox mailbox;
 
@@ -278,7 +278,16 @@ bool accounts_rename_mailbox(struct accounts *accounts, const char *text, const 
 		return false;
 	}
 	change.domain = strrchr(new_address, '@') + 1;
-	return run_change(accounts, QUERY_RENAME_MAILBOX, &change, "mailbox", error, error_size);
+	if (!database_run(accounts->db, "SAVEPOINT renaming", error, error_size))
+		return false;
+	if (run_change(accounts, QUERY_RENAME_MAILBOX, &change, "mailbox", error, error_size) &&
+		accounts_lead_aliases(
+			accounts, address, new_address, delimiters, aliases, error, error_size) &&
+		database_run(accounts->db, "RELEASE renaming", error, error_size))
+		return true;
+	(void)!database_run(
+		accounts->db, "ROLLBACK TO renaming; RELEASE renaming", undone, sizeof(undone));
+	return false;
 }
 
 static bool change_mailbox(struct accounts *accounts, enum accounts_query query, const char *text,

@@ -63,9 +63,13 @@ MUST_CHECK bool accounts_add_alias(struct accounts *accounts, const char *addres
 MUST_CHECK bool accounts_delete_alias(struct accounts *accounts, const char *address,
 	const char *destination, char *error, size_t error_size);
 
-/* The mailbox under another address; the mail stays where it is. */
+/*
+ * The mailbox under another address; the mail stays where it is. Aliases that lead to it follow, `*aliases` destinations; one with
+ * an extension behind one of `delimiters` (recipient_delimiter) keeps that, unless its whole address is a mailbox or alias.
+ */
 MUST_CHECK bool accounts_rename_mailbox(struct accounts *accounts, const char *address,
-	const char *new_address, char *error, size_t error_size);
+	const char *new_address, const char *delimiters, unsigned *aliases, char *error,
+	size_t error_size);
 
 /*
  * Changes between a begin and its commit are durable, and seen by others, together. A change that is refused in between undoes only
@@ -117,6 +121,12 @@ MUST_CHECK bool accounts_each_mailbox(struct accounts *accounts, const char *dom
 	bool (*each)(void *context, const struct accounts_mailbox *mailbox), void *context);
 MUST_CHECK bool accounts_each_alias(struct accounts *accounts, const char *domain,
 	bool (*each)(void *context, const struct accounts_alias_entry *alias), void *context);
+
+/* The aliases that lead to `address` (in lower case), which is no mailbox any more, and by no alias to anybody else. `delimiters` as above. */
+MUST_CHECK bool accounts_each_dangling(struct accounts *accounts, const char *address,
+	const char *delimiters,
+	bool (*each)(void *context, const struct accounts_alias_entry *alias), void *context,
+	char *error, size_t error_size);
 
 /* Lower-case `text` into `address` and check it: local part of characters that are safe in a path, U-labels as A-labels. With
  * `catch_all` the local part may be empty. False with `error` filled. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* Inside of accounts.h, shared by accounts.c and accounts_list.c. */
+/* Inside of accounts.h, shared by accounts.c and the other accounts_*.c. */
 #ifndef DIRECTORY_ACCOUNTS_IMPL_H
 #define DIRECTORY_ACCOUNTS_IMPL_H
 
@@ -35,5 +35,9 @@ struct accounts {
 
 /* Columns address, path, quota, enabled. */
 bool accounts_read_mailbox(sqlite3_stmt *row, struct accounts_mailbox *mailbox);
+/* Destinations that were the mailbox `address` become `new_address` (both in lower case), within the caller's transaction. */
+MUST_CHECK bool accounts_lead_aliases(struct accounts *accounts, const char *address,
+	const char *new_address, const char *delimiters, unsigned *count, char *error,
+	size_t error_size);
 
 #endif

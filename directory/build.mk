@@ -1,5 +1,5 @@
 # directoryd. accounts.db is written by the commands, too.
-ACCOUNTS := directory/accounts.c directory/accounts_list.c directory/accounts_batch.c
+ACCOUNTS := directory/accounts.c directory/accounts_list.c directory/accounts_batch.c directory/accounts_follow.c directory/extension.c
 ANSWER := $(wildcard directory/answer*.c) directory/classify.c directory/expand.c directory/recipient.c directory/owner.c directory/resolve.c directory/names.c directory/away.c $(ACCOUNTS)
 PROGRAMS += directoryd proxymap
 proxymap_SOURCES := directory/proxymap.c directory/proxymap_reach.c directory/proxymap_names.c directory/proxymap_fcntl.c

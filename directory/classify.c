@@ -1,38 +1,17 @@
 // SPDX-License-Identifier: ISC
 /* What kind of address is it, has it a mailbox, has it aliases? See answer_impl.h. */
 #include "directory/answer_impl.h"
+#include "directory/extension.h"
 #include "mail/address.h"
 #include "mail/utf8.h"
 
 enum { ADDRESS_KEYS = 2 }; /* with and without extension */
 
-static bool is_delimiter(const struct directory *d, char c)
-{
-	return c != '\0' && strchr(d->settings.recipient_delimiter, c) != NULL;
-}
-
-/* Whole names that look as if they had an extension: list owners with "-" as delimiter, and addresses that must always work. */
-static bool never_split(const struct directory *d, struct slice local)
-{
-	static const char *const WHOLE[] = { "postmaster", "mailer-daemon", "double-bounce" };
-
-	for (size_t i = 0; i < sizeof(WHOLE) / sizeof(WHOLE[0]); i++)
-		if (slice_equal(local, slice_from(WHOLE[i])))
-			return true;
-	return strchr(d->settings.recipient_delimiter, '-') &&
-	       (slice_starts(local, SLICE("owner-")) ||
-		       slice_ends_nocase(local, SLICE("-request")));
-}
-
 static bool strip_extension(struct directory *d, struct recipient *r)
 {
-	size_t at = 1;
+	size_t at = extension_delimiter(r->key_local, d->settings.recipient_delimiter);
 	char *text;
 
-	if (never_split(d, r->key_local))
-		return true;
-	while (at < r->key_local.length && !is_delimiter(d, r->key_local.data[at]))
-		at++;
 	if (at >= r->key_local.length)
 		return true;
 	r->extension = slice_tail(r->local, at + 1);

@@ -192,6 +192,30 @@ def test_a_renamed_user_keeps_mail_and_password(instance):
     box.logout()
 
 
+def test_aliases_follow_a_renamed_user_and_those_of_a_deleted_one_are_told(make_instance):
+    instance = make_instance(settings={**INSTANCE_SETTINGS, "recipient_delimiter": "+"})
+    instance.start()
+    for destination in (f"One@{DOMAIN}", f"two@{DOMAIN}"):
+        instance.postern("alias", "add", f"team@{DOMAIN}", destination)
+    instance.postern("alias", "add", f"work@{DOMAIN}", f"one+work@{DOMAIN}")
+    instance.postern("alias", "add", f"one@{DOMAIN}", f"one@{DOMAIN}", "copy@elsewhere.example")
+    assert instance.postern("user", "rename", f"one@{DOMAIN}", f"uno@{DOMAIN}", "--keep-address").out == "3 aliases lead to the new address\n"
+    with instance.smtp() as client:
+        client.sendmail("a@elsewhere.example", [f"team@{DOMAIN}"], b"Subject: follow\r\n\r\n")
+        client.sendmail("a@elsewhere.example", [f"work@{DOMAIN}"], b"Subject: extension\r\n\r\n")
+    instance.wait_log(rf"to=<uno@{DOMAIN}>, orig_to=<team@{DOMAIN}>, .*status=sent")
+    instance.wait_log(rf"to=<uno\+work@{DOMAIN}>, orig_to=<work@{DOMAIN}>, .*status=sent")
+    done = json.loads(instance.postern("user", "rename", f"uno@{DOMAIN}", f"one@{DOMAIN}", "--json").out)
+    assert done == {"renamed": 1, "refused": 0, "sessions_ended": 0, "aliases_changed": 3}
+    done = instance.postern("user", "delete", "--yes", f"two@{DOMAIN}")
+    assert f"alias team@{DOMAIN} leads to two@{DOMAIN}, which is no mailbox any more" in done.err
+    done = json.loads(instance.postern("user", "delete", "--yes", "--json", f"one@{DOMAIN}").out)
+    # The rest of them leads to the alias, which has somebody else.
+    assert done["aliases_dangling"] == [{"address": f"one@{DOMAIN}", "destination": f"one@{DOMAIN}"}]
+    lines = "".join(json.dumps(alias) + "\n" for alias in done["aliases_dangling"])
+    assert instance.postern("alias", "delete", "--yes", "-", input=lines).out == "1 deleted, 0 refused\n"
+
+
 @pytest.mark.core
 def test_mail_of_a_deleted_user_is_kept_unless_told(instance, tmp_path):
     folder = instance.path / "mail" / DOMAIN / "one"

@@ -193,6 +193,103 @@ static void listing_holds_every_mailbox_of_the_domain(void **state)
 	assert_int_equal(count, 1);
 }
 
+static void add_alias(const char *address, const char *destination)
+{
+	if (!accounts_add_alias(accounts, address, destination, error, sizeof(error)))
+		fail_msg("%s", error);
+}
+
+static void assert_leads(const char *address, const char *expected)
+{
+	struct buffer list = { 0 };
+
+	assert_int_equal(accounts_alias(accounts, slice_from(address), &list), ACCOUNTS_FOUND);
+	assert_string_equal(buffer_text(&list), expected);
+	buffer_free(&list);
+}
+
+static void aliases_of_a_renamed_mailbox_follow(void **state)
+{
+	unsigned count;
+
+	assert_true(accounts_add_domain(accounts, "xn--bcher-kva.test", error, sizeof(error)));
+	assert_true(accounts_add_mailbox(accounts, "one+own@example.org", 0, error, sizeof(error)));
+	add_alias("all@example.org", "two@example.org");
+	add_alias("all@example.org", "One@EXAMPLE.org");
+	add_alias("all@example.org", "x@example.net");
+	add_alias("ext@example.org", "one+Work@example.org");
+	add_alias("own@example.org", "one+own@example.org");
+	add_alias("near@example.org", "one1@example.org");
+	add_alias("near@example.org", "one@example.net");
+	add_alias("both@example.org", "one@example.org");
+	add_alias("both@example.org", "uno@b\xc3\xbc"
+				      "cher.test");
+	assert_true(accounts_rename_mailbox(accounts, "one@example.org",
+		"uno@b\xc3\xbc"
+		"cher.test",
+		"+", &count, error, sizeof(error)));
+	assert_int_equal(count, 3);
+	assert_leads("all@example.org", "two@example.org, uno@xn--bcher-kva.test, x@example.net");
+	assert_leads("ext@example.org", "uno+Work@xn--bcher-kva.test");
+	assert_leads("own@example.org", "one+own@example.org");
+	assert_leads("near@example.org", "one1@example.org, one@example.net");
+	/* However the domain is written; what leads there twice does so once. */
+	assert_true(accounts_rename_mailbox(accounts, "uno@xn--bcher-kva.test", "one@example.org",
+		"", &count, error, sizeof(error)));
+	assert_int_equal(count, 3);
+	assert_leads("both@example.org", "one@example.org");
+	assert_leads("ext@example.org", "uno+Work@xn--bcher-kva.test");
+}
+
+static void a_rename_that_is_refused_leaves_the_aliases_alone(void **state)
+{
+	unsigned count;
+
+	add_alias("all@example.org", "one@example.org");
+	assert_false(accounts_rename_mailbox(accounts, "one@example.org", "one@unknown.example", "",
+		&count, error, sizeof(error)));
+	assert_string_equal(error, "no such domain: unknown.example");
+	assert_true(accounts_begin(accounts, error, sizeof(error)));
+	assert_false(accounts_rename_mailbox(accounts, "nobody@example.org", "two@example.org", "",
+		&count, error, sizeof(error)));
+	assert_true(accounts_rename_mailbox(
+		accounts, "one@example.org", "two@example.org", "", &count, error, sizeof(error)));
+	assert_int_equal(count, 1);
+	accounts_rollback(accounts);
+	assert_leads("all@example.org", "one@example.org");
+}
+
+static bool note(void *context, const struct accounts_alias_entry *alias)
+{
+	buffer_printf(
+		context, "%.*s>%.*s ", SLICE_ARG(alias->address), SLICE_ARG(alias->destination));
+	return true;
+}
+
+static void assert_dangling(const char *expected)
+{
+	struct buffer list = { 0 };
+
+	assert_true(accounts_each_dangling(
+		accounts, "one@example.org", "+", note, &list, error, sizeof(error)));
+	assert_string_equal(list.length ? buffer_text(&list) : "", expected);
+	buffer_free(&list);
+}
+
+static void aliases_of_a_deleted_mailbox_are_found(void **state)
+{
+	add_alias("a@example.org", "ONE@example.org");
+	add_alias("a@example.org", "x@example.net");
+	add_alias("b@example.org", "one+x@example.org");
+	add_alias("one@example.org", "one@example.org");
+	assert_true(accounts_delete_mailbox(accounts, "one@example.org", error, sizeof(error)));
+	assert_dangling("one@example.org>one@example.org ");
+	assert_true(accounts_delete_alias(accounts, "one@example.org", NULL, error, sizeof(error)));
+	assert_dangling("a@example.org>ONE@example.org b@example.org>one+x@example.org ");
+	add_alias("@example.org", "x@example.net");
+	assert_dangling("");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -209,6 +306,9 @@ int main(void)
 		TEST(files_made_by_root_belong_to_the_owner_of_the_folder),
 		TEST(missing_file_is_an_error_without_create),
 		TEST(listing_holds_every_mailbox_of_the_domain),
+		TEST(aliases_of_a_renamed_mailbox_follow),
+		TEST(a_rename_that_is_refused_leaves_the_aliases_alone),
+		TEST(aliases_of_a_deleted_mailbox_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,8 @@ enum change { ADD, DELETE, RENAME, CHANGES };
 
 static bool stage_change(struct joint *joint, enum change change)
 {
+	unsigned aliases;
+
 	switch (change) {
 	case ADD:
 		return accounts_add_mailbox(accounts, "new@example.org", 0, error, sizeof(error)) &&
@@ -108,8 +110,8 @@ static bool stage_change(struct joint *joint, enum change change)
 		       joint_stage(joint, CREDENTIALS_DELETE, "old@example.org", NULL, error,
 			       sizeof(error));
 	default:
-		return accounts_rename_mailbox(accounts, "old@example.org", "new@example.org",
-			       error, sizeof(error)) &&
+		return accounts_rename_mailbox(accounts, "old@example.org", "new@example.org", "",
+			       &aliases, error, sizeof(error)) &&
 		       joint_stage(joint, CREDENTIALS_RENAME, "old@example.org", "new@example.org",
 			       error, sizeof(error));
 	}
@@ -226,9 +228,10 @@ static void a_change_that_is_rolled_back_leaves_nothing(void **state)
 static void the_folder_of_a_renamed_mailbox_is_given_to_nobody_else(void **state)
 {
 	struct accounts_mailbox mailbox;
+	unsigned aliases;
 
-	assert_true(accounts_rename_mailbox(
-		accounts, "old@example.org", "new@example.org", error, sizeof(error)));
+	assert_true(accounts_rename_mailbox(accounts, "old@example.org", "new@example.org", "",
+		&aliases, error, sizeof(error)));
 	assert_true(accounts_add_mailbox(accounts, "old@example.org", 0, error, sizeof(error)));
 	assert_int_equal(
 		accounts_mailbox(accounts, SLICE("old@example.org"), &mailbox), ACCOUNTS_FOUND);
@@ -236,8 +239,8 @@ static void the_folder_of_a_renamed_mailbox_is_given_to_nobody_else(void **state
 	assert_int_equal(
 		accounts_mailbox(accounts, SLICE("new@example.org"), &mailbox), ACCOUNTS_FOUND);
 	assert_string_equal(mailbox.path, "example.org/old");
-	assert_false(accounts_rename_mailbox(
-		accounts, "new@example.org", "old@example.org", error, sizeof(error)));
+	assert_false(accounts_rename_mailbox(accounts, "new@example.org", "old@example.org", "",
+		&aliases, error, sizeof(error)));
 	assert_string_equal(error, "mailbox old@example.org is there already");
 }
 
