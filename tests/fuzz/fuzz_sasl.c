@@ -2,13 +2,14 @@
 /*
  * SASL exchanges: the first byte chooses the mechanism, the second whether there is an initial response and TLS; then come responses,
  * each behind a byte with its length. When the introspection command is to be asked, the next of them is its answer. Without the
- * password nobody gets in, nor without an answer about a token.
+ * password nobody gets in, nor without an answer about a token. No response of DIGEST-MD5 is made of a password that nobody has, either.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "auth/mech.h"
+#include "auth/mech_digest.h"
 #include "auth/mech_jwt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,7 +23,9 @@ enum { MECHANISM_COUNT = sizeof(MECHANISMS) / sizeof(MECHANISMS[0]) };
 static const char KEYS[] = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
 			   "\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
 			   "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
-static const char USERS[] = "u:{PLAIN}a password that the fuzzer will not find\n";
+/* The second one has two forms. */
+static const char USERS[] = "u:{PLAIN}a password that the fuzzer will not find\n"
+			    "v:{PLAIN}another that it will not \xef\xac\x81nd\n";
 
 static struct backends *backends;
 
@@ -91,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!exchange)
 		return 0;
 	rest = slice_tail(rest, 2);
+	if (mech_digest_fits(rest, SLICE("that it will not \xef\xac\x81nd")))
+		abort();
 	if (data[1] & 2)
 		done = !exchange_input(exchange, false, slice_of("", 0)) ||
 		       exchange_step(exchange, backends);
