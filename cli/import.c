@@ -266,6 +266,7 @@ int import_main(int argc, char **argv)
 		.quota_unit = 1,
 		.source.uid_least = 1000,
 		.source.uid_most = 59999,
+		.source.elsewhere = vector_of(sizeof(char *), RECORDS_MAX),
 		.source.refuse = refuse,
 		.source.context = &import,
 		.source.records = &import.command.records };
@@ -280,6 +281,7 @@ int import_main(int argc, char **argv)
 	}
 	if (account_open(&import.command, true))
 		status = run(&import, origin->read);
+	vector_free(&import.source.elsewhere);
 	account_close(&import.command);
 	if (fflush(stdout) != 0 && status == EX_OK)
 		status = EX_IOERR;

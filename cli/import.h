@@ -15,6 +15,7 @@ struct import_source {
 	const char *file; /* as it is told; lives as long as the records */
 	const char *domain; /* for names without one; NULL: refused */
 	uint64_t uid_least, uid_most; /* of import_system */
+	struct vector elsewhere; /* char *: domains of import_sql that have no mailboxes here */
 	/* Told for each line that cannot be taken over. */
 	void (*refuse)(void *context, const char *file, unsigned line, const char *error);
 	void *context;
@@ -35,7 +36,7 @@ void import_system(struct import_source *source, struct slice passwd, struct sli
 
 /*
  * Domains, users and aliases of a database, in tables as the usual guides make them; `spec` is a lookup table there. Quotas are
- * counted in `quota_unit` bytes. False with `error`; what was read by then is to be forgotten.
+ * counted in `quota_unit` bytes. Domains whose transport does not deliver here are refused, and noted as `elsewhere`. False with `error`; what was read by then is to be forgotten.
  */
 MUST_CHECK bool import_sql(struct import_source *source, const char *spec, uint64_t quota_unit,
 	char *error, size_t error_size);

@@ -87,6 +87,19 @@ static void fail(struct import *import, const char *error)
 
 /* --- domains --- */
 
+/* Has the source said that its mail goes elsewhere? */
+static bool is_elsewhere(const struct import *import, const char *domain)
+{
+	char name[ACCOUNTS_MAX_DOMAIN + 1], error[300];
+
+	for (size_t i = 0; i < import->source.elsewhere.count; i++)
+		if (accounts_check_domain(*(char **)vector_at(&import->source.elsewhere, i), name,
+			    error, sizeof(error)) &&
+			strcmp(name, domain) == 0)
+			return true;
+	return false;
+}
+
 /* Is the domain there? With --add-domains it is made. False: refused. */
 static bool have_domain(struct import *import, const char *domain)
 {
@@ -100,12 +113,16 @@ static bool have_domain(struct import *import, const char *domain)
 		fail(import, accounts_error(accounts));
 		return false;
 	default:
-		snprintf(error, sizeof(error), "no such domain: %s (--add-domains makes it)",
-			domain);
-		if (!import->add_domains) {
-			refuse_record(import, error);
-			return false;
-		}
+		if (is_elsewhere(import, domain))
+			snprintf(error, sizeof(error),
+				"the mail of domain %s goes elsewhere, as its row says", domain);
+		else if (!import->add_domains)
+			snprintf(error, sizeof(error),
+				"no such domain: %s (--add-domains makes it)", domain);
+		else
+			break;
+		refuse_record(import, error);
+		return false;
 	}
 	if (!accounts_add_domain(accounts, domain, error, sizeof(error))) {
 		refuse_record(import, error);

@@ -18,7 +18,10 @@ static const struct listing {
 	const char *sql[8];
 } LISTINGS[] = {
 	{ RECORD_DOMAIN,
-		{ "SELECT domain, enabled FROM domain", "SELECT domain, enabled FROM domains",
+		{ "SELECT domain, enabled, transport FROM domain",
+			"SELECT domain, enabled, transport FROM domains",
+			"SELECT domain, active, transport, backupmx FROM domain",
+			"SELECT domain, enabled FROM domain", "SELECT domain, enabled FROM domains",
 			"SELECT domain, active FROM domain",
 			"SELECT name, 1 FROM virtual_domains" } },
 	{ RECORD_MAILBOX, { "SELECT email, enabled, password, quota FROM users",
@@ -34,6 +37,8 @@ static const struct listing {
 };
 
 enum { COLUMN_NAME, COLUMN_ENABLED, COLUMN_VALUE, COLUMN_QUOTA };
+/* Of domains, where the tables have them. */
+enum { COLUMN_TRANSPORT = COLUMN_VALUE, COLUMN_BACKUP = COLUMN_QUOTA };
 
 struct rows {
 	struct import_source *source;
@@ -73,6 +78,71 @@ static void take_user(struct rows *rows, const char *const *values, const size_t
 	}
 }
 
+/* --- domains whose mail goes elsewhere --- */
+
+/* Is it delivered into mailboxes by that transport (as in Postfix's transport(5), or its name alone)? An empty one is the default. */
+static bool delivers_here(struct slice transport)
+{
+	static const struct slice NAMES[] = { SLICE("virtual"), SLICE("local"), SLICE("lmtp"),
+		SLICE("maildrop"), SLICE("lda"), SLICE("deliver"), SLICE("cyrus"),
+		SLICE("procmail") };
+	struct slice rest = slice_trim(transport), name = rest;
+
+	if (rest.length == 0 || slice_equal(rest, SLICE(":")))
+		return true;
+	slice_split(&rest, ':', &name);
+	if (slice_starts_nocase(name, SLICE("dovecot"))) /* -lmtp, -lda, -spamass, ... */
+		return true;
+	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+		if (slice_equal_nocase(name, NAMES[i]))
+			return true;
+	return false;
+}
+
+/* Users of it are not taken over either. False: no memory, and told. */
+static bool note_elsewhere(struct rows *rows, struct slice name)
+{
+	char *copy = arena_dup(&rows->source->records->arena, name), **place;
+
+	place = copy ? vector_add(&rows->source->elsewhere) : NULL;
+	if (place)
+		*place = copy;
+	else
+		import_refuse(rows->source, rows->number, "no memory");
+	return place != NULL;
+}
+
+static void take_domain(struct rows *rows, struct slice name, struct slice transport, bool backup)
+{
+	int shown = (int)slice_head(name, 100).length;
+
+	if (delivers_here(transport) && !backup) {
+		import_postfix_entry(rows->source, RECORD_DOMAIN, rows->number, name, SLICE(""));
+		return;
+	}
+	if (!note_elsewhere(rows, name))
+		return;
+	if (delivers_here(transport))
+		import_refuse(rows->source, rows->number,
+			"%.*s: its mail is only passed on (backupmx), there are no mailboxes for "
+			"it: "
+			"add %.*s to relay_domains",
+			shown, name.data, shown, name.data);
+	else
+		import_refuse(rows->source, rows->number,
+			"%.*s: its mail goes by %.*s, there are no mailboxes for it: add %.*s to "
+			"relay_domains, and to a table of transport_maps the line %.*s %.*s",
+			shown, name.data, SLICE_ARG(slice_head(transport, 100)), shown, name.data,
+			shown, name.data, SLICE_ARG(slice_head(transport, 100)));
+}
+
+static struct slice column(
+	const char *const *values, const size_t *lengths, unsigned columns, unsigned number)
+{
+	return number < columns && values[number] ? slice_of(values[number], lengths[number])
+						  : SLICE("");
+}
+
 static bool take_row(
 	void *context, const char *const *values, const size_t *lengths, unsigned columns)
 {
@@ -87,12 +157,15 @@ static bool take_row(
 	name = slice_of(values[COLUMN_NAME], lengths[COLUMN_NAME]);
 	if (rows->kind == RECORD_MAILBOX)
 		take_user(rows, values, lengths);
-	else if (!is_false(values[COLUMN_ENABLED]) &&
-		 !(rows->kind == RECORD_DOMAIN && slice_equal(name, SLICE("ALL"))))
+	else if (is_false(values[COLUMN_ENABLED]) ||
+		 (rows->kind == RECORD_DOMAIN && slice_equal(name, SLICE("ALL"))))
+		return true;
+	else if (rows->kind == RECORD_DOMAIN)
+		take_domain(rows, name, column(values, lengths, columns, COLUMN_TRANSPORT),
+			columns > COLUMN_BACKUP && !is_false(values[COLUMN_BACKUP]));
+	else
 		import_postfix_entry(rows->source, rows->kind, rows->number, name,
-			rows->kind == RECORD_ALIAS && values[COLUMN_VALUE]
-				? slice_of(values[COLUMN_VALUE], lengths[COLUMN_VALUE])
-				: SLICE(""));
+			column(values, lengths, columns, COLUMN_VALUE));
 	return true;
 }
 

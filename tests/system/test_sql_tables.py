@@ -296,3 +296,44 @@ def test_accounts_of_a_sqlite_database_are_imported(make_instance, table):
     imported(instance, f"sqlite:{instance.etc}/old.cf")
     shown = json.loads(instance.postern("user", "show", "good@sql.example", "--json").out)
     assert shown["quota"] == 3 << 20 and not shown["enabled"]
+
+
+ELSEWHERE = {"smtp.example": "smtp:[192.0.2.1]", "relay.example": "relay:", "bare.example": "[192.0.2.2]:25", "hop.example": ":mx.example"}
+
+
+@pytest.mark.parametrize("tables", ["guide", "postfixadmin"])
+def test_domains_whose_mail_goes_elsewhere_are_not_imported(make_instance, tables):
+    instance = make_instance()
+    here = {"virtual.example": "virtual:", "bare-name.example": "maildrop", "dovecot.example": "Dovecot-LMTP:unix:x", "lmtp.example": "lmtp:unix:private/dovecot-lmtp",
+            "none.example": None, "empty.example": "", "colon.example": ":"}
+    with sqlite3.connect(instance.etc / "old.sqlite") as db:
+        if tables == "guide":
+            for statement in one_line(SCHEMA):
+                db.execute(statement)
+            add = "INSERT INTO domain (domain, transport, enabled) VALUES (?, ?, 1)"
+            user, alias = "INSERT INTO users (email) VALUES (?)", "INSERT INTO alias (source, destination) VALUES (?, ?)"
+        else:
+            db.execute("CREATE TABLE domain (domain, transport, backupmx, active)")
+            db.execute("CREATE TABLE mailbox (username, password, quota, active DEFAULT 1)")
+            db.execute("CREATE TABLE alias (address, goto, active DEFAULT 1)")
+            add = "INSERT INTO domain (domain, transport, backupmx, active) VALUES (?, ?, 0, 1)"
+            db.execute("INSERT INTO domain VALUES ('backup.example', 'virtual', 1, 1), ('off.example', 'smtp:', 0, 0)")
+            user, alias = "INSERT INTO mailbox (username) VALUES (?)", "INSERT INTO alias (address, goto) VALUES (?, ?)"
+        for row in {**here, **ELSEWHERE}.items():
+            db.execute(add, row)
+        db.execute(user, ("ann@virtual.example",))
+        db.execute(user, ("ann@smtp.example",))
+        db.execute(alias, ("bob@relay.example", "ann@virtual.example"))
+    (instance.etc / "old.cf").write_text(f"dbpath = {instance.etc}/old.sqlite\nquery = SELECT 1\n")
+    done = instance.postern("import", "sql", f"sqlite:{instance.etc}/old.cf", "--json", "--add-domains", check=False)
+    assert done.returncode == 65, done.out + done.err
+    *refused, summary = [json.loads(line) for line in done.out.splitlines()]
+    backup = tables == "postfixadmin"
+    assert summary["domain"]["added"] == len(here) and summary["user"]["added"] == 1 and summary["refused"] == len(ELSEWHERE) + 2 + backup
+    errors = [r["error"] for r in refused]
+    for domain, transport in ELSEWHERE.items():
+        assert any(f"add {domain} to relay_domains" in e and e.endswith(f"the line {domain} {transport}") for e in errors), errors
+    assert not backup or any("add backup.example to relay_domains" in e for e in errors)
+    assert "the mail of domain smtp.example goes elsewhere, as its row says" in errors
+    listed = {json.loads(line)["domain"] for line in instance.postern("domain", "list", "--json").out.splitlines()}
+    assert listed == {DOMAIN, *here}
