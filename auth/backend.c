@@ -8,6 +8,7 @@
 #include "auth/backend_impl.h"
 #include "base/loop.h"
 #include "os/os.h"
+#include "service/log.h"
 
 struct backends {
 	struct backends_settings settings;
@@ -127,6 +128,19 @@ void backends_close(struct backends **backends)
 	*backends = NULL;
 }
 
+/* A hash that nobody can read looks like a wrong password to its user; that of a locked account ("!", "*") is meant to. */
+static void tell_unreadable(
+	struct backends *backends, const struct credentials_question *question, struct slice stored)
+{
+	char why[200];
+
+	if (stored.length && (stored.data[0] == '!' || stored.data[0] == '*'))
+		return;
+	if (!schemes_known(backends->schemes, stored, why, sizeof(why)))
+		log_warning("what is stored for <%.*s> fits no password: %s",
+			SLICE_ARG(question->login), why);
+}
+
 /* The password and what is stored, with the cache between them. */
 static enum credentials_status compare(
 	struct backends *backends, const struct credentials_question *question, struct slice stored)
@@ -146,6 +160,7 @@ static enum credentials_status compare(
 	case SCHEME_ERROR:
 		return CREDENTIALS_ERROR;
 	case SCHEME_SILENT:
+		tell_unreadable(backends, question, stored);
 		schemes_waste(backends->schemes, question->password);
 		return CREDENTIALS_BAD;
 	default:

@@ -28,28 +28,33 @@ static enum scheme_result verify_plain(
 }
 
 static const struct scheme SCHEMES[] = {
-	{ "CRYPT", scheme_crypt, NULL, 0, false },
-	{ "BLF-CRYPT", scheme_crypt, NULL, 0, false },
-	{ "SHA256-CRYPT", scheme_crypt, NULL, 0, false },
-	{ "SHA512-CRYPT", scheme_crypt, NULL, 0, false },
-	{ "MD5-CRYPT", scheme_crypt, NULL, 0, false },
-	{ "DES-CRYPT", scheme_crypt, NULL, 0, false },
-	{ "ARGON2ID", scheme_argon2, NULL, 0, false },
-	{ "ARGON2I", scheme_argon2, NULL, 0, false },
-	{ "PBKDF2", scheme_pbkdf2, NULL, 0, false },
-	{ "SSHA", scheme_digest, "SHA1", 1, false },
-	{ "SSHA256", scheme_digest, "SHA256", 1, false },
-	{ "SSHA512", scheme_digest, "SHA512", 1, false },
-	{ "SHA", scheme_digest, "SHA1", 0, false },
-	{ "SHA1", scheme_digest, "SHA1", 0, false },
-	{ "SHA256", scheme_digest, "SHA256", 0, false },
-	{ "SHA512", scheme_digest, "SHA512", 0, false },
-	{ "SCRAM-SHA-1", scheme_scram, "SHA1", 0, false },
-	{ "SCRAM-SHA-256", scheme_scram, "SHA256", 0, false },
-	{ "PLAIN", verify_plain, NULL, 0, true },
-	{ "CLEARTEXT", verify_plain, NULL, 0, true },
-	{ "CRAM-MD5", NULL, NULL, 0, true },
-	{ "DIGEST-MD5", NULL, NULL, 0, true },
+	{ "CRYPT", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "BLF-CRYPT", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "SHA256-CRYPT", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "SHA512-CRYPT", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "MD5-CRYPT", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "MD5", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "DES-CRYPT", scheme_crypt, NULL, 0, false, ENCODING_TEXT },
+	{ "ARGON2ID", scheme_argon2, NULL, 0, false, ENCODING_TEXT },
+	{ "ARGON2I", scheme_argon2, NULL, 0, false, ENCODING_TEXT },
+	{ "PBKDF2", scheme_pbkdf2, NULL, 0, false, ENCODING_TEXT },
+	{ "SSHA", scheme_digest, "SHA1", 1, false, ENCODING_TEXT },
+	{ "SSHA256", scheme_digest, "SHA256", 1, false, ENCODING_TEXT },
+	{ "SSHA512", scheme_digest, "SHA512", 1, false, ENCODING_TEXT },
+	{ "SHA", scheme_digest, "SHA1", 0, false, ENCODING_TEXT },
+	{ "SHA1", scheme_digest, "SHA1", 0, false, ENCODING_TEXT },
+	{ "SHA256", scheme_digest, "SHA256", 0, false, ENCODING_TEXT },
+	{ "SHA512", scheme_digest, "SHA512", 0, false, ENCODING_TEXT },
+	{ "SMD5", scheme_digest, "MD5", 1, false, ENCODING_TEXT },
+	{ "LDAP-MD5", scheme_digest, "MD5", 0, false, ENCODING_TEXT },
+	{ "PLAIN-MD5", scheme_digest, "MD5", 0, false, ENCODING_HEX },
+	{ "SCRAM-SHA-1", scheme_scram, "SHA1", 0, false, ENCODING_TEXT },
+	{ "SCRAM-SHA-256", scheme_scram, "SHA256", 0, false, ENCODING_TEXT },
+	{ "PLAIN", verify_plain, NULL, 0, true, ENCODING_TEXT },
+	{ "CLEARTEXT", verify_plain, NULL, 0, true, ENCODING_TEXT },
+	{ "CLEAR", verify_plain, NULL, 0, true, ENCODING_TEXT },
+	{ "CRAM-MD5", NULL, NULL, 0, true, ENCODING_TEXT },
+	{ "DIGEST-MD5", NULL, NULL, 0, true, ENCODING_TEXT },
 };
 enum { SCHEME_COUNT = sizeof(SCHEMES) / sizeof(SCHEMES[0]) };
 
@@ -75,8 +80,11 @@ static const struct scheme *scheme_of(struct slice name, enum scheme_encoding *e
 		break;
 	}
 	for (int i = 0; i < SCHEME_COUNT; i++)
-		if (slice_equal_nocase(name, slice_from(SCHEMES[i].name)))
+		if (slice_equal_nocase(name, slice_from(SCHEMES[i].name))) {
+			if (*encoding == ENCODING_TEXT)
+				*encoding = SCHEMES[i].encoding;
 			return &SCHEMES[i];
+		}
 	return NULL;
 }
 
@@ -130,7 +138,8 @@ bool schemes_value(struct slice stored, const char *name, struct slice *value)
 bool schemes_plain(const struct schemes *schemes, struct slice stored, struct slice *password)
 {
 	return schemes->settings.plain && (schemes_value(stored, "PLAIN", password) ||
-						  schemes_value(stored, "CLEARTEXT", password));
+						  schemes_value(stored, "CLEARTEXT", password) ||
+						  schemes_value(stored, "CLEAR", password));
 }
 
 /* --- keys for mechanisms --- */

@@ -6,13 +6,14 @@
  * prefix. The first that can tell decides about a typed password; the others are keys for mechanisms that never see one
  * (RFC 5802). Names and forms are those of Dovecot's password schemes, so that its files and tables can be read:
  *
- *	CRYPT BLF-CRYPT SHA256-CRYPT SHA512-CRYPT MD5-CRYPT DES-CRYPT   crypt(3)
+ *	CRYPT BLF-CRYPT SHA256-CRYPT SHA512-CRYPT MD5-CRYPT MD5 DES-CRYPT   crypt(3)
  *	ARGON2ID ARGON2I   RFC 9106, encoded      PBKDF2   $1$salt$rounds$hex, HMAC-SHA-1
- *	SSHA SSHA256 SSHA512   salted             SHA SHA1 SHA256 SHA512   not salted
+ *	SSHA SSHA256 SSHA512 SMD5   salted        SHA SHA1 SHA256 SHA512 LDAP-MD5 PLAIN-MD5   not salted
  *	SCRAM-SHA-1 SCRAM-SHA-256   iterations,salt,StoredKey,ServerKey
- *	PLAIN CLEARTEXT CRAM-MD5 DIGEST-MD5   only with `plain`: who reads them can log in with them
+ *	PLAIN CLEARTEXT CLEAR CRAM-MD5 DIGEST-MD5   only with `plain`: who reads them can log in with them
  *
- * Digests may say their encoding: {SSHA256.HEX}, {SSHA256.B64}. MD5 without crypt(3)'s iterations is not known.
+ * Digests may say their encoding: {SSHA256.HEX}, {SSHA256.B64}. What is quickly computed is replaced at the next good login
+ * (auth_password_upgrade).
  */
 #ifndef AUTH_SCHEME_H
 #define AUTH_SCHEME_H

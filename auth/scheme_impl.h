@@ -32,6 +32,8 @@ struct scheme {
 	const char *digest; /* libcrypto's name */
 	unsigned salted;
 	bool plain; /* good for logging in as it stands */
+	enum scheme_encoding
+		encoding; /* of a digest, where the stored name says none; ENCODING_TEXT: base64 */
 };
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """SASL mechanisms and back ends of a running instance, with clients of other makers and with one written here from the RFCs."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import imaplib
@@ -332,6 +333,11 @@ def test_a_changed_passwd_file_counts_and_sql_is_asked(instance):
     wait_for(lambda: login(instance, f"one@{DOMAIN}", "password") is True, "login by the file")
     assert login(instance, f"two@{DOMAIN}", "password") is True
     assert "AUTHENTICATIONFAILED" in login(instance, f"two@{DOMAIN}", "two-secret")
+    with contextlib.closing(sqlite3.connect(base)) as db:
+        db.execute("UPDATE users SET password = '{OTP}x'")
+        db.commit()
+    assert "AUTHENTICATIONFAILED" in login(instance, f"two@{DOMAIN}", "two-secret")
+    instance.wait_log(rf"what is stored for <two@{DOMAIN}> fits no password: no such password scheme")
     with open(passwd + ".new", "w") as file:
         file.write(f"one@{DOMAIN}:{{SHA1.HEX}}{hashlib.sha1(b'other').hexdigest()}\n")
     os.rename(passwd + ".new", passwd)

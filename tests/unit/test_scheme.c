@@ -60,6 +60,11 @@ static void published_hashes_fit_their_passwords_only(void **state)
 		{ "{SHA256.hex}5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
 			"password" },
 		{ "{SSHA}yI6cZwQadOA1e+/f+T+H3eCQQhRzYWx0", "password" },
+		{ "{SMD5}swXK27O85U86pZxk/sAN6nNhbHQ=", "password" },
+		{ "{LDAP-MD5}X03MO1qnZdYdgyfeuILPmQ==", "password" },
+		{ "{PLAIN-MD5}5f4dcc3b5aa765d61d8327deb882cf99", "password" },
+		{ "{PLAIN-MD5.B64}X03MO1qnZdYdgyfeuILPmQ==", "password" },
+		{ "{MD5}$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "password" },
 		{ "{SSHA256.HEX}"
 		  "7a37b85c8918eac19a9089c0fa5a2ab4dce3f90528dcdeec108b23ddf3607b9973616c"
 		  "74",
