@@ -3,6 +3,7 @@
 #include "cli/account.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -107,7 +108,18 @@ struct command_line {
 	const char *words[COMMAND_WORDS];
 	unsigned count;
 	const char *quota, *hash;
+	char error[200]; /* what is wrong with it; empty: it is no command at all */
 };
+
+PRINTF_LIKE(2, 3) static bool wrong(struct command_line *line, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line->error, sizeof(line->error), format, args);
+	va_end(args);
+	return false;
+}
 
 static bool take_option(
 	struct account_command *command, struct command_line *line, int argc, char **argv, int *i)
@@ -119,6 +131,10 @@ static bool take_option(
 		{ "--yes", OPTION_YES }, { "--purge-mail", OPTION_PURGE_MAIL },
 		{ "--keep-address", OPTION_KEEP_ADDRESS },
 		{ "--all-or-nothing", OPTION_ALL_OR_NOTHING }, { "--kick", OPTION_KICK } };
+	const struct {
+		const char *name, **place;
+	} VALUES[] = { { "--quota", &line->quota }, { "--hash", &line->hash },
+		{ "--services", &command->services } };
 	const char *option = argv[*i];
 
 	for (size_t f = 0; f < sizeof(FLAGS) / sizeof(FLAGS[0]); f++)
@@ -126,17 +142,67 @@ static bool take_option(
 			command->options |= FLAGS[f].option;
 			return true;
 		}
-	if (*i + 1 >= argc)
-		return false;
-	if (strcmp(option, "--quota") == 0)
-		line->quota = argv[++*i];
-	else if (strcmp(option, "--hash") == 0)
-		line->hash = argv[++*i];
-	else if (strcmp(option, "--services") == 0)
-		command->services = argv[++*i];
-	else
-		return false;
+	for (size_t v = 0; v < sizeof(VALUES) / sizeof(VALUES[0]); v++) {
+		if (strcmp(option, VALUES[v].name) != 0)
+			continue;
+		if (*i + 1 >= argc)
+			return wrong(line, "%s: no value", option);
+		*VALUES[v].place = argv[++*i];
+		return true;
+	}
+	return wrong(line, "no such option: %s", option);
+}
+
+/* Does the action go with the options? */
+static bool check_options(const struct account_command *command, struct command_line *line)
+{
+	static const struct {
+		const char *name;
+		unsigned option, actions; /* flags, any of which it takes */
+	} BOUND[] = { { "--kick", OPTION_KICK, ACTION_LOGS_OUT | ACTION_MAY_LOG_OUT },
+		{ "--no-password", OPTION_NO_PASSWORD, ACTION_NO_PASSWORD } };
+
+	for (size_t i = 0; i < sizeof(BOUND) / sizeof(BOUND[0]); i++)
+		if ((command->options & BOUND[i].option) &&
+			!(command->action->flags & BOUND[i].actions))
+			return wrong(
+				line, "%s is not for %s", BOUND[i].name, command->action->name);
 	return true;
+}
+
+static bool find_action(struct account_command *command, struct command_line *line,
+	const struct account_action *actions)
+{
+	struct buffer names = { 0 };
+
+	for (const struct account_action *action = actions; action->name; action++) {
+		if (strcmp(action->name, line->words[0]) == 0)
+			command->action = action;
+		buffer_printf(&names, "%s%s", action == actions ? "" : ", ", action->name);
+	}
+	if (!command->action)
+		wrong(line, "no such action: %s (there are %s)", line->words[0],
+			buffer_text(&names) ? buffer_text(&names) : "others");
+	buffer_free(&names);
+	return command->action != NULL;
+}
+
+static bool check_words(const struct account_command *command, struct command_line *line)
+{
+	const struct account_action *action = command->action;
+
+	if (command->list)
+		return (action->flags & ACTION_CHANGES) ||
+		       wrong(line, "%s takes no list", action->name);
+	if (line->count <= action->least)
+		return wrong(line, "%s needs more words", action->name);
+	return line->count <= action->most + 1 || wrong(line, "%s takes fewer words", action->name);
+}
+
+/* "-" is a word, and so is a number that is less than nothing. */
+static bool is_option(const char *text)
+{
+	return text[0] == '-' && text[1] != '\0' && !ascii_digit(text[1]);
 }
 
 /* The words behind the action; "-" alone stands for a list on standard input. */
@@ -146,30 +212,20 @@ static bool parse(struct account_command *command, struct command_line *line, in
 	enum { WORDS = sizeof(line->words) / sizeof(line->words[0]) };
 
 	for (int i = 1; i < argc; i++) {
-		if (argv[i][0] == '-' && argv[i][1] != '\0') {
+		if (is_option(argv[i])) {
 			if (!take_option(command, line, argc, argv, &i))
 				return false;
 		} else if (line->count == WORDS) {
-			return false;
+			return wrong(
+				line, "too many words: a list on standard input may be longer");
 		} else {
 			line->words[line->count++] = argv[i];
 		}
 	}
-	if (line->count == 0)
+	if (line->count == 0 || !find_action(command, line, actions))
 		return false;
-	while (actions->name && strcmp(actions->name, line->words[0]) != 0)
-		actions++;
-	command->action = actions;
 	command->list = line->count == 2 && strcmp(line->words[1], "-") == 0;
-	if (!actions->name)
-		return false;
-	if ((command->options & OPTION_KICK) &&
-		!(actions->flags & (ACTION_LOGS_OUT | ACTION_MAY_LOG_OUT)))
-		return false;
-	if ((command->options & OPTION_NO_PASSWORD) && !(actions->flags & ACTION_NO_PASSWORD))
-		return false;
-	return command->list ? (actions->flags & ACTION_CHANGES) != 0
-			     : line->count > actions->least && line->count <= actions->most + 1;
+	return check_options(command, line) && check_words(command, line);
 }
 
 /* --- what to do --- */
@@ -461,7 +517,11 @@ int account_run(int argc, char **argv, const struct account_action *actions, con
 		return EX_OK;
 	}
 	if (!parse(&command, &line, argc, argv, actions)) {
-		fputs(usage, stderr);
+		if (line.error[0])
+			cli_complain(command.name, "%s; \"postern %s --help\" tells how it is used",
+				line.error, command.name);
+		else
+			fputs(usage, stderr);
 		return EX_USAGE;
 	}
 	if (account_open(&command, command.action->flags & ACTION_CHANGES))

@@ -80,10 +80,12 @@ void account_close(struct account_command *command);
 struct config;
 void account_recover(const char *name, const struct config *config);
 
-/* "NAME: fatal: error" with the line of a list; EX_DATAERR. */
+/* "NAME: fatal: error", or a warning with the line of a list, which is skipped; EX_DATAERR. */
 int account_refuse(struct account_command *command, const char *error);
 /* Print a line of a list, and free it. */
 void account_print(struct buffer *line);
+/* The domain whose list is asked for, as the database has it: EX_OK when it is there, else told. */
+int account_domain(struct account_command *command, char domain[ACCOUNTS_MAX_DOMAIN + 1]);
 /* The end of a list: EX_OK when all of it was `done`, else as account_fail. */
 int account_listed(struct account_command *command, bool done);
 /* The database failed; EX_TEMPFAIL. */

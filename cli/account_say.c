@@ -20,6 +20,23 @@ int account_listed(struct account_command *command, bool done)
 	return done ? EX_OK : account_fail(command, accounts_error(command->accounts));
 }
 
+int account_domain(struct account_command *command, char domain[ACCOUNTS_MAX_DOMAIN + 1])
+{
+	char error[ACCOUNTS_MAX_DOMAIN + 50];
+
+	if (!accounts_check_domain(command->record->words[0], domain, error, sizeof(error)))
+		return account_refuse(command, error);
+	switch (accounts_domain(command->accounts, slice_from(domain))) {
+	case ACCOUNTS_FOUND:
+		return EX_OK;
+	case ACCOUNTS_NOT_FOUND:
+		snprintf(error, sizeof(error), "no such domain: %s", domain);
+		return account_refuse(command, error);
+	default:
+		return account_fail(command, accounts_error(command->accounts));
+	}
+}
+
 /* --- what is wrong --- */
 
 int account_refuse(struct account_command *command, const char *error)
@@ -37,9 +54,9 @@ int account_refuse(struct account_command *command, const char *error)
 		buffer_add_text(&line, "}");
 		account_print(&line);
 	} else if (record->file) {
-		cli_complain(command->name, "%s:%u: %s", record->file, record->line, error);
+		cli_warn(command->name, "%s:%u: %s", record->file, record->line, error);
 	} else {
-		cli_complain(command->name, "line %u: %s", record->line, error);
+		cli_warn(command->name, "line %u: %s", record->line, error);
 	}
 	return EX_DATAERR;
 }

@@ -28,10 +28,11 @@ bool account_sessions(struct account_command *command, bool end)
 		cli_complain(command->name, "%s: %s",
 			end ? "the change is made, but sessions may go on" : "sessions", error);
 	else if (!end && query.count && !(command->options & OPTION_JSON))
-		fprintf(stderr, "%u sessions are still open: \"postern kick\" ends them\n",
-			query.count);
+		fprintf(stderr, "%u %s still open: \"postern kick\" ends %s\n", query.count,
+			query.count == 1 ? "session is" : "sessions are",
+			query.count == 1 ? "it" : "them");
 	else if (end && !(command->options & OPTION_JSON) &&
 		 (query.count || (command->options & OPTION_KICK)))
-		printf("%u sessions ended\n", query.count);
+		sessions_print_ended(query.count, false);
 	return done || !end;
 }

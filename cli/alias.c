@@ -64,11 +64,14 @@ static bool show(void *context, const struct accounts_alias_entry *alias)
 
 static int list(struct account_command *command)
 {
-	const struct record *record = command->record;
-	const char *domain = record->word_count ? record->words[0] : NULL;
+	bool one = command->record->word_count > 0;
+	char domain[ACCOUNTS_MAX_DOMAIN + 1];
+	int status = one ? account_domain(command, domain) : EX_OK;
 
-	return account_listed(
-		command, accounts_each_alias(command->accounts, domain, show, command));
+	if (status != EX_OK)
+		return status;
+	return account_listed(command,
+		accounts_each_alias(command->accounts, one ? domain : NULL, show, command));
 }
 
 int alias_main(int argc, char **argv)

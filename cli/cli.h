@@ -22,5 +22,7 @@ const char *cli_folder(const char *option);
 int cli_run(int argc, char **argv);
 /* "NAME: fatal: text" on standard error, NAME being the command's. */
 void cli_complain(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "NAME: warning: text": the command goes on. */
+void cli_warn(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif

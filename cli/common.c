@@ -15,13 +15,27 @@ const char *cli_folder(const char *option)
 	return folder && *folder ? folder : POSTERN_SYSCONFDIR;
 }
 
+static void say(const char *command, const char *weight, const char *format, va_list args)
+{
+	fprintf(stderr, "%s: %s: ", command, weight);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
 void cli_complain(const char *command, const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "%s: fatal: ", command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(command, "fatal", format, args);
 	va_end(args);
-	fputc('\n', stderr);
+}
+
+void cli_warn(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(command, "warning", format, args);
+	va_end(args);
 }

@@ -13,6 +13,7 @@
 #include "base/vector.h"
 #include "cli/instance.h"
 #include "cli/json.h"
+#include "config/config.h"
 #include "directory/accounts.h"
 #include "ipc/channel.h"
 
@@ -283,6 +284,52 @@ int who_main(int argc, char **argv)
 	return status;
 }
 
+void sessions_print_ended(unsigned count, bool json)
+{
+	printf(json ? "{\"sessions_ended\": %u}\n" : "%u session%s ended\n", count,
+		count == 1 ? "" : "s");
+}
+
+/* accounts.db, for a look; NULL when it cannot be read, which is no matter. */
+static struct accounts *open_accounts(void)
+{
+	static struct config_report report;
+	struct config_source *source = config_read(cli_folder(NULL), &report);
+	struct accounts *accounts = NULL;
+	struct buffer data = { 0 };
+	char path[PATH_MAX + 64], error[300];
+
+	if (source && config_value(source, "data_directory", &data, error, sizeof(error)) &&
+		buffer_text(&data)) {
+		snprintf(path, sizeof(path), "%s/directory/accounts.db", buffer_text(&data));
+		if (!accounts_open(path, false, &accounts, error, sizeof(error)))
+			accounts = NULL;
+	}
+	buffer_free(&data);
+	config_source_free(&source);
+	return accounts;
+}
+
+/* None of them had a session: are they mistyped? Names that other back ends of authd may know are not. */
+static int check_users(const struct words *words)
+{
+	struct slice logins = buffer_slice(&words->logins), login;
+	struct accounts *accounts = open_accounts();
+	struct accounts_mailbox mailbox;
+	int status = EX_OK;
+
+	while (accounts && slice_split(&logins, '\0', &login)) {
+		ptrdiff_t at = slice_find_last(login, '@');
+
+		if (at < 0 || accounts_mailbox(accounts, login, &mailbox) != ACCOUNTS_NOT_FOUND)
+			continue;
+		cli_complain("kick", "no such mailbox: %.*s", SLICE_ARG(login));
+		status = EX_DATAERR;
+	}
+	accounts_close(&accounts);
+	return status;
+}
+
 int kick_main(int argc, char **argv)
 {
 	struct words words = { 0 };
@@ -295,8 +342,9 @@ int kick_main(int argc, char **argv)
 
 		status = ask_master("kick", &query);
 		if (status != 1)
-			printf(words.json ? "{\"sessions_ended\": %u}\n" : "%u sessions ended\n",
-				query.count);
+			sessions_print_ended(query.count, words.json);
+		if (status == EX_OK && query.count == 0)
+			status = check_users(&words);
 	} else {
 		status = usage(argc, argv,
 			"usage: postern [-c FOLDER] kick USER ... [--app NAME] [--json]\n"

@@ -23,4 +23,7 @@ MUST_CHECK bool sessions_ask(struct sessions_query *query, char *error, size_t s
 /* A user as authd knows him: an address is lower case with A-labels, another name is left as it is. False when it is too long. */
 MUST_CHECK bool sessions_add_login(struct buffer *logins, const char *user);
 
+/* "3 sessions ended", as text or JSON, on standard output. */
+void sessions_print_ended(unsigned count, bool json);
+
 #endif

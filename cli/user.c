@@ -251,18 +251,24 @@ static int rename_user(struct account_command *command)
 
 /* --- listings --- */
 
+/* An object that is still open. */
+static void add_object(struct account_command *command, const struct accounts_mailbox *mailbox,
+	struct buffer *line)
+{
+	json_add_member(line, "{", "address", mailbox->address);
+	json_add_member(line, ", ", "mailbox", mailbox->path);
+	buffer_printf(line, ", \"quota\": %lld, \"enabled\": %s", (long long)mailbox->quota,
+		mailbox->enabled ? "true" : "false");
+	user_visit_json(command, mailbox->address, line);
+}
+
 static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 {
 	struct account_command *command = context;
 	struct buffer line = { 0 };
 
 	if (command->options & OPTION_JSON) {
-		buffer_add_text(&line, "{");
-		json_add_member(&line, "", "address", mailbox->address);
-		json_add_member(&line, ", ", "mailbox", mailbox->path);
-		buffer_printf(&line, ", \"quota\": %lld, \"enabled\": %s",
-			(long long)mailbox->quota, mailbox->enabled ? "true" : "false");
-		user_visit_json(command, mailbox->address, &line);
+		add_object(command, mailbox, &line);
 		buffer_add_text(&line, "}");
 	} else {
 		buffer_printf(&line, "%-40s %-8s quota %lld", mailbox->address,
@@ -274,11 +280,28 @@ static bool print_mailbox(void *context, const struct accounts_mailbox *mailbox)
 
 static int list(struct account_command *command)
 {
-	const struct record *record = command->record;
-	const char *domain = record->word_count ? record->words[0] : NULL;
+	bool one = command->record->word_count > 0;
+	char domain[ACCOUNTS_MAX_DOMAIN + 1];
+	int status = one ? account_domain(command, domain) : EX_OK;
 
-	return account_listed(
-		command, accounts_each_mailbox(command->accounts, domain, print_mailbox, command));
+	if (status != EX_OK)
+		return status;
+	return account_listed(command, accounts_each_mailbox(command->accounts, one ? domain : NULL,
+					       print_mailbox, command));
+}
+
+static int show_object(struct account_command *command, const struct accounts_mailbox *mailbox)
+{
+	struct buffer line = { 0 };
+	bool done;
+
+	add_object(command, mailbox, &line);
+	done = user_app_json(command, mailbox->address, &line);
+	buffer_add_text(&line, "}");
+	if (done)
+		account_print(&line);
+	buffer_free(&line);
+	return done ? EX_OK : EX_TEMPFAIL;
 }
 
 static int show(struct account_command *command)
@@ -288,10 +311,8 @@ static int show(struct account_command *command)
 
 	if (!check_login(command, login) || find(command, login, &mailbox) != ACCOUNTS_FOUND)
 		return EX_DATAERR;
-	if (command->options & OPTION_JSON) {
-		print_mailbox(command, &mailbox);
-		return EX_OK;
-	}
+	if (command->options & OPTION_JSON)
+		return show_object(command, &mailbox);
 	printf("address   %s\nmailbox   %s\nquota     %lld%s\nlogin     %s\npassword  %s\n",
 		mailbox.address, mailbox.path, (long long)mailbox.quota,
 		mailbox.quota ? " bytes" : " (virtual_mailbox_limit)",
@@ -300,7 +321,7 @@ static int show(struct account_command *command)
 			? "set"
 			: "none, or disabled");
 	user_visit_print(command, login);
-	return EX_OK;
+	return user_app_print(command, login) ? EX_OK : EX_TEMPFAIL;
 }
 
 int user_main(int argc, char **argv)

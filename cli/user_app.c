@@ -20,40 +20,103 @@ static int add(struct account_command *command, const char *login)
 	return EX_OK;
 }
 
-static void print(void *context, const struct credentials_app *app)
+static void write_day(int64_t created, char *day, size_t size)
 {
-	const struct account_command *command = context;
-	struct buffer line = { 0 };
-	time_t created = (time_t)app->created;
-	char name[CREDENTIALS_MAX_APP + 1], services[64], day[32] = "";
+	time_t seconds = (time_t)created;
 	struct tm tm;
 
-	if (!slice_to_string(app->name, name, sizeof(name)) ||
-		!slice_to_string(app->services, services, sizeof(services)))
-		return;
-	if (gmtime_r(&created, &tm))
-		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (command->options & OPTION_JSON) {
-		buffer_add_text(&line, "{");
-		json_add_member(&line, "", "name", name);
-		json_add_member(&line, ", ", "services", services);
-		json_add_member(&line, ", ", "created", day);
-		buffer_add_text(&line, "}");
-	} else {
-		buffer_printf(
-			&line, "%-24s %-20s made %s", name, services[0] ? services : "all", day);
+	if (!gmtime_r(&seconds, &tm) || !strftime(day, size, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		day[0] = '\0';
+}
+
+static void add_object(struct buffer *out, const struct credentials_app *app)
+{
+	struct slice services = app->services, service;
+	const char *between = "";
+	char day[32];
+
+	write_day(app->created, day, sizeof(day));
+	buffer_add_text(out, "{\"name\": ");
+	json_add_text(out, app->name);
+	buffer_add_text(out, ", \"services\": [");
+	while (slice_word(&services, ", ", &service)) {
+		buffer_add_text(out, between);
+		json_add_text(out, service);
+		between = ", ";
 	}
+	buffer_add_text(out, "]");
+	json_add_member(out, ", ", "created", day);
+	buffer_add_text(out, "}");
+}
+
+static void print_object(void *context, const struct credentials_app *app)
+{
+	struct buffer line = { 0 };
+
+	add_object(&line, app);
 	account_print(&line);
+}
+
+static void print_line(void *context, const struct credentials_app *app)
+{
+	struct slice services = app->services.length ? app->services : SLICE("all");
+	char day[32];
+
+	write_day(app->created, day, sizeof(day));
+	printf("%-24.*s %-20.*s made %s\n", SLICE_ARG(app->name), SLICE_ARG(services), day);
 }
 
 static int list(struct account_command *command, const char *login)
 {
 	char error[300];
 
-	return credentials_app_each(
-		       command->credentials, login, print, command, error, sizeof(error))
+	return credentials_app_each(command->credentials, login,
+		       command->options & OPTION_JSON ? print_object : print_line, NULL, error,
+		       sizeof(error))
 		       ? EX_OK
 		       : account_refuse(command, error);
+}
+
+/* --- of postern user show --- */
+
+static void add_member(void *context, const struct credentials_app *app)
+{
+	struct buffer *out = context;
+
+	if (out->length && out->data[out->length - 1] == '}')
+		buffer_add_text(out, ", ");
+	add_object(out, app);
+}
+
+bool user_app_json(struct account_command *command, const char *login, struct buffer *out)
+{
+	char error[300];
+
+	buffer_add_text(out, ", \"app_passwords\": [");
+	if (!credentials_app_each(
+		    command->credentials, login, add_member, out, error, sizeof(error))) {
+		account_fail(command, error);
+		return false;
+	}
+	buffer_add_text(out, "]");
+	return true;
+}
+
+static void print_row(void *context, const struct credentials_app *app)
+{
+	printf("app       ");
+	print_line(NULL, app);
+}
+
+bool user_app_print(struct account_command *command, const char *login)
+{
+	char error[300];
+
+	if (credentials_app_each(
+		    command->credentials, login, print_row, NULL, error, sizeof(error)))
+		return true;
+	account_fail(command, error);
+	return false;
 }
 
 /* The sessions that it opened are told of, or ended, and no others. */
@@ -96,6 +159,7 @@ int user_app(struct account_command *command)
 		cli_complain(command->name, "no such mailbox: %s", login);
 		return EX_DATAERR;
 	}
+	cli_complain(command->name, "app %s is not used like this", command->record->words[0]);
 	fputs("usage: postern user app add ADDRESS NAME [--services imap,pop3,sieve,smtp]\n"
 	      "       postern user app list ADDRESS [--json]\n"
 	      "       postern user app delete ADDRESS NAME [--kick]\n",

@@ -7,5 +7,9 @@
 
 /* The record's words are add, list or delete, the address, the name. */
 int user_app(struct account_command *command);
+/* What postern user show tells of them: a member behind others, or a line each. False with a message. */
+MUST_CHECK bool user_app_json(
+	struct account_command *command, const char *login, struct buffer *out);
+MUST_CHECK bool user_app_print(struct account_command *command, const char *login);
 
 #endif

@@ -58,7 +58,7 @@ def test_a_new_user_gets_mail_and_logs_in_at_once_and_a_deleted_one_does_not(ins
     assert login(instance, address, "pw")
     shown = json.loads(instance.postern("user", "show", address, "--json").out)
     del shown["last_login"]
-    assert shown == {"address": address, "mailbox": f"{DOMAIN}/three", "quota": 5 << 20, "enabled": True}
+    assert shown == {"address": address, "mailbox": f"{DOMAIN}/three", "quota": 5 << 20, "enabled": True, "app_passwords": []}
     instance.postern("user", "delete", "--yes", address)
     assert rcpt(instance, address)[0] == 550
     assert not login(instance, address, "pw")
@@ -404,12 +404,36 @@ def test_commands_refuse_what_is_wrong(instance):
         (["domain", "add", "not a domain"], 65),
         (["domain", "delete", "--yes", DOMAIN], 65),
         (["alias", "add", f"x@{DOMAIN}", "no-address"], 65),
-        (["user", "frobnicate"], 64),
         (["domain"], 64),
     ):
         done = instance.postern(*arguments, check=False, input="pw\n")
         assert done.returncode == status, (arguments, done.err)
         assert done.err
+
+
+def test_commands_tell_what_is_wrong(instance):
+    one = f"one@{DOMAIN}"
+    for arguments, status, text in (
+        (["user", "frob"], 64, "no such action: frob (there are add, list, "),
+        (["user", "show"], 64, "show needs more words"),
+        (["user", "show", one, one], 64, "show takes fewer words"),
+        (["user", "show", "-"], 64, "show takes no list"),
+        (["user", "show", one, "--jsn"], 64, "no such option: --jsn"),
+        (["user", "add", one, "--quota"], 64, "--quota: no value"),
+        (["user", "show", one, "--kick"], 64, "--kick is not for show"),
+        (["user", "passwd", one, "--no-password"], 64, "--no-password is not for passwd"),
+        (["user", "quota", one, "-5"], 65, "a quota is a number of bytes, as 500M or 2G: -5"),
+        (["user", "list", "nosuch.example"], 65, "no such domain: nosuch.example"),
+        (["alias", "list", "nosuch.example"], 65, "no such domain: nosuch.example"),
+        (["kick", f"nobody@{DOMAIN}"], 65, f"no such mailbox: nobody@{DOMAIN}"),
+    ):
+        done = instance.postern(*arguments, check=False, input="pw\n")
+        assert done.returncode == status and text in done.err and done.err.count("\n") == 1, (arguments, done.err)
+    assert instance.postern("kick", one).out == "0 sessions ended\n"
+    assert json.loads(instance.postern("user", "list", DOMAIN.upper(), "--json").out.splitlines()[0])["address"] == one
+    # What is skipped is a warning, and what ends the command is not.
+    done = instance.postern("user", "enable", "-", input=f"{one}\nnobody@{DOMAIN}\n", check=False)
+    assert done.returncode == 65 and f"user: warning: line 2: no such mailbox: nobody@{DOMAIN}\n" in done.err
 
 
 def test_a_changed_table_is_noticed_without_reload(make_instance):

@@ -41,8 +41,11 @@ def test_an_application_password_is_good_for_its_services_until_it_is_revoked(ma
         assert client.line().startswith(answer)
     client.close()
     listed = [json.loads(line) for line in instance.postern("user", "app", "list", ONE, "--json").out.splitlines()]
-    assert [(app["name"], app["services"]) for app in listed] == [("laptop", ""), ("my phone", "imap,smtp")]
+    assert [(app["name"], app["services"]) for app in listed] == [("laptop", []), ("my phone", ["imap", "smtp"])]
     assert password not in instance.postern("user", "app", "list", ONE).out
+    assert json.loads(instance.postern("user", "show", ONE, "--json").out)["app_passwords"] == listed
+    shown = instance.postern("user", "show", ONE).out
+    assert re.search(r"^app +laptop +all +made ", shown, re.M) and re.search(r"^app +my phone +imap,smtp +made ", shown, re.M)
     instance.postern("user", "app", "delete", ONE, "my phone")
     assert not login(instance, ONE, password)
     assert login(instance, ONE, everywhere)

@@ -196,10 +196,10 @@ def test_sessions_over_tls_end_as_well(serving):
 def test_disable_tells_of_sessions_and_ends_them_when_asked(serving):
     client = serving.imap()
     done = serving.postern("user", "disable", ONE)
-    assert "1 sessions are still open" in done.err
+    assert "1 session is still open" in done.err
     assert client.noop()[0] == "OK"
     done = serving.postern("user", "disable", ONE, "--kick")
-    assert "1 sessions ended" in done.out
+    assert "1 session ended" in done.out
     assert client.readline() == BYE
     with pytest.raises(imaplib.IMAP4.error):
         serving.imap()
@@ -231,11 +231,11 @@ def test_a_revoked_application_password_tells_of_its_sessions_and_ends_them_when
     own, phone, tablet = (imap_with(serving, password) for password in
                           (PASSWORDS["one"], app_password(serving, "phone"), app_password(serving, "tablet")))
     assert serving.postern("user", "app", "add", ONE, "x", "--kick", check=False).returncode == 64
-    assert "1 sessions are still open" in serving.postern("user", "app", "delete", ONE, "phone").err
+    assert "1 session is still open" in serving.postern("user", "app", "delete", ONE, "phone").err
     assert phone.noop()[0] == "OK"
     assert serving.postern("user", "app", "delete", ONE, "phone", "--kick", check=False).returncode == 65
     assert phone.noop()[0] == "OK"
-    assert "1 sessions ended" in serving.postern("user", "app", "delete", ONE, "tablet", "--kick").out
+    assert "1 session ended" in serving.postern("user", "app", "delete", ONE, "tablet", "--kick").out
     assert tablet.readline() == BYE
     assert phone.noop()[0] == "OK" and own.noop()[0] == "OK"
     # Whose password is gone can still be told apart.
