@@ -481,6 +481,8 @@ int main(int argc, char **argv)
 	static struct authd authd;
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "--check") == 0)
+		return parts_check();
 	authd.service = service_start("authd", argc, argv);
 	/* Arenas of many threads would take address space, which the cell bounds. */
 	mallopt(M_ARENA_MAX, 2);

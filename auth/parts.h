@@ -33,4 +33,7 @@ void parts_close(struct parts *parts);
 /* What was replaced on disk since; NULL: nothing. */
 const char *parts_changed(const struct parts *parts);
 
+/* For "authd --check": see config/self_check.h. The exit status. */
+int parts_check(void);
+
 #endif

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: ISC
 /*
- * postern check - reads and evaluates the whole configuration, looks at folders, owners and modes, and tells everything it
- * finds; changes nothing. Exit status 0 when there is no error (warnings do not count).
+ * postern check - reads and evaluates the whole configuration, has the daemons look at what they would open, looks at folders,
+ * owners and modes, and tells everything it finds; changes nothing. Exit status 0 when there is no error (warnings do not count).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/base64.h"
 #include "cli/instance.h"
 #include "config/place.h"
-#include "config/tls_set.h"
-#include "tls/keyset.h"
 
 struct check {
 	const struct instance *instance;
@@ -227,43 +226,65 @@ static void check_introspection(struct check *check)
 		tell(check, true, "auth_oauth_introspection_command: the path is too long");
 }
 
-/* --- keys and certificates --- */
+/* --- what a reload would find --- */
 
-static void tell_key(void *context, bool error, const char *file, const char *text)
+/* Lines "error: ..." and "warning: ...". */
+static void tell_lines(struct check *check, FILE *said)
 {
-	tell(context, error, "%s: %s", file, text);
+	char line[1200];
+
+	while (fgets(line, sizeof(line), said)) {
+		struct slice text = slice_trim(slice_from(line));
+		bool error = !slice_starts(text, SLICE("warning: "));
+
+		text = slice_tail(text, error ? strlen("error: ") : strlen("warning: "));
+		tell(check, error, "%.*s", SLICE_ARG(text));
+	}
 }
 
-static void check_keys(struct check *check)
+static _Noreturn void run_master(const char *path, const char *folder, int out)
 {
-	const struct instance *instance = check->instance;
-	static struct config_report report;
-	struct buffer sets = { 0 }, set = { 0 };
-	struct keyset keyset = { .tell = tell_key,
-		.context = check,
-		.folder = config_text(instance->config, PARAM_config_directory) };
-	struct slice rest, word;
+	char *arguments[] = { "master", "-c", (char *)folder, "--check", NULL }, *none[] = { NULL };
 
-	if (!tls_sets_gather(instance->source, &instance->services, &sets, &report)) {
-		config_report_print(&report, "check", false, stderr);
-		check->errors++;
+	if (dup2(out, STDOUT_FILENO) >= 0)
+		execve(path, arguments, none);
+	fprintf(stderr, "check: error: %s: %s\n", path, strerror(errno));
+	_exit(EX_OSFILE);
+}
+
+/* Master has the daemons look at what they would open and parse: keys, tables, back ends, ciphers. */
+static void check_by_master(struct check *check)
+{
+	const struct config *config = check->instance->config;
+	char folder[PATH_MAX], path[PATH_MAX + 16];
+	int ends[2] = { -1, -1 }, status = -1;
+	unsigned before = check->errors;
+	FILE *said;
+	pid_t pid;
+
+	instance_daemons(config, folder);
+	snprintf(path, sizeof(path), "%s/master", folder);
+	pid = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+	if (pid == 0)
+		run_master(path, config_text(config, PARAM_config_directory), ends[1]);
+	if (ends[1] >= 0)
+		close(ends[1]);
+	said = ends[0] >= 0 ? fdopen(ends[0], "r") : NULL;
+	if (said) {
+		tell_lines(check, said);
+		fclose(said);
 	}
-	rest = buffer_slice(&sets);
-	while (slice_word(&rest, " ", &word)) {
-		buffer_clear(&set);
-		/* Faults are told as they are found. */
-		if (base64_decode(word, &set))
-			(void)!keyset_load_set(&keyset, buffer_slice(&set));
-	}
-	keyset_free(&keyset);
-	buffer_free(&sets);
-	buffer_free(&set);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (check->errors == before && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		tell(check, true, "%s --check could not look at it", path);
 }
 
 int check_main(int argc, char **argv)
 {
 	struct instance instance;
 	struct check check = { &instance, 0 };
+	unsigned errors;
 
 	if (argc > 1) {
 		printf("usage: postern [-c FOLDER] check\n"
@@ -274,9 +295,12 @@ int check_main(int argc, char **argv)
 	if (!instance_open("check", true, &instance))
 		return EX_CONFIG;
 	check_configuration(&check);
+	errors = check.errors;
 	check_services(&check);
+	/* What an entry lacks would be told twice. */
+	if (check.errors == errors)
+		check_by_master(&check);
 	check_folders(&check);
-	check_keys(&check);
 	check_introspection(&check);
 	check_database(&check, "directory/accounts.db", UID_DIRECTORY);
 	check_database(&check, "auth/credentials.db", UID_AUTH);

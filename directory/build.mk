@@ -5,7 +5,7 @@ PROGRAMS += directoryd proxymap
 proxymap_SOURCES := directory/proxymap.c directory/proxymap_reach.c directory/proxymap_names.c directory/proxymap_fcntl.c
 proxymap_LIBS := -Wl,--export-dynamic-symbol=fcntl -Wl,--export-dynamic-symbol=fcntl64 -Wl,--export-dynamic-symbol=getaddrinfo
 test_waiting_SOURCES := directory/waiting.c $(ANSWER)
-directoryd_SOURCES := directory/directoryd.c directory/waiting.c $(ANSWER)
+directoryd_SOURCES := directory/directoryd.c directory/lookup_tables.c directory/waiting.c $(ANSWER)
 postern_SOURCES += $(ACCOUNTS) $(CREDENTIALS)
 postern_LIBS += $(CREDENTIALS_LIBS)
 test_accounts_SOURCES := $(ACCOUNTS)

@@ -16,6 +16,7 @@
 #include "config/place.h"
 #include "directory/answer.h"
 #include "directory/directoryd_cell.h"
+#include "directory/lookup_tables.h"
 #include "directory/waiting.h"
 #include "service/figures.h"
 #include "service/log.h"
@@ -25,8 +26,6 @@
 
 enum {
 	CHECK_TABLES = 1000, /* ms between looks at the tables */
-	MAX_CLASS_DEPTH = 4, /* restriction classes in restriction classes */
-	MAX_LOOKUP_TABLES = 64 * 1024, /* bytes of their specs */
 	MAX_PEERS = 4000
 };
 
@@ -51,77 +50,17 @@ struct peer_channel {
 
 /* --- the settings --- */
 
-struct restriction_reader {
-	struct directoryd *daemon;
-	unsigned depth;
-	bool is_map; /* the item before was check_..._access or another that takes a table */
-};
-
-static bool takes_table(struct slice word)
-{
-	return slice_starts(word, SLICE("check_")) && slice_ends_nocase(word, SLICE("_access"));
-}
-
-static bool read_restriction(void *context, struct slice item)
-{
-	struct restriction_reader *reader = context, inner = *reader;
-	const char *class;
-	char name[128];
-
-	/* "{ check_sender_access hash:/x, reject }" groups an action with its arguments. */
-	if (item.length > 2 && item.data[0] == '{' && item.data[item.length - 1] == '}') {
-		char *text = slice_dup(slice_of(item.data + 1, item.length - 2));
-
-		inner.depth++;
-		if (text && inner.depth <= MAX_CLASS_DEPTH)
-			(void)config_each(text, read_restriction, &inner);
-		free(text);
-	} else if (slice_find(item, ':') > 0) {
-		if (reader->is_map) {
-			buffer_add(&reader->daemon->lookup_tables, item);
-			buffer_add_text(&reader->daemon->lookup_tables, ", ");
-		}
-	} else if (reader->depth < MAX_CLASS_DEPTH && slice_to_string(item, name, sizeof(name)) &&
-		   parameter_of(name) == PARAM_COUNT &&
-		   (class = config_lookup(reader->daemon->config, name))) {
-		inner.depth++;
-		inner.is_map = false;
-		(void)config_each(class, read_restriction, &inner);
-	}
-	reader->is_map = takes_table(item) || (reader->is_map && slice_find(item, ':') > 0);
-	return true;
-}
-
-/* All tables that restrictions and other parameters of sessions name: only these may be asked for. */
-static void collect_lookup_tables(struct directoryd *daemon)
-{
-	static const enum parameter LISTS[] = { PARAM_smtpd_client_restrictions,
-		PARAM_smtpd_helo_restrictions, PARAM_smtpd_sender_restrictions,
-		PARAM_smtpd_relay_restrictions, PARAM_smtpd_recipient_restrictions,
-		PARAM_smtpd_data_restrictions, PARAM_smtpd_end_of_data_restrictions };
-	static const enum parameter TABLES[] = { PARAM_relay_clientcerts,
-		PARAM_smtpd_sender_login_maps, PARAM_submission_limit_maps,
-		PARAM_smtpd_discard_ehlo_keyword_address_maps };
-	const char *overrides = config_lookup(daemon->config, "override_restrictions");
-	struct restriction_reader reader = { .daemon = daemon };
-
-	daemon->lookup_tables = buffer_limited(MAX_LOOKUP_TABLES);
-	for (size_t i = 0; i < sizeof(LISTS) / sizeof(LISTS[0]); i++) {
-		reader.is_map = false;
-		(void)config_each(config_text(daemon->config, LISTS[i]), read_restriction, &reader);
-	}
-	/* What master found in -o options of other entries. */
-	reader.is_map = false;
-	if (overrides)
-		(void)config_each(overrides, read_restriction, &reader);
-	for (size_t i = 0; i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {
-		reader.is_map = true;
-		(void)config_each(
-			config_text(daemon->config, TABLES[i]), read_restriction, &reader);
-	}
-}
-
 #define TEXT(name) .name = config_text(config, PARAM_##name)
+
+static void add_lookup_tables(void *context, const char *name, const char *tables)
+{
+	struct buffer *all = context;
+
+	if (tables)
+		buffer_add_text(all, tables);
+	else
+		all->failed = true;
+}
 
 static bool open_directory(struct directoryd *daemon)
 {
@@ -155,7 +94,8 @@ static bool open_directory(struct directoryd *daemon)
 		.append_at_myorigin = config_bool(config, PARAM_append_at_myorigin),
 	};
 
-	collect_lookup_tables(daemon);
+	daemon->lookup_tables = buffer_limited(MAX_LOOKUP_TABLES);
+	lookup_tables_each(config, add_lookup_tables, &daemon->lookup_tables);
 	buffer_printf(&daemon->accounts, "%s/directory/accounts.db",
 		service_path(daemon->service, CELL_DATA));
 	settings.accounts = buffer_text(&daemon->accounts);
@@ -326,6 +266,8 @@ int main(int argc, char **argv)
 	static struct directoryd daemon;
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "--check") == 0)
+		return lookup_tables_check();
 	daemon.service = service_start("directoryd", argc, argv);
 	daemon.config = config_open(service_snapshot(daemon.service));
 	if (!daemon.config) {

@@ -4,7 +4,7 @@
  * takes up a changed configuration, passes on orders about sessions, and ends the suite. It parses nothing but its own configuration
  * and the small messages of its children and of commands that its owner runs, and talks to nobody outside.
  *
- *	master -c FOLDER [--ready-fd N]
+ *	master -c FOLDER [--ready-fd N | --check]
  *
  * SIGTERM stops, SIGQUIT aborts, SIGHUP reloads. The lock on run/master.pid says that it runs.
  */
@@ -40,7 +40,7 @@ static _Noreturn void give_up(
 
 static int usage(FILE *out, int status)
 {
-	fputs("usage: master -c FOLDER [--ready-fd N]\n"
+	fputs("usage: master -c FOLDER [--ready-fd N | --check]\n"
 	      "The supervisor of Postern. \"postern start\" runs it; see master(8).\n",
 		out);
 	return status;
@@ -56,6 +56,8 @@ static bool parse_arguments(struct master *master, int argc, char **argv)
 			folder = realpath(argv[++i], NULL);
 			if (!folder)
 				give_up(master, EX_CONFIG, argv[i], strerror(errno));
+		} else if (strcmp(argv[i], "--check") == 0) {
+			master->checking = true;
 		} else if (strcmp(argv[i], "--ready-fd") == 0 && i + 1 < argc &&
 			   slice_to_u64(slice_from(argv[i + 1]), 1 << 20, &fd)) {
 			master->ready_fd = (int)fd;
@@ -114,7 +116,6 @@ void take_settings(struct master *master, struct generation *generation)
 {
 	const struct settings *settings = &master->settings;
 
-	master->keys_since = os_now() / 1000000;
 	master->settings = generation->settings;
 	if (!settings->log_file[0]) {
 		open_syslog(master);
@@ -225,6 +226,26 @@ static void watch_signals(struct master *master)
 		give_up(master, EX_OSERR, "signals", strerror(errno));
 }
 
+/* For "postern check", while the suite runs or not: what a reload would find. It listens nowhere, and leaves no file. */
+static int check(struct master *master)
+{
+	static struct config_report report;
+	struct generation *generation;
+	char text[900];
+
+	master->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	generation = generation_load(master, &report);
+	for (unsigned i = 0; i < report.count; i++) {
+		config_fault_text(&report.faults[i], text, sizeof(text));
+		printf("%s: %s\n", report.faults[i].warning ? "warning" : "error", text);
+	}
+	if (!generation && !report.errors)
+		printf("error: not enough memory or descriptors just now\n");
+	if (generation)
+		generation_free(generation);
+	return fflush(stdout) == 0 && generation ? EX_OK : EX_CONFIG;
+}
+
 enum { START_ATTEMPTS = 3 };
 
 /* Every service must stand before anybody is told that the suite runs. */
@@ -269,6 +290,8 @@ int main(int argc, char **argv)
 	master.sockets = vector_of(sizeof(struct listen_socket *), 0);
 	os_random(master.seal_key, sizeof(master.seal_key));
 	find_daemons(&master);
+	if (master.checking)
+		return check(&master);
 	raise_limits();
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	master.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

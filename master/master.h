@@ -154,8 +154,8 @@ struct master {
 	bool stopping, ended;
 	unsigned stop_phase;
 	struct timer stop_timer;
-	int64_t keys_since; /* seconds: when the present ones were taken up; 0: not yet */
 	unsigned char seal_key[32]; /* of this master's life: facts and tickets outlive a reload */
+	bool checking; /* a configuration is looked at, and nothing else is done */
 	bool starting; /* nobody has been told yet that the suite runs */
 	bool reload_wanted; /* when it does, or when the reload under way is over */
 	struct timer reload_again;
@@ -229,9 +229,9 @@ void keys_watch(struct process *process, const struct message_key_watch *message
 /* keyd is ready: look at its files from now on. */
 void keys_begin(struct process *process);
 void keys_end(struct process *process);
-/* Are the keys of that configuration good? Faults go into the report. */
-MUST_CHECK bool keys_check(
-	struct generation *generation, const struct entry *keyd, struct config_report *report);
+
+/* check.c: what the daemons say of what a configuration names: keys, tables, back ends, TLS. Faults go into the report. */
+MUST_CHECK bool generation_check(struct generation *generation, struct config_report *report);
 
 /* notify.c: a service manager is told that all services are ready, if one asked for it. */
 void notify_ready(void);

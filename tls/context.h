@@ -60,4 +60,7 @@ MUST_CHECK bool context_protocols(struct slice text, int *least, int *most);
 /* As tls_ssl_options: names and hexadecimal masks. False: unknown. */
 MUST_CHECK bool context_options(struct slice text, uint64_t *options);
 
+/* For "tlsd --check COMMAND": see config/self_check.h. The exit status. */
+int context_check(const char *command);
+
 #endif

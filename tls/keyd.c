@@ -11,12 +11,11 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "config/config.h"
+#include "config/self_check.h"
 #include "os/os.h"
 #include "service/figures.h"
 #include "service/log.h"
@@ -241,32 +240,22 @@ static void drain(struct service *service, void *context, bool fast)
 
 static void print_fault(void *context, bool error, const char *file, const char *text)
 {
-	printf("%s %s\t%s\n", error ? "error" : "warning", file, text);
+	self_check_fault(error, file, text);
 }
 
-/* The snapshot is at descriptor 3. `since`: an expired certificate in a file that has changed since then is an error. */
-static int check(const char *since)
+/* "start": no expired certificate keeps the mail from running. */
+static int check(const char *when)
 {
 	struct keyset keyset = { .tell = print_fault };
-	struct slice snapshot;
-	struct config *config;
-	struct stat info;
-	uint64_t fresh;
-	void *map;
+	struct config *config = self_check_open();
 	bool good;
 
-	if (!slice_to_u64(slice_from(since), INT64_MAX, &fresh) || fstat(3, &info) < 0)
-		return EX_USAGE;
-	map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, 3, 0);
-	snapshot = slice_of(map, (size_t)info.st_size);
-	config = map != MAP_FAILED ? config_open(snapshot) : NULL;
 	if (!config)
 		return EX_SOFTWARE;
-	keyset.fresh = (int64_t)fresh;
+	keyset.strict = strcmp(when, "start") != 0;
 	good = keyset_load(&keyset, config);
 	keyset_free(&keyset);
-	config_free(&config);
-	return good && fflush(stdout) == 0 ? EX_OK : EX_CONFIG;
+	return self_check_close(&config) == EX_OK && good ? EX_OK : EX_CONFIG;
 }
 
 int main(int argc, char **argv)

@@ -82,7 +82,7 @@ static bool told(const struct keyset *keyset, bool error, const char *file, cons
 	return !error;
 }
 
-/* An expired certificate that has just been put there is a mistake; one that has grown old is served on, with a warning. */
+/* An expired certificate that was put there as such is a mistake; one that has grown old there is served on, with a warning. */
 static bool check_time(
 	const struct keyset *keyset, const struct key_group *group, const struct key_pair *pair)
 {
@@ -97,8 +97,8 @@ static bool check_time(
 	if (group->pair_count)
 		return told(keyset, true, file, "the new certificate has expired");
 	return told(keyset,
-		keyset->fresh && group->files.count && stat(file, &info) == 0 &&
-			info.st_ctime >= keyset->fresh,
+		keyset->strict && group->files.count && stat(file, &info) == 0 &&
+			info.st_mtime > pair->not_after,
 		file, "the certificate has expired");
 }
 

@@ -58,7 +58,7 @@ struct keyset {
 	struct vector sets; /* of struct key_set * */
 	uint32_t next_number;
 	const char *folder; /* tables and files with relative names are there */
-	int64_t fresh; /* seconds: a file changed since then may not hold an expired certificate; 0: any may */
+	bool strict; /* no file may have been written after its certificate had expired */
 	keyset_tell tell;
 	void *context;
 };

@@ -337,6 +337,9 @@ int main(int argc, char **argv)
 	static const struct service_hooks hooks = { .peer = take_peer, .drain = drain };
 	static struct tlsd tlsd;
 
+	if (argc == 3 && strcmp(argv[1], "--check") == 0)
+		return OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) ? context_check(argv[2])
+									   : EX_SOFTWARE;
 	tlsd.service = service_start("tlsd", argc, argv);
 	/* All that OpenSSL opens by name it has opened before the cell; it reads no configuration of its own. */
 	if (!OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |

@@ -189,3 +189,27 @@ bool tls_settings_check(const struct config *config, enum tls_server server,
 	tls_settings_free(&settings);
 	return good;
 }
+
+void tls_settings_each(const struct config *config, enum tls_server server,
+	void (*each)(void *context, enum tls_value kind, const char *name, const char *value),
+	void *context)
+{
+	const enum parameter *keys = SERVER[server].keys;
+	const struct {
+		enum tls_value kind;
+		enum parameter parameter;
+	} values[] = {
+		{ TLS_VALUE_PROTOCOLS, keys[PROTOCOLS] },
+		{ TLS_VALUE_PROTOCOLS, keys[MANDATORY_PROTOCOLS] },
+		{ TLS_VALUE_CIPHERS, PARAM_tls_high_cipherlist },
+		{ TLS_VALUE_CIPHERS, PARAM_tls_medium_cipherlist },
+		{ TLS_VALUE_EXCLUDED, keys[EXCLUDE_CIPHERS] },
+		{ TLS_VALUE_EXCLUDED, keys[MANDATORY_EXCLUDE_CIPHERS] },
+		{ TLS_VALUE_OPTIONS, PARAM_tls_ssl_options },
+		{ TLS_VALUE_DIGEST, PARAM_smtpd_tls_fingerprint_digest },
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		each(context, values[i].kind, parameter_info(values[i].parameter)->name,
+			config_text(config, values[i].parameter));
+}

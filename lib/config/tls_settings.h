@@ -21,4 +21,16 @@ MUST_CHECK bool tls_settings_check(const struct config *config, enum tls_server 
 	void (*fault)(void *context, const char *parameter, bool warning, const char *text),
 	void *context);
 
+/* The values that only OpenSSL understands, whether they are in force at the present level or not, each with its parameter's name. */
+enum tls_value {
+	TLS_VALUE_PROTOCOLS,
+	TLS_VALUE_CIPHERS, /* OpenSSL's list */
+	TLS_VALUE_EXCLUDED,
+	TLS_VALUE_OPTIONS,
+	TLS_VALUE_DIGEST
+};
+void tls_settings_each(const struct config *config, enum tls_server server,
+	void (*each)(void *context, enum tls_value kind, const char *name, const char *value),
+	void *context);
+
 #endif

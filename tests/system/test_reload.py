@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Reload takes up all of a good configuration or none of a bad one, and drops nobody; what dies is started again; stop and abort."""
 import os
+import re
 import signal
 import time
 
@@ -55,6 +56,74 @@ def test_a_bad_configuration_changes_nothing_and_is_told(instance, file, line, w
     assert body_behind_trace(instance.wait_message(sent := instance.send()), sent.bytes)
     path.write_text(good)
     instance.reload()
+
+
+FAULTS_OF_DAEMONS = [
+    ("auth_backends", "credentials, passwd-file:/nonexist", "/nonexist: No such file"),
+    ("auth_backends", "foo:bar", "foo"),
+    ("auth_backends", "", "is empty"),
+    ("auth_backends", "sqlite:/nonexist", "/nonexist"),
+    ("auth_oauth_keys", "/nonexist", "/nonexist: No such file"),
+    ("auth_oauth_keys", "/etc/passwd", "not a JSON Web Key set"),
+    ("auth_certificate_maps", "hash:/nonexist", "/nonexist"),
+    ("virtual_alias_maps", "hash:/nonexist", "/nonexist"),
+    ("relay_domains", "/nonexist", "/nonexist: No such file"),
+    ("smtpd_sender_restrictions", "check_sender_access hash:/nonexist", "/nonexist"),
+    ("smtpd_tls_protocols", "TLSv9, !Foo", "malformed"),
+    ("smtpd_tls_mandatory_protocols", "!TLSv1.2, !TLSv1.3", "is left"),
+    ("imap_tls_protocols", ">=TLSv1.9", "malformed"),
+    ("smtpd_tls_exclude_ciphers", "nonsense", "nonsense"),
+    ("smtpd_tls_fingerprint_digest", "foo", "no such digest"),
+    ("tls_ssl_options", "foo", "no option"),
+    ("tls_medium_cipherlist", "nonsense", "no cipher"),
+]
+
+
+@pytest.mark.core
+def test_what_daemons_cannot_open_or_parse_is_told_by_check_and_reload(instance):
+    main_cf = instance.etc / "main.cf"
+    good = main_cf.read_text().rstrip("\n") + "\n"
+    line = len(good.splitlines()) + 1
+    before = instance.processes()
+    for name, value, text in FAULTS_OF_DAEMONS:
+        main_cf.write_text(f"{good}{name} = {value}\n")
+        told = re.compile(rf"error: {main_cf}:{line}: {name}: .*{re.escape(text)}")
+        begin = time.monotonic()
+        for command in ("check", "reload"):
+            done = instance.postern(command, check=False)
+            assert done.returncode == 78 and len(told.findall(done.err)) == 1, (command, name, done.err)
+        assert time.monotonic() - begin < 20
+    assert instance.processes() == before
+    assert body_behind_trace(instance.wait_message(sent := instance.send()), sent.bytes)
+    main_cf.write_text(good)
+    assert "warning" not in instance.postern("check").err
+    instance.reload()
+
+
+def test_a_fault_of_an_entry_alone_is_told_with_its_line(instance):
+    instance.run("postconf", "-Pe", "submission/inet/smtpd_tls_mandatory_protocols=TLSv9")
+    for command in ("check", "reload"):
+        done = instance.postern(command, check=False)
+        assert done.returncode == 78
+        assert re.search(r"error: \S*/master\.cf:\d+: smtpd_tls_mandatory_protocols: malformed", done.err), done.err
+
+
+def test_what_was_left_out_by_habit_is_no_fault(instance):
+    instance.configure(smtpd_tls_exclude_ciphers="EXPORT, LOW, RC4, aNULL, eNULL, 3DES, MD5, SHA1", smtpd_tls_protocols="!SSLv2, !SSLv3, !TLSv1",
+                       smtpd_tls_mandatory_protocols=">=TLSv1.2", tls_ssl_options="NO_RENEGOTIATION, 0x4000")
+    assert instance.postern("check").err == ""
+    instance.reload()
+
+
+@pytest.mark.parametrize("settings, warned", [
+    ({"auth_mechanisms": "plain, cram-md5"}, "CRAM-MD5 can never be used while auth_allow_plain_scheme is no"),
+    ({"auth_mechanisms": "plain, oauthbearer"}, "OAUTHBEARER can never be used without auth_oauth_keys"),
+    ({"auth_mechanisms": "plain, digest-md5", "auth_allow_plain_scheme": "yes"}, None),
+])
+def test_a_mechanism_that_can_never_be_used_is_told(make_instance, settings, warned):
+    instance = make_instance(settings=settings)
+    told = instance.postern("check").err
+    assert bool(re.search(r"warning: \S*main\.cf:\d+: auth_mechanisms: ", told)) == bool(warned) and (warned or "") in told, told
 
 
 @pytest.mark.core

@@ -8,6 +8,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -173,6 +174,21 @@ def test_a_reload_with_a_certificate_that_is_no_good_is_refused(instance, keys, 
     assert done.returncode != 0
     assert re.search(rf"{wrong}.*({text})", done.out + done.err + instance.log())
     assert subject(starttls(instance)).endswith("example.test")
+
+
+def test_check_and_reload_agree_about_expired_certificates(instance, keys):
+    """One that was put there expired is an error; one that has expired there is served, with a warning."""
+    folder = use(instance, keys, smtpd_tls_cert_file=f"tls/{expire(keys, 'old').name}")
+    for command in ("check", "reload"):
+        done = instance.postern(command, check=False)
+        assert done.returncode == 78 and re.search(r"error: \S*old\.pem: the certificate has expired", done.err), done.err
+    before = time.time() - 3 * 24 * 3600
+    os.utime(folder / "old.pem", (before, before))
+    assert re.search(r"warning: \S*old\.pem: the certificate has expired", instance.postern("check").err)
+    at = len(instance.log())
+    instance.reload()
+    instance.wait_log(r"warning: \S*old\.pem: the certificate has expired", after=at)
+    assert subject(starttls(instance)) == "old"
 
 
 def test_a_suite_does_not_start_with_a_key_that_does_not_fit(instance, keys):
