@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # The SMTP server: the front, and the spawner with its sessions.
-SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c smtpd/data.c smtpd/transaction.c \
-	smtpd/restrictions.c smtpd/restriction_names.c smtpd/restriction_simple.c smtpd/restriction_listed.c smtpd/check.c smtpd/access.c smtpd/actions.c smtpd/footer.c smtpd/tls.c smtpd/auth.c smtpd/limits.c smtpd/keywords.c smtpd/sender_login.c
+SMTPD_SESSION := smtpd/session.c smtpd/input.c smtpd/commands.c smtpd/envelope.c smtpd/data.c smtpd/transaction.c smtpd/ask.c smtpd/state.c smtpd/trace.c \
+	smtpd/restrictions.c smtpd/restriction_names.c smtpd/restriction_simple.c smtpd/restriction_listed.c smtpd/check.c smtpd/access.c smtpd/actions.c smtpd/reply.c smtpd/tls.c smtpd/auth.c smtpd/limits.c smtpd/keywords.c smtpd/sender_login.c
 
 PROGRAMS += smtpd smtpd-session
 smtpd_SOURCES := smtpd/smtpd.c smtpd/pool.c smtpd/pool_room.c smtpd/places.c smtpd/wrapped.c

@@ -60,7 +60,7 @@ static const struct {
 	{ EHLO_CHUNKING, "CHUNKING" },
 };
 
-const struct command *command_find(struct slice name)
+static const struct command *command_find(struct slice name)
 {
 	for (size_t i = 0; i < COMMANDS_COUNT; i++) {
 		if (slice_equal_nocase(name, slice_from(COMMANDS[i].name)))
@@ -238,6 +238,7 @@ static enum command_result run(
 {
 	const char *refusal = command->refusal[session_state(s)];
 
+	s->command = command;
 	s->where = command->name;
 	/* Content follows BDAT whatever we think of it: it reads its size first, and then refuses by itself. */
 	if (command->flags & COMMAND_SWALLOW)

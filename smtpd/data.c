@@ -271,7 +271,7 @@ static void bdat_finish(struct session *s)
 static const char *bdat_refusal(struct session *s, uint64_t size)
 {
 	const struct transaction *t = &s->transaction;
-	const char *refusal = command_find(SLICE("BDAT"))->refusal[session_state(s)];
+	const char *refusal = s->command->refusal[session_state(s)];
 
 	if (session_needs_tls(s))
 		return TLS_FIRST;

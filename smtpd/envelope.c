@@ -160,12 +160,6 @@ static bool keep_sender(struct session *s, const struct address *address)
 	       slice_to_string(buffer_slice(&s->text), t->sender_given, sizeof(t->sender_given));
 }
 
-void log_rate(const struct session *s, const char *what, int64_t limit)
-{
-	log_warning("%s rate limit exceeded: %lld from %s for service %s", what,
-		(long long)limit + 1, s->name, s->client.entry);
-}
-
 static bool mail_accept(struct session *s, struct slice argument)
 {
 	unsigned flags = ADDRESS_NULL | (s->keywords & EHLO_SMTPUTF8 ? ADDRESS_UTF8 : 0);

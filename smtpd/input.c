@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: ISC
-/* Lines in, replies out. Only CR LF ends a line; replies wait in the output buffer until the session has to wait for input. */
+/* Lines in, and what waits in the output buffer out. Only CR LF ends a line. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "smtpd/session.h"
 
@@ -20,54 +18,6 @@ void output_flush(struct session *s)
 		return;
 	if (!s->io->write(s->context, s->output, length, s->io->now(s->context) + s->timeout))
 		s->loss = errno == ETIMEDOUT ? LOSS_TIMEOUT : LOSS_GONE;
-}
-
-/* The client's own words come back in replies: keep them to one line of text. */
-static void clean(char *text, bool utf8)
-{
-	for (char *c = text; *c; c++) {
-		unsigned char byte = (unsigned char)*c;
-
-		if (byte < ' ' || byte == 127 || (byte > 127 && !utf8))
-			*c = '?';
-	}
-}
-
-void reply_line(struct session *s, char *text)
-{
-	size_t length;
-
-	clean(text, s->transaction.utf8);
-	length = strlen(text);
-	if (s->output_length + length + 2 > SESSION_OUTPUT)
-		output_flush(s);
-	memcpy(s->output + s->output_length, text, length);
-	memcpy(s->output + s->output_length + length, "\r\n", 2);
-	s->output_length += length + 2;
-}
-
-void reply(struct session *s, const char *format, ...)
-{
-	char text[SESSION_TEXT];
-	va_list args;
-	int length;
-
-	if (s->errors >= s->settings->soft_errors && s->settings->error_sleep &&
-		s->loss == LOSS_NONE) {
-		output_flush(s);
-		s->io->sleep(s->context, s->settings->error_sleep);
-	}
-	va_start(args, format);
-	length = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (length < 4)
-		return;
-	/* A line break in it would be one of ours otherwise. */
-	clean(text, s->transaction.utf8);
-	if (s->settings->reject_footer[0] && (text[0] == '4' || text[0] == '5'))
-		footer_reply(s, text);
-	else
-		reply_line(s, text);
 }
 
 void output_challenge(struct session *s, struct slice text)

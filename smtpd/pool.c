@@ -18,13 +18,6 @@ enum {
 	POOL_LOOK = 100 /* ms between looks who makes room, while somebody waits */
 };
 
-void pool_refuse(int fd, const char *text)
-{
-	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("a refusal was not read");
-	close(fd);
-}
-
 /* ---- Lists ------------------------------------------------------------------------------------------------------------ */
 
 static void idle_push(struct pool *pool, struct pooled *session)
@@ -319,6 +312,22 @@ static void session_add(struct pool *pool, int fd, pid_t pid)
 	serve_waiting(pool);
 }
 
+static void drop_idle(struct pool *pool, struct pooled *session)
+{
+	idle_remove(pool, session);
+	session_drop(session);
+	changed(pool);
+}
+
+/* One session for another front, in favour of somebody of that crowd; false: there is none that could be given. */
+static bool give_up_one(struct pool *pool, unsigned crowd)
+{
+	if (!pool->idle_bottom)
+		return room_for_others(pool, crowd) != NULL;
+	drop_idle(pool, pool->idle_bottom);
+	return true;
+}
+
 /* ---- The spawner -------------------------------------------------------------------------------------------------------- */
 
 static void spawner_received(struct channel *channel, struct message *message)
@@ -368,17 +377,10 @@ static void spawner_up(struct link *link)
 	changed(pool);
 }
 
-void pool_drop_idle(struct pool *pool, struct pooled *session)
-{
-	idle_remove(pool, session);
-	session_drop(session);
-	changed(pool);
-}
-
 static void drop_all_idle(struct pool *pool)
 {
 	while (pool->idle_top)
-		pool_drop_idle(pool, pool->idle_top);
+		drop_idle(pool, pool->idle_top);
 }
 
 /* It was replaced or it died: its sessions finish their clients and go, so that it can end and the new one's are used. */
@@ -402,7 +404,7 @@ static void pool_housekeeping(struct timer *timer)
 		waiting_refuse(pool, "All server ports are busy");
 	forget_peak(pool, now);
 	while (pool->idle > spare(pool) && now - pool->idle_bottom->since >= pool->settings.idle)
-		pool_drop_idle(pool, pool->idle_bottom);
+		drop_idle(pool, pool->idle_bottom);
 	loop_timer_start(
 		pool->loop, &pool->housekeeping, pool->waiting ? POOL_LOOK : POOL_HOUSEKEEPING);
 	changed(pool);

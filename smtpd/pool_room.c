@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "service/log.h"
 #include "smtpd/pool_impl.h"
@@ -11,6 +12,13 @@ enum {
 	LEAVE_MOST = 2000, /* ms in which a session lets go of a client who was cut off */
 	WAITING_FAIR = 1000 /* ms that the first may wait before the last goes before him */
 };
+
+void pool_refuse(int fd, const char *text)
+{
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("a refusal was not read");
+	close(fd);
+}
 
 /* ---- Who waits -------------------------------------------------------------------------------------------------------- */
 
@@ -175,18 +183,13 @@ void make_room(struct pool *pool)
 		cut_off(pool, session);
 }
 
-bool give_up_one(struct pool *pool, unsigned crowd)
+struct pooled *room_for_others(struct pool *pool, unsigned crowd)
 {
-	struct pooled *session = pool->idle_bottom;
+	struct pooled *session = who_goes(pool, crowd);
 
 	if (session) {
-		pool_drop_idle(pool, session);
-		return true;
+		session->retiring = true;
+		cut_off(pool, session);
 	}
-	session = who_goes(pool, crowd);
-	if (!session)
-		return false;
-	session->retiring = true;
-	cut_off(pool, session);
-	return true;
+	return session;
 }

@@ -40,17 +40,6 @@ void session_free(struct session *s)
 	*s = (struct session){ 0 };
 }
 
-enum session_state session_state(const struct session *s)
-{
-	const struct transaction *t = &s->transaction;
-
-	if (t->bdat)
-		return STATE_BDAT;
-	if (t->active)
-		return t->recipient_count ? STATE_RCPT : STATE_MAIL;
-	return s->helo[0] ? STATE_HELO : STATE_START;
-}
-
 /* Nothing of the client before may be seen by this one. */
 static void forget_client(struct session *s)
 {
@@ -68,14 +57,6 @@ static void forget_client(struct session *s)
 	s->errors = s->junk = s->overshoot = 0;
 	s->commands = 0;
 	memset(s->counts, 0, sizeof(s->counts));
-}
-
-void session_rise(struct session *s, enum client_standing standing)
-{
-	if (standing <= s->standing)
-		return;
-	s->standing = standing;
-	s->io->tell_standing(s->context, standing);
 }
 
 void session_begin(struct session *s, const struct session_client *client)

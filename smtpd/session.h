@@ -275,6 +275,7 @@ struct session {
 	enum session_loss loss;
 	char helo[SESSION_HELO]; /* empty: none given */
 	char denial[SESSION_TEXT];
+	const struct command *command; /* the one in hand */
 	const char *where; /* the last command, for the log */
 	unsigned errors, junk, overshoot;
 	int64_t commands, timeout;
@@ -297,7 +298,6 @@ void session_serve(struct session *session, const struct session_client *client)
 void session_begin(struct session *session, const struct session_client *client);
 bool session_step(struct session *session);
 void session_finish(struct session *session);
-enum session_state session_state(const struct session *session);
 
 /* --- commands.c --- */
 /* What became of a command: good, an error of the client (they are counted), or refused for a limit that is no fault of his. */
@@ -318,7 +318,6 @@ enum command_flag {
 	COMMAND_SWALLOW = 4 /* BDAT: checks its state itself, for content follows in any case */
 };
 #define TLS_FIRST "530 5.7.0 Must issue a STARTTLS command first"
-const struct command *command_find(struct slice name);
 
 /* --- input.c --- */
 enum line_status { LINE_LOST, LINE_GOOD, LINE_TOO_LONG, LINE_BARE_LF };
@@ -335,15 +334,13 @@ static inline bool input_pending(const struct session *session)
 {
 	return session->input_end > session->input_start;
 }
-/* Queue a reply, "250 2.0.0 Ok"; what cannot stand in a reply line comes out as "?". */
-void reply(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
-/* One line of a reply, with its code; cleaned as above. */
-void reply_line(struct session *session, char *text);
-/* A 4xx or 5xx reply with smtpd_reject_footer (footer.c). */
-void footer_reply(struct session *session, const char *text);
 void output_flush(struct session *session);
 /* Text from the client as it may stand in a log line or a header. */
 void printable_copy(struct slice from, char *to, size_t size);
+
+/* --- reply.c --- */
+/* Queue a reply, "250 2.0.0 Ok"; what cannot stand in a reply line comes out as "?". */
+void reply(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* --- transaction.c --- */
 void transaction_reset(struct session *session);
@@ -354,16 +351,37 @@ MUST_CHECK bool transaction_push(struct session *session);
 enum command_result transaction_commit(struct session *session);
 /* The content has a fault: reply and log it, reset. */
 enum command_result transaction_refuse(struct session *session);
+/* --- ask.c --- */
+/* A lost peer is replaced soon, or not at all: a client is waiting. */
+MUST_CHECK bool session_renew(struct session *session, enum session_peer peer);
 /* One question to a peer and its answer, serials compared. False when the peer is lost. */
 MUST_CHECK bool session_ask(struct session *session, enum session_peer peer,
 	const struct message *question, uint32_t serial, enum message_type wanted,
 	struct message *answer);
-/* The client has become that: the front is told when it is more than before. */
-void session_rise(struct session *session, enum client_standing standing);
 /* Count an event at the front; true when the client has too many of them. */
 bool session_over_rate(struct session *session, enum rate_kind what);
+
+/* --- state.c --- */
+enum session_state session_state(const struct session *session);
+/* The client has become that: the front is told when it is more than before. */
+void session_rise(struct session *session, enum client_standing standing);
+/* STARTTLS can be had now. */
+bool session_offers_tls(const struct session *session);
+/* Without TLS nothing of worth is done (530). */
+bool session_needs_tls(const struct session *session);
+/* Passwords may be asked for: smtpd_tls_auth_only, plaintext_auth_networks. Never in clear where TLS must be. */
+bool session_may_authenticate(const struct session *session);
+
+/* --- trace.c --- */
+/* "ESMTPSA" and its like (RFC 3848, RFC 6531). */
+const char *session_protocol(const struct session *session);
+/* What Received: tells of TLS, lines separated by LF; empty: nothing. */
+void session_tls_trace(const struct session *session, char *text, size_t size);
 /* As anvil(8) logs it: the event that is over the limit is the first that is told of. */
 void log_rate(const struct session *session, const char *what, int64_t limit);
+/* "NOQUEUE: reject: RCPT from host[addr]: 554 ...; from=<> to=<> proto= helo=<>". */
+void log_refusal(
+	struct session *session, const char *kind, const char *text, const char *recipient);
 
 /* --- actions.c --- */
 /* The lines to prepend; false when memory is out or they are too many for a message to cleanup. */
@@ -372,17 +390,9 @@ MUST_CHECK bool actions_headers(const struct actions *actions, struct buffer *ou
 void actions_discard(struct session *session, char *queue_id, size_t size);
 
 /* --- tls.c --- */
-/* STARTTLS can be had now. */
-bool session_offers_tls(const struct session *session);
-/* Without TLS nothing of worth is done (530). */
-bool session_needs_tls(const struct session *session);
-/* Passwords may be asked for: smtpd_tls_auth_only, plaintext_auth_networks. Never in clear where TLS must be. */
-bool session_may_authenticate(const struct session *session);
 /* tlsd is there; false is logged. Then the handshake; when it fails the client is lost, and the log says why. */
 bool session_reach_tls(struct session *session);
 MUST_CHECK bool session_start_tls(struct session *session);
-/* What Received: tells of TLS, lines separated by LF; empty: nothing. */
-void session_tls_trace(const struct session *session, char *text, size_t size);
 enum command_result command_starttls(struct session *session, struct slice argument);
 
 /* --- auth.c --- */
@@ -420,8 +430,4 @@ enum command_result command_bdat(struct session *session, struct slice argument)
 /* --- log lines --- */
 /* "disconnect from host[addr] ehlo=1 mail=1 ... commands=5". */
 void session_log_disconnect(struct session *session);
-/* "NOQUEUE: reject: RCPT from host[addr]: 554 ...; from=<> to=<> proto= helo=<>". */
-void log_refusal(
-	struct session *session, const char *kind, const char *text, const char *recipient);
-
 #endif

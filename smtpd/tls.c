@@ -3,33 +3,12 @@
  * TLS in an SMTP session (RFC 3207, RFC 8314): STARTTLS, the handshake before the greeting, and what both mean for the rest.
  * tlsd does the handshake; the session gets a plaintext stream and facts.
  */
-#include <stdio.h>
 
 #include "service/front.h"
 #include "service/log.h"
 #include "smtpd/session.h"
 
 enum { STRESS_HANDSHAKE = 10 * 1000 /* ms a handshake may take while others wait */ };
-
-/* A client on the UNIX socket is on this machine, and comes by no line that anybody could listen to. */
-bool session_offers_tls(const struct session *s)
-{
-	return tls_offered(&s->settings->tls) && (s->keywords & EHLO_STARTTLS) &&
-	       !s->client.local && !s->secure;
-}
-
-bool session_needs_tls(const struct session *s)
-{
-	return s->settings->tls.level == TLS_LEVEL_ENCRYPT && !s->client.local && !s->secure;
-}
-
-bool session_may_authenticate(const struct session *s)
-{
-	if (session_needs_tls(s))
-		return false;
-	return s->secure || s->client.local || !s->settings->tls_auth_only ||
-	       network_match(s->settings->plaintext_networks, s->client.address);
-}
 
 /* Everything that was said in clear never was (RFC 3207 4.2), here what has been read of it. The request has its texts from `client`. */
 static void make_request(
@@ -106,45 +85,4 @@ enum command_result command_starttls(struct session *s, struct slice argument)
 	s->helo[0] = '\0';
 	s->esmtp = false;
 	return session_start_tls(s) ? COMMAND_GOOD : COMMAND_ERROR;
-}
-
-/* A name as it may stand in a comment in quotes. */
-static const char *quotable(char *text, size_t size, const char *name)
-{
-	printable_copy(slice_from(name), text, size);
-	for (char *c = text; *c; c++) {
-		if (strchr("()\\\"", *c) || (unsigned char)*c > 126)
-			*c = '?';
-	}
-	return text;
-}
-
-static const char *certificate_words(const struct session *s, char *text, size_t size)
-{
-	const struct tls_info *tls = &s->tls;
-
-	char subject[200], issuer[200];
-
-	if (tls->subject[0])
-		snprintf(text, size, "(Client CN \"%s\", Issuer \"%s\" (%s))",
-			quotable(subject, sizeof(subject), tls->subject),
-			quotable(issuer, sizeof(issuer), tls->issuer),
-			tls->trusted ? "verified OK" : "not verified");
-	else if (s->settings->tls.client_certificate == TLS_CERTIFICATE_NONE)
-		snprintf(text, size, "(No client certificate requested)");
-	else
-		snprintf(text, size, "(Client did not present a certificate)");
-	return text;
-}
-
-void session_tls_trace(const struct session *s, char *text, size_t size)
-{
-	char certificate[500];
-
-	text[0] = '\0';
-	if (!s->secure || !s->settings->tls_received_header)
-		return;
-	snprintf(text, size, "(using %s with cipher %s (%u/%u bits))\n%s", s->tls.protocol,
-		s->tls.cipher, s->tls.bits, s->tls.algorithm_bits,
-		certificate_words(s, certificate, sizeof(certificate)));
 }

@@ -14,7 +14,6 @@
 #include "smtpd/session.h"
 
 enum {
-	RENEW_TIMEOUT = 10000, /* ms */
 	RECIPIENTS_KEPT = 64 /* room for so many is kept from one transaction to the next */
 };
 
@@ -23,15 +22,6 @@ static bool send_cleanup(struct session *s, struct message *message)
 {
 	return !s->peer_lost && s->io->send(s->context, TO_CLEANUP, message,
 					s->io->now(s->context) + s->settings->ipc_timeout);
-}
-
-/* A lost peer is replaced within this time, or not at all: a client is waiting. */
-static bool renew(struct session *s, enum session_peer peer)
-{
-	int64_t wait =
-		s->settings->ipc_timeout < RENEW_TIMEOUT ? s->settings->ipc_timeout : RENEW_TIMEOUT;
-
-	return s->io->renew(s->context, peer, s->io->now(s->context) + wait);
 }
 
 static bool send_cancel(struct session *s)
@@ -105,11 +95,6 @@ static bool is_local_client(const struct session *s)
 	return false;
 }
 
-static const char *protocol_name(const struct session *s)
-{
-	return !s->esmtp ? "SMTP" : s->transaction.utf8 ? "UTF8SMTP" : "ESMTP";
-}
-
 /* What holds for mail of those who logged in. */
 static uint32_t submission_flags(const struct session *s)
 {
@@ -133,7 +118,7 @@ static bool send_begin(struct session *s)
 
 	auth_describe(s, auth, sizeof(auth));
 	/* RFC 3848: with TLS the name ends in S, after a login in A. */
-	snprintf(protocol, sizeof(protocol), "%s%s%s", protocol_name(s),
+	snprintf(protocol, sizeof(protocol), "%s%s%s", session_protocol(s),
 		s->secure && s->esmtp ? "S" : "", s->auth.login[0] ? "A" : "");
 	session_tls_trace(s, tls, sizeof(tls));
 	*begin = (struct message_cleanup_begin){ .serial = s->transaction.serial = ++s->serial,
@@ -160,7 +145,7 @@ static bool send_begin(struct session *s)
 	begin->prepend = buffer_slice(&s->text);
 	/* The first word to cleanup since the last message: it may be another cleanup by now. */
 	if (!s->peer_lost && !s->io->send(s->context, TO_CLEANUP, &message, deadline) &&
-		(!renew(s, TO_CLEANUP) ||
+		(!session_renew(s, TO_CLEANUP) ||
 			!s->io->send(s->context, TO_CLEANUP, &message, deadline))) {
 		log_warning("lost cleanup");
 		s->peer_lost = true;
@@ -204,69 +189,6 @@ bool transaction_push(struct session *s)
 	message.cleanup_content.chunk = slice_of(s->chunk, content->chunk_length);
 	content->chunk_length = 0;
 	return send_cleanup(s, &message);
-}
-
-/* Every answer begins with its question's serial; one that comes too late for an earlier question is passed over. */
-static bool ask_once(struct session *s, enum session_peer peer, const struct message *question,
-	uint32_t serial, enum message_type wanted, struct message *answer)
-{
-	int64_t deadline = s->io->now(s->context) + s->settings->ipc_timeout;
-
-	if (!s->io->send(s->context, peer, question, deadline))
-		return false;
-	for (;;) {
-		uint32_t got;
-
-		if (!s->io->receive(s->context, peer, answer, deadline) || answer->type != wanted)
-			return false;
-		got = wanted == MESSAGE_CLEANUP_RESULT ? answer->cleanup_result.serial
-		      : wanted == MESSAGE_DIRECTORY_RECIPIENT_ANSWER
-			      ? answer->directory_recipient_answer.serial
-		      : wanted == MESSAGE_DIRECTORY_OWNER_ANSWER
-			      ? answer->directory_owner_answer.serial
-		      : wanted == MESSAGE_DIRECTORY_LOOKUP_ANSWER
-			      ? answer->directory_lookup_answer.serial
-			      : answer->session_rate_answer.serial;
-		if (got == serial)
-			return true;
-	}
-}
-
-bool session_ask(struct session *s, enum session_peer peer, const struct message *question,
-	uint32_t serial, enum message_type wanted, struct message *answer)
-{
-	static const char *const NAMES[] = {
-		[TO_DIRECTORY] = "directoryd", [TO_CLEANUP] = "cleanup", [TO_FRONT] = "smtpd"
-	};
-
-	if (s->peer_lost)
-		return false;
-	if (ask_once(s, peer, question, serial, wanted, answer))
-		return true;
-	/* A question may be asked again; the end of a message may not, for nobody knows what became of the first. */
-	if (peer == TO_DIRECTORY && renew(s, peer) &&
-		ask_once(s, peer, question, serial, wanted, answer))
-		return true;
-	log_warning("lost %s", NAMES[peer]);
-	/* cleanup may be there for the next message. Without its front a session gets no more clients anyway. */
-	s->peer_lost = peer == TO_DIRECTORY || (peer == TO_CLEANUP && !renew(s, peer));
-	return false;
-}
-
-bool session_over_rate(struct session *s, enum rate_kind what)
-{
-	struct message question = { .type = MESSAGE_SESSION_RATE }, answer;
-	int64_t limit = what == RATE_MESSAGE     ? s->settings->message_rate
-			: what == RATE_RECIPIENT ? s->settings->recipient_rate
-						 : s->settings->auth.rate;
-
-	if (!limit)
-		return false;
-	question.session_rate.serial = ++s->serial;
-	question.session_rate.what = (uint8_t)what;
-	return session_ask(
-		       s, TO_FRONT, &question, s->serial, MESSAGE_SESSION_RATE_ANSWER, &answer) &&
-	       answer.session_rate_answer.refuse;
 }
 
 static enum command_result refuse(struct session *s, const char *text)
@@ -377,23 +299,4 @@ enum command_result transaction_commit(struct session *s)
 	content->fault = CONTENT_NO_PEER;
 	s->transaction.begun = false; /* nobody is there to be told */
 	return transaction_refuse(s);
-}
-
-void log_refusal(struct session *s, const char *kind, const char *text, const char *recipient)
-{
-	const struct transaction *t = &s->transaction;
-	bool in_mail = t->active || t->sender[0] || recipient;
-
-	buffer_clear(&s->text);
-	buffer_printf(&s->text, "NOQUEUE: %s: %s from %s: %s;", kind, s->where, s->name, text);
-	if (in_mail)
-		buffer_printf(&s->text, " from=<%s>", t->sender_given);
-	if (recipient)
-		buffer_printf(&s->text, " to=<%s>", recipient);
-	else if (t->recipient_count)
-		buffer_printf(&s->text, " to=<%.*s>", SLICE_ARG(t->recipients[0]));
-	buffer_printf(&s->text, " proto=%s", protocol_name(s));
-	if (s->helo[0])
-		buffer_printf(&s->text, " helo=<%s>", s->helo);
-	log_info("%s", buffer_text(&s->text) ? s->text.data : "");
 }

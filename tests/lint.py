@@ -14,7 +14,7 @@ BORROWED = {
     "master": set(DAEMONS),
 }
 # Their chapters call each other downwards only: what is below is given a callback when it has something to tell.
-LAYERED = ["auth", "cleanup", "qmgr"]
+LAYERED = ["auth", "bounce", "cleanup", "cli", "local", "pop3d", "qmgr", "smtpd", *sorted(f"lib/{layer}" for layer in LAYERS)]
 BANNED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|system|popen|atoi|atol|mktemp|tmpnam|rand|srand|scanf|alloca)\s*\(")
 # What cells refuse, and what is called instead.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: ISC
 /*
- * smtpd_reject_footer: what stands behind each 4xx and 5xx reply. A template with $client_address, $client_port, $localtime and
+ * Replies; they wait in the output buffer until the session has to wait for input. And smtpd_reject_footer: what stands behind each 4xx and 5xx reply. A template with $client_address, $client_port, $localtime and
  * $server_name; "\n" in it is a line break, and "\c" in front of it means that it goes on in the line of the reply. Other names
  * stay as they are.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -12,6 +13,30 @@
 #include "smtpd/session.h"
 
 enum { FOOTER_MOST = 2000 /* bytes, expanded */ };
+
+/* The client's own words come back in replies: keep them to one line of text. */
+static void clean(char *text, bool utf8)
+{
+	for (char *c = text; *c; c++) {
+		unsigned char byte = (unsigned char)*c;
+
+		if (byte < ' ' || byte == 127 || (byte > 127 && !utf8))
+			*c = '?';
+	}
+}
+
+static void reply_line(struct session *s, char *text)
+{
+	size_t length;
+
+	clean(text, s->transaction.utf8);
+	length = strlen(text);
+	if (s->output_length + length + 2 > SESSION_OUTPUT)
+		output_flush(s);
+	memcpy(s->output + s->output_length, text, length);
+	memcpy(s->output + s->output_length + length, "\r\n", 2);
+	s->output_length += length + 2;
+}
 
 static void add_time(struct buffer *out)
 {
@@ -77,7 +102,7 @@ static struct slice codes_of(struct slice reply)
 		length > 4 && length < reply.length && reply.data[length] == ' ' ? length : 3);
 }
 
-void footer_reply(struct session *s, const char *text)
+static void footer_reply(struct session *s, const char *text)
 {
 	struct slice whole = slice_from(text), codes = codes_of(whole),
 		     footer = slice_from(s->settings->reject_footer);
@@ -105,4 +130,28 @@ void footer_reply(struct session *s, const char *text)
 		reply_line(s, out);
 	}
 	buffer_free(&lines);
+}
+
+void reply(struct session *s, const char *format, ...)
+{
+	char text[SESSION_TEXT];
+	va_list args;
+	int length;
+
+	if (s->errors >= s->settings->soft_errors && s->settings->error_sleep &&
+		s->loss == LOSS_NONE) {
+		output_flush(s);
+		s->io->sleep(s->context, s->settings->error_sleep);
+	}
+	va_start(args, format);
+	length = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (length < 4)
+		return;
+	/* A line break in it would be one of ours otherwise. */
+	clean(text, s->transaction.utf8);
+	if (s->settings->reject_footer[0] && (text[0] == '4' || text[0] == '5'))
+		footer_reply(s, text);
+	else
+		reply_line(s, text);
 }
