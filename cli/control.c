@@ -300,7 +300,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* "generation N ok", "generation N error: ..." when the configuration is wrong, "generation N failed: ..." when something else was. */
+/* "generation N ok", "generation N error: ..." when the configuration is wrong, "generation N failed: ..." when something else was,
+ * "generation N incomplete: ..." when it holds without one that exists only once. */
 static int tell_outcome(const char *path)
 {
 	char text[1200] = "";
@@ -318,6 +319,13 @@ static int tell_outcome(const char *path)
 		return EX_OK;
 	}
 	rest = slice_trim(rest);
+	if (slice_starts(rest, SLICE("incomplete: "))) {
+		cli_complain("reload",
+			"the new configuration is in force, but a service is missing, and tried "
+			"again: %.*s",
+			SLICE_ARG(slice_tail(rest, strlen("incomplete: "))));
+		return EX_TEMPFAIL;
+	}
 	cli_complain("reload", "the former configuration stays in force: %.*s",
 		SLICE_ARG(rest.length ? rest : line));
 	return slice_starts(rest, SLICE("failed:")) ? EX_TEMPFAIL : EX_CONFIG;

@@ -193,6 +193,8 @@ void reload(struct master *master);
 void reload_step(struct master *master);
 /* One has ended, with the status that waitpid gave: nothing of the candidate holds. */
 void reload_failed(struct process *process, int status);
+/* One of the present generation has ended before it was ready, when there was no way back any more: it is tried again, and told. */
+void reload_incomplete(struct process *process);
 /* The present generation serves, the former takes nobody in any more. */
 void reload_in_force(struct master *master);
 

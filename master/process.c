@@ -427,6 +427,8 @@ void process_exited(struct master *master, pid_t pid, int status)
 	sessions_forget(process);
 	if (is_candidate(entry) && !master->stopping)
 		reload_failed(process, status);
+	else if (process->state == PROCESS_STARTING && entry->generation == master->current)
+		reload_incomplete(process);
 	process_free(process);
 	schedule_restart(entry, quick && failed);
 	generation_sweep(master);

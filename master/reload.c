@@ -126,23 +126,37 @@ void reload_step(struct master *master)
 	next_reload(master);
 }
 
+/* To the log, and behind `word` for the command. */
+static void describe_failure(
+	const struct process *process, const char *word, char *text, size_t size)
+{
+	const char *why = process->overdue   ? "it is not ready in service_start_timeout"
+			  : process->failure ? process->failure
+					     : "the service ends at its start: see the log";
+
+	snprintf(text, size, "%s: %s: %s", word, process->entry->config->name, why);
+	log_error("%s", text + strlen(word) + 2);
+}
+
 void reload_failed(struct process *process, int status)
 {
-	const char *name = process->entry->config->name;
 	bool wrong = WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG;
 	char text[1000];
 
-	if (process->overdue)
-		snprintf(text, sizeof(text), "failed: %s: it is not ready in service_start_timeout",
-			name);
-	else if (process->failure)
-		snprintf(text, sizeof(text), "%s: %s: %s", wrong ? "error" : "failed", name,
-			process->failure);
-	else
-		snprintf(text, sizeof(text), "%s: %s: the service ends at its start: see the log",
-			wrong ? "error" : "failed", name);
-	log_error("%s", text + strcspn(text, " ") + 1);
+	describe_failure(
+		process, wrong && !process->overdue ? "error" : "failed", text, sizeof(text));
 	call_off(process->master, text);
+}
+
+void reload_incomplete(struct process *process)
+{
+	char text[1000];
+
+	if (!process->master->reload_open)
+		return;
+	process->master->reload_open = false;
+	describe_failure(process, "incomplete", text, sizeof(text));
+	write_reload_status(process->master, text);
 }
 
 void reload_in_force(struct master *master)

@@ -128,6 +128,19 @@ def test_a_reload_whose_process_just_ends_is_called_off(programs, daemon):
     assert instance.reload().returncode == 0
 
 
+def test_a_service_that_exists_once_and_fails_after_the_switch_is_told_and_tried_again(programs):
+    instance = programs.instance
+    programs.put("qmgr", ENDS)
+    instance.configure(daemon_directory=programs.folder, message_size_limit="77777")
+    done = instance.reload(check=False)
+    assert done.returncode == 75, done.err
+    assert "in force, but a service is missing, and tried again: qmgr: the service ends at its start" in done.err
+    programs.restore("qmgr")
+    wait_for(lambda: instance.daemons("qmgr"), "the new qmgr")
+    serves_completely(instance)
+    assert instance.reload().returncode == 0
+
+
 def test_a_reload_whose_process_is_not_ready_in_time_is_called_off(programs):
     instance = programs.instance
     before = all_daemons(instance)
