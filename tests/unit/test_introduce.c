@@ -135,6 +135,42 @@ static void spawner_gets_a_connection_for_each_session(void **state)
 	assert_true(alive);
 }
 
+/* Which of two generations' authd the asker of one of them meets while a reload gets ready. */
+static void a_candidate_meets_only_its_own_and_nobody_else_meets_it(void **state)
+{
+	struct message_master_connect request = { .service = SERVICE_AUTH };
+	struct master master = { .loop = loop_new(NULL) };
+	struct generation present = { .count = 1 }, candidate = { .count = 1, .former = &present };
+	struct side asker, old, new;
+
+	side_make(&asker, &master, &FRONT, getpid());
+	side_make(&old, &master, &ASKED, getpid());
+	side_make(&new, &master, &ASKED, getpid());
+	present.entries = &old.entry;
+	candidate.entries = &new.entry;
+	*(struct process **)vector_at(&old.entry.processes, 0) = &old.process;
+	*(struct process **)vector_at(&new.entry.processes, 0) = &new.process;
+	master.current = &present;
+	master.candidate = &candidate;
+	asker.entry.generation = &present;
+	introduce(&asker.process, &request);
+	assert_int_equal(drain(&old), 1);
+	assert_int_equal(drain(&new), 0);
+	asker.entry.generation = &candidate;
+	introduce(&asker.process, &request);
+	assert_int_equal(drain(&old), 0);
+	assert_int_equal(drain(&new), 1);
+	/* Given up: what is left of it asks those who serve. */
+	master.candidate = NULL;
+	introduce(&asker.process, &request);
+	assert_int_equal(drain(&old), 1);
+	assert_int_equal(drain(&new), 0);
+	side_free(&asker);
+	side_free(&old);
+	side_free(&new);
+	loop_free(&master.loop);
+}
+
 /* What authd gets of master's answer to that wish. */
 static unsigned ask_outside(const struct cell *cell, unsigned what, const char *path)
 {
@@ -177,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(process_that_asks_for_ever_more_connections_is_ended),
 		cmocka_unit_test(spawner_gets_a_connection_for_each_session),
+		cmocka_unit_test(a_candidate_meets_only_its_own_and_nobody_else_meets_it),
 		cmocka_unit_test(socket_of_another_program_is_for_those_whose_cell_says_so),
 	};
 

@@ -174,6 +174,22 @@ static void a_file_gets_the_host_and_line_ends(void **state)
 	assert_non_null(strstr(line, "]: hello\n"));
 }
 
+static void the_last_error_is_kept_for_whoever_wants_to_tell_it(void **state)
+{
+	char kept[12] = "";
+
+	log_open(ends[1], "postern/authd", "mail", false, false);
+	log_keep_errors(kept, sizeof(kept));
+	log_warning("only a warning");
+	assert_string_equal(kept, "");
+	log_error("first");
+	log_error("no\nsuch file, and more");
+	assert_string_equal(kept, "no?such fil");
+	log_keep_errors(NULL, 0);
+	log_error("later");
+	assert_string_equal(kept, "no?such fil");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +204,8 @@ int main(void)
 		cmocka_unit_test(facilities_have_the_numbers_of_rfc_3164),
 		cmocka_unit_test_setup_teardown(
 			a_file_gets_the_host_and_line_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_last_error_is_kept_for_whoever_wants_to_tell_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			lines_that_a_full_disk_does_not_take_are_counted_and_the_next_one_stands_alone,
 			setup, teardown),
