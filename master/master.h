@@ -116,6 +116,7 @@ struct generation {
 	int64_t restart_delay, start_timeout, stop_timeout, drain_timeout; /* ms */
 	struct timer drain_limit;
 	bool overdue; /* drain_timeout is over, and all were told */
+	bool given_up; /* it has never been the present one */
 	struct generation *former; /* still draining; of a candidate: the present one */
 };
 

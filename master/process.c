@@ -34,6 +34,9 @@ static void control_receive(struct channel *channel, struct message *message)
 			generation_sweep(process->master);
 		return;
 	case MESSAGE_MASTER_FAILED:
+		/* From its start, with no byte of anybody else's in it. */
+		if (process->state != PROCESS_STARTING)
+			return;
 		free(process->failure);
 		process->failure = slice_dup(message->master_failed.reason);
 		return;

@@ -51,8 +51,10 @@ static void drain_limit(struct timer *timer)
 {
 	struct generation *generation = timer->context;
 
-	log_warning("processes of generation %u are %s: service_drain_timeout is over",
-		generation->number, generation->overdue ? "killed" : "ended");
+	log_warning("processes of generation %u are %s: %s", generation->number,
+		generation->overdue ? "killed" : "ended",
+		generation->given_up ? "the reload was called off, and they do not end"
+				     : "service_drain_timeout is over");
 	for (unsigned i = 0; i < generation->count; i++) {
 		for (size_t k = 0; k < generation->entries[i].processes.count; k++) {
 			struct process *process = entry_process(&generation->entries[i], k);
@@ -125,7 +127,7 @@ void generation_give_up(struct generation *generation)
 	master->candidate = NULL;
 	generation->former = master->current->former;
 	master->current->former = generation;
-	generation->overdue = true;
+	generation->given_up = generation->overdue = true;
 	retire(generation, generation->stop_timeout);
 	for (unsigned i = 0; i < generation->count; i++) {
 		struct entry *entry = &generation->entries[i];
