@@ -470,6 +470,9 @@ static void refuse(struct pop3_client *client, const char *answer)
 {
 	client->failures++;
 	client->refusal = answer;
+	log_info("pop3-login: Login failed: user=<%s>, method=%s, rip=%s, lip=%s%s",
+		client->attempted, client->login.mechanism, client->login.peer.address,
+		client->login.peer.local_address, tls_words(client));
 	client->pause = (struct timer){ .fire = pause_over, .context = client };
 	loop_timer_start(service_loop(client->front->service), &client->pause, client->login.delay);
 }

@@ -347,7 +347,9 @@ def test_a_crowd_does_not_delay_a_good_login_to_submission(in_a_crowd, port, pro
     """Silent, in and before the handshake, with garbage, in an exchange that does not go on, guessing: ten times as many as there are sessions."""
     instance = in_a_crowd(port, "smtp", *protection, smtpd_client_event_limit_exceptions="")
     instance.wait_log(r"all sessions are busy: localhost\[127\.1\.\d\.\d+\] makes room after")
-    instance.wait_log(r"127\.1\.\d\.\d+\]: SASL PLAIN authentication failed")
+    # A thousand strangers have no time for a guess.
+    if "1000" not in protection:
+        instance.wait_log(r"127\.1\.\d\.\d+\]: SASL PLAIN authentication failed")
     assert log_in(instance, port).noop()[0] == 250
 
 
