@@ -154,6 +154,22 @@ static bool told(const char *file, const char *text)
 	return false;
 }
 
+/* The digest so far, and this one with what it is trusted for: what is read anew in the same order has the same. */
+static bool add_to_digest(struct certificate_set *set, X509 *certificate)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	unsigned char *der = NULL;
+	int length = i2d_X509_AUX(certificate, &der);
+	bool good = context && length > 0 && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+		    EVP_DigestUpdate(context, set->trust_digest, sizeof(set->trust_digest)) == 1 &&
+		    EVP_DigestUpdate(context, der, (size_t)length) == 1 &&
+		    EVP_DigestFinal_ex(context, set->trust_digest, NULL) == 1;
+
+	OPENSSL_free(der);
+	EVP_MD_CTX_free(context);
+	return good;
+}
+
 static bool add_authority(struct certificate_set *set, X509 *certificate)
 {
 	X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
@@ -162,7 +178,8 @@ static bool add_authority(struct certificate_set *set, X509 *certificate)
 		X509_NAME_free(name);
 		return false;
 	}
-	return sk_X509_NAME_num(set->authorities) <= AUTHORITIES_MOST &&
+	return add_to_digest(set, certificate) &&
+	       sk_X509_NAME_num(set->authorities) <= AUTHORITIES_MOST &&
 	       X509_STORE_add_cert(set->trust, certificate) == 1;
 }
 

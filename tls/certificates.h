@@ -33,6 +33,7 @@ struct certificate_set {
 	bool known; /* keyd has told all of it */
 	X509_STORE *trust; /* of CAfile and CApath; NULL: none */
 	STACK_OF(X509_NAME) * authorities;
+	unsigned char trust_digest[32]; /* of all that is in `trust`; zeros: none */
 	const EVP_MD *digest; /* of fingerprints */
 };
 

@@ -274,15 +274,25 @@ static void context_free(struct tls_context *context)
 	free(context);
 }
 
-/* Sessions are taken up again only where all of this is the same. */
-static bool set_session_id(struct tls_context *context)
+/*
+ * Sessions are taken up again only where all of this is the same: what was asked for, and, where clients are asked for certificates, those
+ * of the authorities themselves. The key names only their files, and a session brings along what its certificate was worth.
+ */
+static bool set_session_id(struct tls_context *context, const struct tls_wanted *wanted,
+	const struct certificate_set *set)
 {
+	struct buffer all = { 0 };
 	unsigned char id[32];
 	unsigned length = 0;
+	bool good = buffer_add(&all, buffer_slice(&context->key));
 
-	return EVP_Digest(context->key.data, context->key.length, id, &length, EVP_sha256(),
-		       NULL) == 1 &&
+	if (!wanted->opens && wanted->client_certificate != TLS_CERTIFICATE_NONE)
+		good = good &&
+		       buffer_add(&all, slice_of(set->trust_digest, sizeof(set->trust_digest)));
+	good = good && EVP_Digest(all.data, all.length, id, &length, EVP_sha256(), NULL) == 1 &&
 	       SSL_CTX_set_session_id_context(context->ssl, id, length) == 1;
+	buffer_free(&all);
+	return good;
 }
 
 static void set_sides(struct contexts *contexts, SSL_CTX *ssl, const struct tls_wanted *wanted,
@@ -294,7 +304,7 @@ static void set_sides(struct contexts *contexts, SSL_CTX *ssl, const struct tls_
 		return;
 	}
 	set_client_certificate(ssl, wanted->client_certificate, set);
-	facts_keep_end_point(ssl);
+	facts_keep_in_tickets(ssl);
 	tickets_use(ssl, &contexts->tickets, contexts->ticket_lifetime);
 }
 
@@ -307,7 +317,8 @@ static struct tls_context *context_new(struct contexts *contexts, const struct t
 	if (!context)
 		return NULL;
 	context->ssl = SSL_CTX_new(wanted->opens ? TLS_client_method() : TLS_server_method());
-	if (!context->ssl || !buffer_add(&context->key, key) || !set_session_id(context) ||
+	if (!context->ssl || !buffer_add(&context->key, key) ||
+		!set_session_id(context, wanted, set) ||
 		!set_alpn(contexts, context->ssl, wanted) ||
 		!set_protection(context->ssl, wanted, reason, size)) {
 		context_free(context);

@@ -49,50 +49,103 @@ static size_t end_point_of_certificate(const X509 *certificate, unsigned char ou
 	return length;
 }
 
-static int keep_end_point(SSL *ssl, void *unused)
+/* --- what tickets carry --- */
+
+/* In the ticket; the end point's bytes are behind it. */
+struct kept {
+	int64_t until; /* seconds since 1970 */
+	unsigned char end_point[EVP_MAX_MD_SIZE];
+};
+enum { KEPT_LEAST = offsetof(struct kept, end_point) };
+
+static int64_t seconds_now(void)
+{
+	return os_now() / 1000000;
+}
+
+static int64_t earlier_end(int64_t until, const X509 *certificate)
+{
+	int days = 0, seconds = 0;
+	int64_t end;
+
+	if (!ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)))
+		return 0;
+	end = seconds_now() + (int64_t)days * 86400 + seconds;
+	return end < until ? end : until;
+}
+
+/* A session without a client's certificate claims nothing that could come to an end. */
+static int64_t may_resume_until(SSL *ssl)
+{
+	const X509 *certificate = SSL_get0_peer_certificate(ssl);
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	int64_t until;
+
+	if (!certificate)
+		return INT64_MAX;
+	until = earlier_end(seconds_now() + SSL_CTX_get_timeout(SSL_get_SSL_CTX(ssl)), certificate);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		until = earlier_end(until, sk_X509_value(chain, i));
+	return until;
+}
+
+/* The new tickets of a resumed session have what the first had: a time counted anew would never come. */
+static int keep(SSL *ssl, void *unused)
 {
 	const X509 *certificate = SSL_get_certificate(ssl);
-	unsigned char end_point[EVP_MAX_MD_SIZE];
+	struct kept kept = { 0 };
+	size_t length = 0;
+
+	if (SSL_session_reused(ssl))
+		return 1;
+	kept.until = may_resume_until(ssl);
+	if (certificate)
+		length = end_point_of_certificate(certificate, kept.end_point);
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &kept, KEPT_LEAST + length);
+}
+
+/* The length of its end point. False: no ticket of ours. */
+static bool take_kept(SSL_SESSION *session, struct kept *kept, size_t *end_point_length)
+{
+	void *data;
 	size_t length;
 
-	if (SSL_session_reused(ssl) || !certificate)
-		return 1;
-	length = end_point_of_certificate(certificate, end_point);
-	return length == 0 ||
-	       SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), end_point, length);
+	if (!SSL_SESSION_get0_ticket_appdata(session, &data, &length) || length < KEPT_LEAST ||
+		length > KEPT_LEAST + TLS_BINDING_MAX)
+		return false;
+	memcpy(kept, data, length);
+	*end_point_length = length - KEPT_LEAST;
+	return true;
 }
 
 static SSL_TICKET_RETURN opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
 	size_t name_length, SSL_TICKET_STATUS status, void *unused)
 {
-	switch (status) {
-	case SSL_TICKET_SUCCESS:
-		return SSL_TICKET_RETURN_USE;
-	case SSL_TICKET_SUCCESS_RENEW:
-		return SSL_TICKET_RETURN_USE_RENEW;
-	default:
+	bool good = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+	struct kept kept;
+	size_t length;
+
+	if (!good || !take_kept(session, &kept, &length) || kept.until <= seconds_now())
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	}
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-void facts_keep_end_point(SSL_CTX *context)
+void facts_keep_in_tickets(SSL_CTX *context)
 {
-	SSL_CTX_set_session_ticket_cb(context, keep_end_point, opened, NULL);
+	SSL_CTX_set_session_ticket_cb(context, keep, opened, NULL);
 }
 
 static size_t end_point_of(SSL *ssl, unsigned char out[EVP_MAX_MD_SIZE])
 {
 	const X509 *certificate = SSL_get_certificate(ssl);
-	void *kept;
+	struct kept kept;
 	size_t length;
 
 	if (!SSL_session_reused(ssl))
 		return certificate ? end_point_of_certificate(certificate, out) : 0;
-	if (!SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &kept, &length) ||
-		length > TLS_BINDING_MAX)
+	if (!take_kept(SSL_get_session(ssl), &kept, &length))
 		return 0;
-	if (length)
-		memcpy(out, kept, length);
+	memcpy(out, kept.end_point, length);
 	return length;
 }
 

@@ -26,7 +26,11 @@ struct facts_of {
 MUST_CHECK bool facts_fill(SSL *ssl, const struct facts_of *of, struct facts_space *space,
 	struct message_tls_ready *ready);
 
-/* tls-server-end-point (RFC 5929 4.1) of the certificate shown goes into the session's ticket: a resumed handshake shows none. */
-void facts_keep_end_point(SSL_CTX *context);
+/*
+ * What a resumed handshake does not show goes into the session's ticket: tls-server-end-point (RFC 5929 4.1) of our certificate, and until
+ * when a session with a client's certificate may be resumed. That is the context's timeout, counted from the full handshake whatever
+ * tickets came after it, and not beyond the end of any certificate that was looked at.
+ */
+void facts_keep_in_tickets(SSL_CTX *context);
 
 #endif

@@ -157,6 +157,73 @@ def test_a_common_name_is_one_name_and_never_looked_into(instance, tmp_path):
         client.shutdown()
 
 
+def make_of_openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def make_client_of_authority(instance, folder):
+    """An authority that the instance trusts with its clients' names, and one()'s certificate of it in a context."""
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    authority = instance.etc / "clients.pem"
+    make_of_openssl("req", "-x509", *curve, "-subj", "/CN=Test CA", "-days", 2, "-keyout", folder / "ca.key", "-out", authority)
+    authority.chmod(0o644)
+    make_of_openssl("req", *curve, "-subj", f"/CN=one@{DOMAIN}", "-keyout", folder / "client.key", "-out", folder / "client.csr")
+    make_of_openssl("x509", "-req", "-in", folder / "client.csr", "-CA", authority, "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", 2,
+                    "-out", folder / "client.pem")
+    context = ssl._create_unverified_context()
+    context.load_cert_chain(folder / "client.pem", folder / "client.key")
+    return authority, context
+
+
+def external(instance, context, session=None):
+    """Was the session resumed, did EXTERNAL log in, and the session as it is now (in TLS 1.3 with the newest ticket)."""
+    with socket.create_connection((HOST, instance.base + 993), TIMEOUT) as plain, context.wrap_socket(plain, session=session) as client:
+        lines = client.makefile("rwb")
+        lines.readline()
+        lines.write(b"a AUTHENTICATE EXTERNAL =\r\n")
+        lines.flush()
+        answer = lines.readline()
+        while answer.startswith(b"*"):
+            answer = lines.readline()
+        return client.session_reused, answer.startswith(b"a OK"), client.session
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_an_authority_that_was_withdrawn_is_not_trusted_in_resumed_sessions(instance, tmp_path, version):
+    authority, context = make_client_of_authority(instance, tmp_path)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    instance.configure(auth_mechanisms="plain, external", auth_certificate_maps="", smtpd_tls_CAfile=authority, imap_tls_ask_ccert="yes")
+    instance.reload()
+    resumed, good, session = external(instance, context)
+    assert good and not resumed
+    instance.reload()
+    resumed, good, session = external(instance, context, session)
+    assert good and resumed
+    make_of_openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Test CA", "-days", 2,
+                    "-keyout", tmp_path / "other.key", "-out", authority)
+    instance.reload()
+    assert external(instance, context)[:2] == (False, False)
+    assert external(instance, context, session)[:2] == (False, False)
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_session_with_a_certificate_does_not_outlive_its_time_by_new_tickets(instance, tmp_path, version):
+    authority, context = make_client_of_authority(instance, tmp_path)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    instance.configure(auth_mechanisms="plain, external", auth_certificate_maps="", smtpd_tls_CAfile=authority, imap_tls_ask_ccert="yes",
+                       smtpd_tls_session_cache_timeout="3s")
+    instance.reload()
+    _, good, session = external(instance, context)
+    assert good
+
+    def has_ended():
+        nonlocal session
+        resumed, good, session = external(instance, context, session)
+        assert good  # by its certificate, when it is asked for again
+        return not resumed
+    wait_for(has_ended, "the end of a session that is taken up again and again", pause=0.2)
+
+
 def test_curl_chooses_scram_or_what_it_is_told(instance):
     listed = subprocess.run(["curl", "-V"], capture_output=True, text=True, check=True).stdout
     url = f"imap://{HOST}:{instance.base + 143}/"

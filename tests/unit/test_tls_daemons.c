@@ -442,13 +442,17 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
+/* A copy is shown: that of TLS 1.3 is spoilt by its use, and a client who ignores that is one to expect. */
 static void give_tickets(SSL_CTX *context, SSL *ssl)
 {
+	SSL_SESSION *copy = kept_session ? SSL_SESSION_dup(kept_session) : NULL;
+
 	SSL_CTX_set_session_cache_mode(
 		context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
 	SSL_CTX_sess_set_new_cb(context, keep_session);
-	if (kept_session)
-		SSL_set_session(ssl, kept_session);
+	if (copy)
+		SSL_set_session(ssl, copy);
+	SSL_SESSION_free(copy);
 }
 
 static void give_tickets12(SSL_CTX *context, SSL *ssl)
@@ -488,6 +492,86 @@ static void a_session_goes_on_with_another_tlsd(void **state)
 			disconnect(&client);
 			stop_all();
 		}
+		SSL_SESSION_free(kept_session);
+	}
+}
+
+/* "short.pem": the certificate "ed", but it ends in so many seconds. */
+static void write_short(long seconds)
+{
+	char path[200];
+	X509 *certificate;
+	EVP_PKEY *key;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/ed.pem", world.folder);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+	certificate = PEM_read_X509(file, NULL, NULL, NULL);
+	fclose(file);
+	assert_non_null(certificate);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), seconds);
+	assert_true(X509_sign(certificate, key, NULL) > 0);
+	snprintf(path, sizeof(path), "%s/short.pem", world.folder);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
+	assert_true(PEM_write_X509(file, certificate));
+	fclose(file);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+static void use_short(SSL_CTX *context, SSL *ssl)
+{
+	char path[200];
+
+	give_tickets(context, ssl);
+	snprintf(path, sizeof(path), "%s/short.pem", world.folder);
+	assert_int_equal(SSL_use_certificate_file(ssl, path, SSL_FILETYPE_PEM), 1);
+	assert_int_equal(SSL_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM), 1);
+}
+
+static void use_short12(SSL_CTX *context, SSL *ssl)
+{
+	only_tls12(context, ssl);
+	use_short(context, ssl);
+}
+
+/* Whether tlsd takes the client's session up, and trusts him. */
+static bool is_resumed(void (*prepare)(SSL_CTX *context, SSL *ssl), bool *trusted)
+{
+	struct client client;
+	bool resumed;
+
+	connect_client(&client, prepare);
+	talk(&client);
+	resumed = client.ready.tls_ready.resumed;
+	*trusted = client.ready.tls_ready.trusted;
+	SSL_shutdown(client.ssl);
+	disconnect(&client);
+	return resumed;
+}
+
+static void a_session_ends_with_the_certificate_of_its_client(void **state)
+{
+	static void (*const PREPARE[])(SSL_CTX *, SSL *) = { use_short, use_short12 };
+	bool trusted;
+
+	for (int i = 0; i < 2; i++) {
+		int64_t until = loop_monotonic() + 2 * PATIENCE;
+
+		kept_session = NULL;
+		write_short(4);
+		start_all("smtpd_tls_cert_file=ec.pem\nsmtpd_tls_CAfile=short.pem\n");
+		assert_false(is_resumed(PREPARE[i], &trusted));
+		assert_true(trusted);
+		while (is_resumed(PREPARE[i], &trusted)) {
+			assert_true(loop_monotonic() < until);
+			poll(NULL, 0, 20);
+		}
+		stop_all();
 		SSL_SESSION_free(kept_session);
 	}
 }
@@ -641,6 +725,7 @@ int main(void)
 		cmocka_unit_test(clients_certificates_are_told_and_trusted_when_they_check_out),
 		cmocka_unit_test(where_a_trusted_certificate_must_be_nobody_comes_in_without),
 		cmocka_unit_test(a_session_goes_on_with_another_tlsd),
+		cmocka_unit_test(a_session_ends_with_the_certificate_of_its_client),
 		cmocka_unit_test(a_protocol_is_agreed_on_or_the_client_turned_away),
 		cmocka_unit_test(settings_that_make_no_sense_are_refused_and_nothing_ends),
 		cmocka_unit_test(a_handshake_that_waits_for_a_signature_can_be_given_up),

@@ -325,7 +325,7 @@ int make_world(void **state)
 
 int remove_world(void **state)
 {
-	static const char *const FILES[] = { "rsa.pem", "ec.pem", "ed.pem", "log" };
+	static const char *const FILES[] = { "rsa.pem", "ec.pem", "ed.pem", "short.pem", "log" };
 	char path[120];
 
 	for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
