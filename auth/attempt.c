@@ -82,22 +82,48 @@ const char *attempt_reason(enum auth_status status)
 	}
 }
 
+/* "refused" is said with the limit that was reached. */
+static const char *const END_WORDS[] = { [AUTH_TEMPORARY] = "temporary failure",
+	[AUTH_OK] = "ok",
+	[AUTH_FAILED] = "failed",
+	[AUTH_NO_MECHANISM] = "no such mechanism",
+	[AUTH_BAD] = "malformed",
+	[AUTH_REFUSED] = "refused: too many failures" };
+static const char *const LIMITS[] = { [PENALTY_NONE] = "",
+	[PENALTY_NETWORK] = "auth_failure_network_limit",
+	[PENALTY_ACCOUNT] = "auth_failure_account_limit" };
+
+static void log_line(const struct attempt *attempt, const char *word, const char *limit,
+	const char *app, const char *note)
+{
+	const struct exchange *exchange = attempt->step.exchange;
+
+	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s%s%s%s%s%s%s",
+		exchange_login(exchange), exchange_service(exchange), exchange_mechanism(exchange),
+		exchange_client(exchange), app[0] ? " app=<" : "", app, app[0] ? ">" : "", word,
+		limit[0] ? " (" : "", limit, limit[0] ? ")" : "", note[0] ? " (" : "", note,
+		note[0] ? ")" : "");
+}
+
 static void log_end(const struct attempt *attempt, enum auth_status status)
 {
 	const struct exchange *exchange = attempt->step.exchange;
-	static const char *const WORDS[] = { [AUTH_TEMPORARY] = "temporary failure",
-		[AUTH_OK] = "ok",
-		[AUTH_FAILED] = "failed",
-		[AUTH_NO_MECHANISM] = "no such mechanism",
-		[AUTH_BAD] = "malformed",
-		[AUTH_REFUSED] = "refused: too many failures (auth_failure_account_limit)" };
-	const char *note = status == AUTH_OK ? "" : exchange_note(exchange);
-	bool app = status == AUTH_OK && exchange_app(exchange)[0];
+	const char *limit = status == AUTH_REFUSED ? LIMITS[attempt->refusal] : "";
 
-	log_info("auth: user=<%s> service=%s mech=%s rip=%s%s%s%s %s%s%s%s",
-		exchange_login(exchange), exchange_service(exchange), exchange_mechanism(exchange),
-		exchange_client(exchange), app ? " app=<" : "", app ? exchange_app(exchange) : "",
-		app ? ">" : "", WORDS[status], note[0] ? " (" : "", note, note[0] ? ")" : "");
+	if (status == AUTH_OK)
+		log_line(attempt, END_WORDS[status], limit, exchange_app(exchange), "");
+	else
+		log_line(attempt, END_WORDS[status], limit, "",
+			attempt->proved ? "the password was good" : exchange_note(exchange));
+}
+
+/* Nobody hears the end; what was tried is in the log nevertheless. */
+static void log_left(const struct attempt *attempt, enum auth_status status)
+{
+	if (status == AUTH_OK)
+		log_line(attempt, "left", "", "", "the password was good");
+	else if (attempt->judged)
+		log_end(attempt, status);
 }
 
 /* What a good end earns. A ticket that cannot be had is a failure of ours, not of the client's. */
@@ -165,61 +191,72 @@ static void suspect(const struct attempt *attempt)
 	turns_suspect(&attempt->authd->turns, network);
 }
 
-/* Is the account refused to this client? A try counts for the network all the same, the good as the wrong. */
-static bool refused_account(const struct attempt *attempt, int64_t *delay)
+static bool network_refused(const struct attempt *attempt)
 {
-	const char *client = exchange_client(attempt->step.exchange);
-	struct penalties *penalties = attempt->authd->penalties;
-	int64_t now = authd_now(attempt->authd);
-
-	if (!penalties_account_refused(
-		    penalties, now, client, exchange_login(attempt->step.exchange)))
-		return false;
-	*delay = penalties_refused(penalties, now, client);
-	suspect(attempt);
-	return true;
+	return penalties_network_refused(attempt->authd->penalties, authd_now(attempt->authd),
+		exchange_client(attempt->step.exchange));
 }
 
-/* Counts what happened, and says what becomes of it. `*delay`: ms that the client has to wait for it. A good password is
- * refused like a wrong one while the account is. */
-static enum auth_status judge(
-	const struct attempt *attempt, enum auth_status status, int64_t *delay)
+/* Asked when the answer is due, not when it began: many can begin before the first of them fails. */
+static enum penalty_refusal refusal_of(const struct attempt *attempt)
 {
-	const char *login = exchange_login(attempt->step.exchange);
-	const char *client = exchange_client(attempt->step.exchange);
+	if (network_refused(attempt))
+		return PENALTY_NETWORK;
+	return penalties_account_refused(attempt->authd->penalties, authd_now(attempt->authd),
+		       exchange_client(attempt->step.exchange),
+		       exchange_login(attempt->step.exchange))
+		       ? PENALTY_ACCOUNT
+		       : PENALTY_NONE;
+}
 
-	if (status != AUTH_OK && status != AUTH_FAILED)
+/*
+ * Counts what happened, and says what becomes of it; the second time there is nothing to count any more. A good password is refused like a
+ * wrong one while the network or the account is; with the account, the try counts for the network all the same.
+ */
+static enum auth_status judge(struct attempt *attempt, enum auth_status status)
+{
+	struct penalties *penalties = attempt->authd->penalties;
+	const char *client = exchange_client(attempt->step.exchange);
+	int64_t now = authd_now(attempt->authd);
+
+	if (attempt->judged || (status != AUTH_OK && status != AUTH_FAILED))
 		return status;
-	if (refused_account(attempt, delay))
+	attempt->judged = true;
+	attempt->refusal = refusal_of(attempt);
+	if (attempt->refusal == PENALTY_NETWORK) {
+		attempt->delay = penalties_longest_delay(penalties);
 		return AUTH_REFUSED;
-	if (status == AUTH_OK) {
-		note_visit(attempt->authd, attempt->step.exchange);
+	}
+	if (attempt->refusal == PENALTY_NONE && status == AUTH_OK) {
+		attempt->proved = true;
 		return status;
 	}
-	*delay = penalties_failed(
-		attempt->authd->penalties, authd_now(attempt->authd), client, login);
+	attempt->delay = attempt->refusal == PENALTY_ACCOUNT
+				 ? penalties_refused(penalties, now, client)
+				 : penalties_failed(penalties, now, client,
+					   exchange_login(attempt->step.exchange));
 	suspect(attempt);
-	return status;
+	return attempt->refusal == PENALTY_ACCOUNT ? AUTH_REFUSED : status;
 }
 
 /* What is left to wait. The delay runs from the client's words, so that it does not hear how long its password took: a hash of another
  * server may be quicker or slower than the one that is computed for nobody. */
-static int64_t delay_left(const struct attempt *attempt, int64_t delay)
+static int64_t delay_left(const struct attempt *attempt)
 {
 	int64_t taken = authd_now(attempt->authd) - attempt->asked;
 
-	return taken < delay ? delay - taken : 0;
+	return taken < attempt->delay ? attempt->delay - taken : 0;
 }
 
-/* The line is in the log before anybody can have the answer. */
+/* With what judge said. The line is in the log before anybody can have the answer. */
 static void attempt_end(struct attempt *attempt, enum auth_status status)
 {
 	struct auth_peer *peer = attempt->peer;
 	struct message result = { .type = MESSAGE_AUTH_RESULT };
 	unsigned char ticket[TICKET_BYTES];
-	int64_t delay = 0;
 
-	status = judge(attempt, status, &delay);
+	if (status == AUTH_OK)
+		note_visit(attempt->authd, attempt->step.exchange);
 	/* What was looked up when it began need not hold any more. */
 	if (status == AUTH_OK &&
 		dismissed_since(&attempt->authd->dismissed, exchange_login(attempt->step.exchange),
@@ -238,22 +275,40 @@ static void attempt_end(struct attempt *attempt, enum auth_status status)
 	result.auth_result.serial = attempt->serial;
 	result.auth_result.status = status;
 	result.auth_result.reason = slice_from(attempt_reason(status));
-	result.auth_result.delay = (uint32_t)delay_left(attempt, delay);
+	result.auth_result.delay = (uint32_t)delay_left(attempt);
 	channel_send(&peer->channel, &result);
 	attempt_free(attempt);
 }
 
-/* Nobody hears the end, but a password that was tried is one that counts; where the account is refused, a good one too. */
-static void attempt_end_unheard(struct attempt *attempt)
+/* Without a look at what it brought. */
+static void refuse_network(struct attempt *attempt)
 {
-	enum auth_status status = exchange_status(attempt->step.exchange);
-	int64_t delay;
+	attempt->judged = true;
+	attempt->refusal = PENALTY_NETWORK;
+	attempt->delay = penalties_longest_delay(attempt->authd->penalties);
+	attempt_end(attempt, AUTH_REFUSED);
+}
 
-	if (attempt->step.done && status == AUTH_FAILED)
-		(void)judge(attempt, AUTH_FAILED, &delay);
-	else if (attempt->step.done && status == AUTH_OK)
-		(void)refused_account(attempt, &delay);
-	attempt_free(attempt);
+/* Whoever waits from the network that this one is from, and is refused by now: no password of theirs is hashed. An exempt client may be
+ * among them. */
+static void refuse_waiting(const struct attempt *attempt)
+{
+	struct turns *turns = &attempt->authd->turns;
+	char network[PENALTY_NETWORK_TEXT];
+	struct turn *turn, *next;
+
+	if (!network_refused(attempt))
+		return;
+	penalty_network(exchange_client(attempt->step.exchange), network);
+	for (turn = turns_waiting(turns, network); turn; turn = next) {
+		struct attempt *waiting = attempt_of(turn);
+
+		next = turn->next;
+		if (waiting->judged || !network_refused(waiting))
+			continue;
+		turns_remove(turns, turn);
+		refuse_network(waiting);
+	}
 }
 
 void attempt_turn(void *context, struct turn *turn)
@@ -263,31 +318,40 @@ void attempt_turn(void *context, struct turn *turn)
 	threads_add(authd->threads, &attempt_of(turn)->step.job);
 }
 
+static void send_challenge(struct attempt *attempt)
+{
+	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
+
+	challenge.auth_challenge.serial = attempt->serial;
+	challenge.auth_challenge.challenge = exchange_output(attempt->step.exchange);
+	channel_send(&attempt->peer->channel, &challenge);
+	idle_add(attempt);
+}
+
+/* A password that was tried is one that counts, whether anybody hears how it ended, and before a challenge tells it. */
 void attempt_finished(void *context, struct thread_job *job)
 {
 	struct attempt *attempt = (struct attempt *)job;
-	struct message challenge = { .type = MESSAGE_AUTH_CHALLENGE };
+	struct exchange *exchange = attempt->step.exchange;
+	bool done = attempt->step.done;
+	enum auth_status status =
+		judge(attempt, done ? exchange_status(exchange) : exchange_told(exchange));
 
+	refuse_waiting(attempt);
 	attempt->busy = false;
 	turns_done(&attempt->authd->turns, &attempt->turn);
 	if (!attempt->peer || attempt->cancelled) {
-		attempt_end_unheard(attempt);
-		return;
-	}
-	if (exchange_question(attempt->step.exchange).length && !attempt->step.done) {
+		log_left(attempt, status);
+		attempt_free(attempt);
+	} else if (done || status == AUTH_REFUSED) {
+		attempt_end(attempt, status);
+	} else if (exchange_question(exchange).length) {
 		attempt->busy = attempt->asking = true;
 		introspection_ask(attempt->authd->introspection, &attempt->inquiry,
-			exchange_question(attempt->step.exchange));
-		return;
+			exchange_question(exchange));
+	} else {
+		send_challenge(attempt);
 	}
-	if (!attempt->step.done) {
-		challenge.auth_challenge.serial = attempt->serial;
-		challenge.auth_challenge.challenge = exchange_output(attempt->step.exchange);
-		channel_send(&attempt->peer->channel, &challenge);
-		idle_add(attempt);
-		return;
-	}
-	attempt_end(attempt, exchange_status(attempt->step.exchange));
 }
 
 /* From a network that failed lately, where most wait: it gives up its place to somebody from a network that did not. */
@@ -364,6 +428,11 @@ static void wait_for_turn(struct attempt *attempt)
 	const char *client = exchange_client(attempt->step.exchange);
 	char network[PENALTY_NETWORK_TEXT];
 
+	/* Who was told already how it ends hears the same at its end. */
+	if (!attempt->judged && network_refused(attempt)) {
+		refuse_network(attempt);
+		return;
+	}
 	penalty_network(client, network);
 	attempt->busy = turns_add(&authd->turns, &attempt->turn, network,
 		penalties_suspect(authd->penalties, authd_now(authd), client));
@@ -402,6 +471,7 @@ void attempt_abandon(struct attempt *attempt)
 		introspection_forget(&attempt->inquiry);
 	else if (attempt->busy)
 		turns_remove(&attempt->authd->turns, &attempt->turn);
+	log_left(attempt, exchange_told(attempt->step.exchange));
 	attempt_free(attempt);
 }
 

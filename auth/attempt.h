@@ -16,6 +16,10 @@ struct attempt {
 	int64_t asked; /* when the client last said something, authd_now */
 	enum share_place place;
 	struct turn turn; /* for a worker */
+	bool judged; /* counted, once, before the client hears anything of how it ends */
+	bool proved; /* and it was good, and not refused */
+	enum penalty_refusal refusal; /* of AUTH_REFUSED */
+	int64_t delay; /* ms that the result has to wait, from `asked` */
 	bool busy; /* it waits for a worker, or one has it, or it asks */
 	bool asking; /* the introspection command */
 	struct inquiry inquiry;

@@ -157,13 +157,13 @@ static bool run(struct exchange *exchange)
 {
 	bool done;
 
-	if (exchange->final_sent)
+	if (exchange->told == AUTH_OK)
 		return mech_done(exchange, exchange->input.length ? AUTH_BAD : AUTH_OK);
 	done = exchange->mech->step(exchange);
 	if (!done || exchange->status != AUTH_OK || exchange->output.length == 0 ||
 		success_has_data(exchange))
 		return done;
-	exchange->final_sent = true;
+	exchange->told = AUTH_OK;
 	exchange->status = AUTH_TEMPORARY;
 	return false;
 }
@@ -201,6 +201,11 @@ void exchange_answer(struct exchange *exchange, bool answered, struct slice answ
 enum auth_status exchange_status(const struct exchange *exchange)
 {
 	return exchange->status;
+}
+
+enum auth_status exchange_told(const struct exchange *exchange)
+{
+	return exchange->told;
 }
 
 struct slice exchange_output(const struct exchange *exchange)

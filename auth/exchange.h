@@ -75,6 +75,11 @@ struct slice exchange_question(const struct exchange *exchange);
 /* What it said; `answered` false: it could not say. The question is wiped. */
 void exchange_answer(struct exchange *exchange, bool answered, struct slice answer);
 enum auth_status exchange_status(const struct exchange *exchange);
+/*
+ * What a challenge lets the client know of the end, before that: AUTH_OK (the server proves itself to who proved himself), AUTH_FAILED
+ * (it says why), AUTH_TEMPORARY when it says nothing of that. Whoever sends the challenge judges the attempt first.
+ */
+enum auth_status exchange_told(const struct exchange *exchange);
 struct slice exchange_output(const struct exchange *exchange);
 /* The canonical login name; what the client claimed to be when it failed; "" when that never came. */
 const char *exchange_login(const struct exchange *exchange);

@@ -22,7 +22,8 @@ struct exchange {
 	char login[CREDENTIALS_MAX_LOGIN + 1], app[CREDENTIALS_MAX_APP + 1];
 	const char *note;
 	bool secured, has_input;
-	bool final_sent; /* success is certain, and waits for the client to have seen the last challenge */
+	enum auth_status
+		told; /* exchange_told; AUTH_OK: it waits for the client to have seen the last challenge */
 	unsigned steps;
 	struct buffer input, output, facts;
 	struct buffer question,

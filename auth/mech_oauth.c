@@ -77,10 +77,8 @@ static const char *scope(void)
 /* Section 3.2.2: the client hears what is wrong in a challenge, answers it with nothing of use, and fails. */
 static bool refuse(struct exchange *exchange, const char *reason)
 {
-	static const int FAILED = 1;
-
 	exchange->note = reason;
-	exchange->state = (void *)&FAILED;
+	exchange->told = AUTH_FAILED;
 	buffer_printf(&exchange->output, "{\"status\":\"%s\",\"scope\":\"%s\"}",
 		strcmp(exchange->mech->name, "XOAUTH2") == 0 ? "401" : "invalid_token", scope());
 	return false;
@@ -148,7 +146,7 @@ bool mech_oauth_step(struct exchange *exchange)
 	struct request request = { 0 };
 	bool old = strcmp(exchange->mech->name, "XOAUTH2") == 0;
 
-	if (exchange->state)
+	if (exchange->told == AUTH_FAILED)
 		return mech_done(exchange, AUTH_FAILED);
 	if (exchange->heard)
 		return hear(exchange);

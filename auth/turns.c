@@ -180,6 +180,13 @@ struct turn *turns_least(const struct turns *turns)
 	return longest ? (struct turn *)longest->end : NULL;
 }
 
+struct turn *turns_waiting(const struct turns *turns, const char *network)
+{
+	const struct turn_queue *queue = map_get(&turns->queues, slice_from(network));
+
+	return queue ? queue->first : NULL;
+}
+
 void turns_suspect(struct turns *turns, const char *network)
 {
 	struct turn_queue *queue = map_get(&turns->queues, slice_from(network));

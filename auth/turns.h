@@ -45,6 +45,8 @@ void turns_done(struct turns *turns, struct turn *turn);
 void turns_remove(struct turns *turns, struct turn *turn);
 /* The one to give up when there is no room: who came last from the suspect network with most of those waiting. NULL: none waits. */
 struct turn *turns_least(const struct turns *turns);
+/* The next of those who wait from there, the others by `next`; NULL: nobody does. */
+struct turn *turns_waiting(const struct turns *turns, const char *network);
 /* Somebody failed there: whoever waits from there is behind the others from now on. */
 void turns_suspect(struct turns *turns, const char *network);
 

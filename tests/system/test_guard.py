@@ -18,6 +18,7 @@ import pytest
 from conftest import ROOT
 from postern import DOMAIN, HOST, TIMEOUT, wait_for
 from test_accounts import login
+from test_sasl import Scram
 
 ONE = f"one@{DOMAIN}"
 
@@ -148,6 +149,54 @@ def test_who_wants_to_act_for_another_sees_no_more_of_a_locked_account(make_inst
     assert attempt(instance, f"two@{DOMAIN}", "two-secret", "127.0.0.10").startswith(b"a NO [UNAVAILABLE]")
     instance.wait_log(r"auth: user=<> service=imap mech=PLAIN rip=127.0.0.10 refused: too many failures \(auth_failure_network_limit\)")
     assert _plain(instance, "ONE", ONE, "one-secret", "127.0.0.3").startswith(b"a OK")
+
+
+def _scram(client, password):
+    """Up to what comes after the proof; the client's next response is due when that is a challenge."""
+    scram = Scram(ONE, password)
+    assert client.say("a AUTHENTICATE SCRAM-SHA-256").startswith(b"+")
+    challenge = client.say(base64.b64encode(scram(b"")).decode())
+    return client.say(base64.b64encode(scram(base64.b64decode(challenge[2:]))).decode())
+
+
+@pytest.mark.core
+def test_a_mechanism_that_proves_the_server_proves_nothing_of_a_locked_account(make_instance):
+    """SCRAM's last challenge would say that the password was good, and a guesser need not answer it."""
+    instance = make_instance(settings={**COUNTED, "auth_failure_account_limit": "3"})
+    instance.start()
+    client = Client(instance, "127.0.0.4")
+    assert base64.b64decode(_scram(client, "one-secret")[2:]).startswith(b"v=")
+    client.close()
+    instance.wait_log(rf"auth: user=<{ONE}> service=imap mech=SCRAM-SHA-256 rip=127.0.0.4 left \(the password was good\)")
+    for n in range(10, 13):
+        attempt(instance, ONE, "guess", f"127.0.0.{n}")
+    for password in ("guess", "one-secret"):
+        seen = len(instance.log())
+        client = Client(instance, "127.0.0.10")
+        assert _scram(client, password).startswith(b"a NO [UNAVAILABLE] Too many failures")
+        client.close()
+        instance.wait_log(rf"auth: user=<{ONE}> service=imap mech=SCRAM-SHA-256 rip=127.0.0.10 refused: .*account_limit\)$", after=seen)
+    client = Client(instance, "127.0.0.3")
+    assert _scram(client, "one-secret").startswith(b"+") and client.say("").startswith(b"a OK")
+    client.close()
+
+
+@pytest.mark.core
+def test_exchanges_begun_side_by_side_are_no_way_around_the_limit_of_a_network(make_instance):
+    instance = make_instance(settings={**COUNTED, "auth_failure_network_limit": "4"})
+    instance.start()
+    clients = [Client(instance, "127.0.0.9") for _ in range(9)]
+    for client in clients:
+        assert client.say("a AUTHENTICATE PLAIN").startswith(b"+")
+    for n, client in enumerate(clients[:-1]):
+        client.socket.sendall(base64.b64encode(f"\0nobody{n}@{DOMAIN}\0x".encode()) + b"\r\n")
+    said = [client.file.readline() for client in clients[:-1]]
+    assert sorted(line.split()[2] for line in said) == [b"[AUTHENTICATIONFAILED]"] * 4 + [b"[UNAVAILABLE]"] * 4
+    assert clients[-1].say(base64.b64encode(f"\0{ONE}\0one-secret".encode()).decode()).startswith(b"a NO [UNAVAILABLE] Too many failures")
+    instance.wait_log(r"auth: user=<[^>]*> service=imap mech=PLAIN rip=127.0.0.9 refused: too many failures \(auth_failure_network_limit\)")
+    for client in clients:
+        client.close()
+    assert attempt(instance, ONE, "one-secret", "127.0.0.8").startswith(b"a OK")
 
 
 @pytest.mark.parametrize("port, lines", [(143, [f'a LOGIN "{ONE}" wrong']), (110, [f"USER {ONE}", "PASS wrong"])])

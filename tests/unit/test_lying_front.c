@@ -119,7 +119,7 @@ static void a_ticket_knows_the_application_password_that_it_is_worth(void **stat
 
 enum { LIFETIME = 1000 /* ms, what the configuration below says */ };
 
-static int set_up_authd(void **state)
+static int set_up_with(const char *settings)
 {
 	char path[PATH_MAX], error[300];
 	struct credentials *credentials;
@@ -134,8 +134,21 @@ static int set_up_authd(void **state)
 	assert_true(credentials_set(
 		credentials, "two@example.org", SLICE("other"), 1, error, sizeof(error)));
 	credentials_close(&credentials);
-	world_start("authd", "auth_ticket_lifetime = 1s\n");
+	world_start("authd", settings);
 	return 0;
+}
+
+static int set_up_authd(void **state)
+{
+	return set_up_with("auth_ticket_lifetime = 1s\n");
+}
+
+enum { NETWORK_LIMIT = 3, LONGEST_DELAY = 60000 /* ms */ }; /* as below */
+
+static int set_up_network_limit(void **state)
+{
+	return set_up_with("auth_failure_network_limit = 3\nauth_failure_delay_limit = 60s\n"
+			   "auth_failure_exempt_clients = 192.0.2.128/25\n");
 }
 
 static int tear_down_authd(void **state)
@@ -367,6 +380,65 @@ static void ticket_is_good_for_its_seconds_only(void **state)
 	close(spawner);
 }
 
+/* --- limits of failures --- */
+
+enum { AT_ONCE = 12 /* more than run at the same time */ };
+
+/* An exchange of PLAIN from there, up to the challenge. */
+static void begin_plain(int front, uint32_t serial, const char *client)
+{
+	struct message message = { .type = MESSAGE_AUTH_BEGIN };
+
+	message.auth_begin.serial = serial;
+	message.auth_begin.service = SLICE("imap");
+	message.auth_begin.mechanism = SLICE("PLAIN");
+	message.auth_begin.client_address = slice_from(client);
+	say(front, &message);
+	hear(front, &message, MESSAGE_AUTH_CHALLENGE);
+}
+
+static void go_on(int front, uint32_t serial, struct slice response)
+{
+	struct message message = { .type = MESSAGE_AUTH_CONTINUE };
+
+	message.auth_continue.serial = serial;
+	message.auth_continue.response = response;
+	say(front, &message);
+}
+
+/* They are begun before any of them fails, and answered all at once, the good password last; how many hear how theirs ended. */
+static unsigned answered_at_once(int front, const char *client)
+{
+	static const struct slice WRONG = SLICE("\0one@example.org\0no");
+	unsigned counts[AUTH_REFUSED + 1] = { 0 };
+	struct message message;
+
+	for (uint32_t i = 1; i <= AT_ONCE; i++)
+		begin_plain(front, i, client);
+	for (uint32_t i = 1; i <= AT_ONCE; i++)
+		go_on(front, i, i < AT_ONCE ? WRONG : ONE);
+	for (uint32_t i = 1; i <= AT_ONCE; i++) {
+		hear(front, &message, MESSAGE_AUTH_RESULT);
+		counts[message.auth_result.status]++;
+		/* Whether it was hashed or not, it is answered at the same time. */
+		if (message.auth_result.status == AUTH_REFUSED)
+			assert_in_range(message.auth_result.delay, 30000, LONGEST_DELAY);
+	}
+	assert_int_equal(counts[AUTH_OK] + counts[AUTH_FAILED] + counts[AUTH_REFUSED], AT_ONCE);
+	return counts[AUTH_OK] + counts[AUTH_FAILED];
+}
+
+static void limit_of_a_network_holds_for_what_began_before_it_was_reached(void **state)
+{
+	int front = introduce(SERVICE_IMAPD, 71);
+
+	assert_int_equal(answered_at_once(front, "192.0.2.1"), NETWORK_LIMIT);
+	assert_int_equal(log_in(front, "imap", ONE).status, AUTH_REFUSED);
+	/* The exempt are not counted. */
+	assert_int_equal(answered_at_once(front, "192.0.2.200"), AT_ONCE);
+	close(front);
+}
+
 #define WITH_AUTHD(name) cmocka_unit_test_setup_teardown(name, set_up_authd, tear_down_authd)
 
 int main(void)
@@ -382,6 +454,9 @@ int main(void)
 		WITH_AUTHD(spawner_hears_who_logs_in_whatever_the_session_says),
 		WITH_AUTHD(session_has_the_name_that_its_spawner_gave_it),
 		WITH_AUTHD(ticket_is_good_for_its_seconds_only),
+		cmocka_unit_test_setup_teardown(
+			limit_of_a_network_holds_for_what_began_before_it_was_reached,
+			set_up_network_limit, tear_down_authd),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

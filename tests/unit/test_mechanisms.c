@@ -109,10 +109,12 @@ static enum auth_status scram(const char *mechanism, const char *header, struct 
 	snprintf(bare, sizeof(bare), "n=%s,r=clientnonce", name);
 	buffer_printf(&first, "%s%s", header, bare);
 	if (!step(exchange, buffer_slice(&first))) {
+		assert_int_equal(exchange_told(exchange), AUTH_TEMPORARY);
 		client_final(exchange, strstr(mechanism, "256") ? "SHA-256" : "SHA-1", bare, header,
 			binding, password, &final);
 		if (!step(exchange, buffer_slice(&final))) {
 			assert_true(slice_starts(exchange_output(exchange), SLICE("v=")));
+			assert_int_equal(exchange_told(exchange), AUTH_OK);
 			assert_true(step(exchange, SLICE("")));
 		}
 	}
@@ -335,6 +337,7 @@ static enum auth_status digest_wish(const char *service, const char *uri, const 
 	buffer_add(&challenge, exchange_output(exchange));
 	assert_non_null(buffer_text(&challenge));
 	assert_non_null(strstr(challenge.data, "realm=\"example.org\""));
+	assert_int_equal(exchange_told(exchange), AUTH_TEMPORARY);
 	at = strstr(challenge.data, "nonce=\"");
 	assert_non_null(at);
 	assert_true(slice_to_string(
@@ -353,6 +356,7 @@ static enum auth_status digest_wish(const char *service, const char *uri, const 
 		name, nonce, uri, result, wish[0] ? ",authzid=\"" : "", wish, wish[0] ? "\"" : "");
 	if (!step(exchange, slice_from(text))) {
 		assert_true(slice_starts(exchange_output(exchange), SLICE("rspauth=")));
+		assert_int_equal(exchange_told(exchange), AUTH_OK);
 		assert_true(step(exchange, SLICE("")));
 	}
 	status = exchange_status(exchange);

@@ -262,6 +262,27 @@ static void who_fails_becomes_a_suspect_while_he_waits(void **state)
 	assert_string_equal(order, "aABbcd");
 }
 
+static void who_waits_is_found_by_his_network(void **state)
+{
+	struct waiting all[8] = { 0 };
+	struct turns turns;
+
+	order[0] = '\0';
+	turns_open(&turns, 1, note, NULL);
+	add(&turns, all, "a", "192.0.2.1", false);
+	assert_null(turns_waiting(&turns, "192.0.2.1"));
+	assert_null(turns_waiting(&turns, "192.0.2.2"));
+	add(&turns, all + 1, "bc", "192.0.2.1", false);
+	add(&turns, all + 3, "A", "192.0.2.2", false);
+	assert_ptr_equal(turns_waiting(&turns, "192.0.2.1"), &all[1].turn);
+	assert_ptr_equal(all[1].turn.next, &all[2].turn);
+	assert_null(all[2].turn.next);
+	turns_remove(&turns, &all[1].turn);
+	assert_ptr_equal(turns_waiting(&turns, "192.0.2.1"), &all[2].turn);
+	finish(&turns, all, 4);
+	assert_string_equal(order, "acA");
+}
+
 static void least_is_the_last_of_the_suspects_that_crowd_most(void **state)
 {
 	struct waiting all[8] = { 0 };
@@ -310,6 +331,7 @@ int main(void)
 		cmocka_unit_test(networks_take_turns),
 		cmocka_unit_test(suspects_come_behind_and_leave_half_the_places),
 		cmocka_unit_test(who_fails_becomes_a_suspect_while_he_waits),
+		cmocka_unit_test(who_waits_is_found_by_his_network),
 		cmocka_unit_test(least_is_the_last_of_the_suspects_that_crowd_most),
 		cmocka_unit_test(who_goes_away_is_not_served),
 	};

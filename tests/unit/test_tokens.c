@@ -141,6 +141,7 @@ static void oauth_tells_the_client_before_it_fails(void **state)
 
 		assert_false(step(exchange, slice_from(GOOD_FORM[i].response)));
 		assert_true(slice_starts(exchange_output(exchange), SLICE("{\"status\":\"")));
+		assert_int_equal(exchange_told(exchange), AUTH_FAILED);
 		assert_string_equal(
 			exchange_note(exchange), "the token has expired, or never does");
 		ends(exchange, "\001", AUTH_FAILED);
