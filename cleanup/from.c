@@ -103,11 +103,10 @@ static bool ask(struct transaction *t, struct slice address)
 
 struct reading {
 	struct transaction *t;
-	struct slice text; /* the field, unfolded */
 	unsigned found;
 };
 
-/* Words without an address, and beside one where no name can be, are refused, too: who reads them may take them for one. */
+/* Words without an address are refused, too: who reads them may take them for one. */
 static bool take_address(void *context, const struct header_address *part)
 {
 	struct reading *reading = context;
@@ -122,9 +121,7 @@ static bool take_address(void *context, const struct header_address *part)
 	if (part->local.length && !part->domain.length && t->cleanup->settings.origin)
 		address.domain = slice_from(t->cleanup->settings.origin);
 	good = address.local.length && address.domain.length && address_write(&address, &text);
-	if (part->excess)
-		is_foreign(t, reading->text);
-	else if (!good || ++t->from_count > FROM_MOST)
+	if (!good || ++t->from_count > FROM_MOST)
 		is_foreign(t, part->local.length ? part->local : part->name);
 	else if (!ask(t, buffer_slice(&text)))
 		transaction_fail(t, FAULT_MEMORY);
@@ -132,6 +129,7 @@ static bool take_address(void *context, const struct header_address *part)
 	return t->fault == FAULT_NONE;
 }
 
+/* What is not an address list by the grammar others may read in another way than we do: no address in it can be relied on. */
 void from_check(void *context, struct slice value)
 {
 	struct transaction *t = context;
@@ -141,12 +139,13 @@ void from_check(void *context, struct slice value)
 	bool unfolded = header_unfold(value, &text);
 
 	arena_init(&arena, FROM_MEMORY);
-	reading.text = buffer_slice(&text);
 	if (!unfolded)
 		transaction_fail(t, FAULT_MEMORY);
-	else if (!address_list_parse(reading.text, &arena, FROM_MOST + 1, take_address, &reading) ||
+	else if (!address_list_valid(buffer_slice(&text)) ||
+		 !address_list_parse(
+			 buffer_slice(&text), &arena, FROM_MOST + 1, take_address, &reading) ||
 		 !reading.found)
-		is_foreign(t, reading.text);
+		is_foreign(t, buffer_slice(&text));
 	arena_free(&arena);
 	buffer_free(&text);
 }

@@ -57,7 +57,6 @@ struct header_address {
 	struct slice local; /* data NULL in group entries */
 	bool quoted_local; /* it is a quoted string, and so is there although it may be empty */
 	struct slice domain; /* data NULL when there is none */
-	bool excess; /* something was left out: behind ">" or the domain, or a comment is open */
 	int group; /* 0 address, 1 group start (name is its name), 2 group end */
 };
 /*
@@ -66,5 +65,11 @@ struct header_address {
  */
 bool address_list_parse(struct slice value, struct arena *arena, unsigned limit,
 	bool (*each)(void *context, const struct header_address *address), void *context);
+/*
+ * Is it an address list as RFC 5322 3.4 has it (with the UTF-8 of RFC 6532), which leaves nobody a choice in what its addresses
+ * are? `value` is unfolded. Of the obsolete forms (4.4) white space around dots and "@", dots in names and empty entries are
+ * taken, routes are not; and an address may lack its domain.
+ */
+MUST_CHECK bool address_list_valid(struct slice value);
 
 #endif

@@ -24,7 +24,6 @@ struct list {
 	bool any; /* something was there */
 	bool angle; /* behind "<": the name is complete */
 	bool closed; /* behind ">" */
-	bool excess; /* something is left out */
 	struct slice comment; /* the last one, inside of its parentheses */
 	struct slice route;
 };
@@ -77,8 +76,6 @@ static void take_comment(struct list *list)
 	list->comment = slice_of(start, (size_t)(list->p - start));
 	if (list->p < list->end)
 		list->p++;
-	else
-		list->excess = true;
 }
 
 static void skip_blank(struct list *list)
@@ -225,7 +222,7 @@ static void begin(struct list *list, char *room)
 	list->name = list->name_end = room;
 	list->spec = list->spec_end = room + half;
 	list->at = list->stop = list->last_spec = list->last_name = NULL;
-	list->gap = list->any = list->angle = list->closed = list->excess = list->quoted = false;
+	list->gap = list->any = list->angle = list->closed = list->quoted = false;
 	list->comment = list->route = (struct slice){ 0 };
 }
 
@@ -257,7 +254,6 @@ static void split_spec(struct list *list, struct header_address *address)
 		address->local = slice_of(list->last_spec, (size_t)(at - list->last_spec));
 	}
 	address->quoted_local = list->quoted;
-	address->excess = list->excess || (list->at && list->stop);
 	address->domain =
 		text_or_none(domain, list->at && list->stop ? list->stop : list->spec_end);
 }
@@ -324,10 +320,8 @@ static bool end_group(struct list *list)
 
 static void open_angle(struct list *list)
 {
-	if (list->angle) { /* a second one: nothing good can come of it */
-		list->excess = true;
+	if (list->angle) /* a second one: nothing good can come of it */
 		return;
-	}
 	list->angle = true;
 	list->spec_end = list->spec;
 	list->at = list->stop = NULL;
@@ -403,7 +397,6 @@ static bool take_next(struct list *list)
 		return finish(list) && (c == ',' || end_group(list));
 	}
 	list->any = true;
-	list->excess |= list->closed;
 	if (is_special(c))
 		return take_special(list);
 	take_atom(list);
