@@ -17,20 +17,15 @@ static struct account *account_of(struct hub *hub, const struct mailbox_session 
 	struct slice path = slice_from(session->account);
 	struct account *account = map_get(&hub->accounts, path);
 
-	if (account) {
-		account->quota = session->quota;
+	if (account)
 		return account;
-	}
 	account = calloc(1, sizeof(*account));
 	if (!account)
 		return NULL;
 	account->path = slice_dup(path);
-	account->login = slice_dup(slice_from(session->login));
-	account->quota = session->quota;
-	if (account->path && account->login && map_put(&hub->accounts, path, account))
+	if (account->path && map_put(&hub->accounts, path, account))
 		return account;
 	free(account->path);
-	free(account->login);
 	free(account);
 	return NULL;
 }
@@ -41,7 +36,6 @@ static void drop_account(struct hub *hub, struct account *account)
 		return;
 	map_remove(&hub->accounts, slice_from(account->path));
 	free(account->path);
-	free(account->login);
 	free(account);
 }
 
@@ -223,9 +217,10 @@ static struct asleep *new_sleeper(struct live *live)
 	const struct mailbox_session *session = live->session;
 	size_t length = live->watches ? strlen(live->watches) : 0,
 	       address_length = strlen(session->client_address) + 1,
-	       app_length = strlen(session->app) + 1;
-	struct asleep *sleeper =
-		calloc(1, sizeof(*sleeper) + length + 1 + address_length + app_length);
+	       login_length = strlen(session->login) + 1, app_length = strlen(session->app) + 1;
+	struct asleep *sleeper = calloc(
+		1, sizeof(*sleeper) + length + 1 + address_length + login_length + app_length);
+	char *room;
 
 	if (!sleeper)
 		return NULL;
@@ -233,10 +228,11 @@ static struct asleep *new_sleeper(struct live *live)
 	sleeper->front = session->front;
 	sleeper->serial = session->serial;
 	sleeper->since = session->since;
-	sleeper->client_address =
-		memcpy(sleeper->mailbox + length + 1, session->client_address, address_length);
-	sleeper->app =
-		memcpy(sleeper->mailbox + length + 1 + address_length, session->app, app_length);
+	sleeper->quota = session->quota;
+	room = sleeper->mailbox + length + 1;
+	sleeper->client_address = memcpy(room, session->client_address, address_length);
+	sleeper->login = memcpy(room + address_length, session->login, login_length);
+	sleeper->app = memcpy(room + address_length + login_length, session->app, app_length);
 	os_random(sleeper->ticket, sizeof(sleeper->ticket));
 	if (length)
 		memcpy(sleeper->mailbox, live->watches, length);
@@ -271,12 +267,12 @@ static bool each_named(void *context, struct slice key, void *value)
 	struct named *named = context;
 	struct asleep *sleeper = value;
 	const struct message_sessions_row row = { .order = named->order->order,
-		.login = slice_from(sleeper->account->login),
+		.login = slice_from(sleeper->login),
 		.app = slice_from(sleeper->app),
 		.client_address = slice_from(sleeper->client_address),
 		.since = sleeper->since };
 
-	if (!dismissed_names(named->order, sleeper->account->login, sleeper->app))
+	if (!dismissed_names(named->order, sleeper->login, sleeper->app))
 		return true;
 	named->count++;
 	if (named->order->action == SESSIONS_END)
@@ -356,26 +352,24 @@ static void refuse_resume(struct channel *front, uint32_t serial, const char *re
 	channel_send(front, &message);
 }
 
-/* Whose mailbox it is comes from our own memory of the ticket. */
+/* Whose mailbox it is, and who logged in, comes from our own memory of the ticket. */
 static void resume(struct hub *hub, struct channel *front, struct message *message)
 {
 	const struct message_resume *m = &message->resume;
 	struct asleep *sleeper = map_get(&hub->tickets, m->ticket);
 	struct mailbox_session session = { .serial = m->serial, .front = front }, *woken;
-	struct account *account;
 
 	if (!sleeper || sleeper->front != front || sleeper->serial != m->serial ||
 		message->fd_count != 1) {
 		refuse_resume(front, m->serial, "the resume ticket is not valid");
 		return;
 	}
-	account = sleeper->account;
-	session.quota = account->quota;
+	session.quota = sleeper->quota;
 	session.since = sleeper->since;
-	if (!slice_to_string(slice_from(account->login), session.login, sizeof(session.login)) ||
+	if (!slice_to_string(slice_from(sleeper->login), session.login, sizeof(session.login)) ||
 		!slice_to_string(slice_from(sleeper->app), session.app, sizeof(session.app)) ||
-		!slice_to_string(
-			slice_from(account->path), session.account, sizeof(session.account)) ||
+		!slice_to_string(slice_from(sleeper->account->path), session.account,
+			sizeof(session.account)) ||
 		!slice_to_string(m->tag, session.tag, sizeof(session.tag)) ||
 		!slice_to_string(m->client_address, session.client_address,
 			sizeof(session.client_address)) ||

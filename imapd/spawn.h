@@ -17,11 +17,9 @@
 
 enum { SPAWN_TICKET = 24 /* random bytes of a resume ticket */ };
 
-/* One mailbox owner who has sessions or sleepers here. */
+/* Mailboxes that have sessions or sleepers here, of any number of logins: all of them are told of changes. */
 struct account {
 	char *path; /* below the mail directory; the key */
-	char *login;
-	int64_t quota;
 	struct live *sessions;
 	struct asleep *sleepers;
 	struct place *places; /* that are watched, see foreign.c */
@@ -43,9 +41,9 @@ struct asleep {
 	uint32_t serial; /* the front's */
 	bool woken;
 	unsigned char ticket[SPAWN_TICKET];
-	int64_t since; /* as the session's */
+	int64_t since, quota; /* as the session's */
 	struct asleep *next;
-	const char *client_address, *app; /* behind the mailbox; as the session's */
+	const char *client_address, *login, *app; /* behind the mailbox; as the session's */
 	char mailbox[];
 };
 

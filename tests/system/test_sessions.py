@@ -274,6 +274,56 @@ def test_sessions_of_an_application_password_end_by_every_protocol(serving):
     assert [row["app"] for row in rows(serving, ONE)] == ["", ""]
 
 
+@pytest.mark.core
+def test_who_sleeps_in_a_shared_mailbox_stays_who_he_is(make_instance):
+    """Logins that have one mailbox path: listed, ended and bounded each by itself, whoever came first or last."""
+    shared = f"shared@{DOMAIN}"
+    instance = make_instance(settings={
+        "imap_hibernate_timeout": "1s", "virtual_mailbox_maps": f"inline:{{ {shared} = {DOMAIN}/two/ }}",
+        "virtual_mailbox_limit": "3000", "auth_allow_plain_scheme": "yes"})
+    passwd = instance.etc / "passwd"
+    passwd.write_text(f"{shared}:{{PLAIN}}{PASSWORDS['one']}\n")
+    instance.configure(auth_backends=f"credentials, passwd-file:{passwd}")
+    instance.postern("user", "quota", TWO, "1M")
+    instance.start()
+
+    def sleeping(login, password):
+        client = imaplib.IMAP4(HOST, instance.base + 143, timeout=TIMEOUT)
+        client.login(login, password)
+        client.select("INBOX")
+        client.send(b"i IDLE\r\n")
+        assert client.readline().startswith(b"+ ")
+        wait_for(lambda: asleep(instance, login), f"the client of {login} to sleep", 10)
+        return client
+
+    def woken(client):
+        client.send(b"DONE\r\n")
+        assert client.readline().startswith(b"i OK")
+
+    def present():
+        return sorted((row["user"], row["state"]) for row in rows(instance))
+
+    owner = instance.imap("two")
+    sleeper, other = sleeping(shared, PASSWORDS["one"]), sleeping(TWO, PASSWORDS["two"])
+    assert present() == [(shared, "asleep"), (TWO, "asleep"), (TWO, "awake")]
+    # The latest login is the owner's, whose quota is larger.
+    woken(sleeper)
+    assert present() == [(shared, "awake"), (TWO, "asleep"), (TWO, "awake")]
+    status, reply = sleeper.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"x" * 6000)
+    assert status == "NO" and b"[OVERQUOTA]" in reply[0]
+    woken(other)
+    assert other.append("INBOX", None, None, b"Subject: x\r\n\r\n" + b"x" * 6000)[0] == "OK"
+    # All of them are told of it, nobody ends with another.
+    again = sleeping(shared, PASSWORDS["one"])
+    assert ended(instance, "kick", TWO) == 2
+    assert owner.readline() == BYE and other.readline() == BYE
+    assert sleeper.noop()[0] == "OK" and sleeper.response("EXISTS")[1][-1] == b"1"
+    assert {row["user"] for row in rows(instance)} == {shared}
+    assert ended(instance, "kick", shared) == 2
+    assert again.readline() == BYE and sleeper.readline() == BYE
+    assert not rows(instance)
+
+
 def test_deleted_and_renamed_users_are_out(serving):
     sleeper = idle(serving)
     wait_for(lambda: asleep(serving), "the client to sleep", 10)
