@@ -181,16 +181,21 @@ def message_from(*senders, extra=""):
 
 def test_the_from_header_is_looked_at_as_well(submitting):
     maps = f"inline:{{ {{ boss@{DOMAIN} = one@{DOMAIN} }} }}"
-    instance = submitting(submission_check_from="reject", smtpd_sender_login_maps=maps, smtpd_error_sleep_time="0s")
+    instance = submitting(submission_check_from="reject", smtpd_sender_login_maps=maps, smtpd_error_sleep_time="0s",
+                          smtpd_hard_error_limit="100")
     client = connect(instance)
     to = [f"two@{DOMAIN}"]
-    good = [(LOGIN,), (f'"two@{DOMAIN}" <{LOGIN}>',), (f"One <{LOGIN}>, Boss <boss@{DOMAIN}>",), (f"One (not <two@{DOMAIN}>) <{LOGIN}>",), (f"<{LOGIN}> (One)",), ()]
+    good = [(LOGIN,), (f'"two@{DOMAIN}" <{LOGIN}>',), (f"One <{LOGIN}>, Boss <boss@{DOMAIN}>",), (f"One (not <two@{DOMAIN}>) <{LOGIN}>",), (f"<{LOGIN}> (One)",), (),
+            (f"=?utf-8?q?two=40{DOMAIN}?= <{LOGIN}>",), (f"One A. User <{LOGIN}>",)]
     for senders in good:
         assert client.sendmail(LOGIN, to, message_from(*senders)) == {}, senders
     bad = [(f"two@{DOMAIN}",), (f"{LOGIN}, two@{DOMAIN}",), (LOGIN, f"two@{DOMAIN}"), (f"One <two@{DOMAIN}>",), ("somebody@elsewhere.test",),
            ("The boss",), ('"The boss"',), ("undisclosed:;",), ("",), (f"{LOGIN} <two@{DOMAIN}>",), (f"<two@{DOMAIN}> {LOGIN}",),
            (",".join([LOGIN] * 30),), (f"<{LOGIN}> two@{DOMAIN}",), (f"<{LOGIN}> The boss",), (f"One <{LOGIN}> <two@{DOMAIN}>",),
-           (f"{LOGIN} two@{DOMAIN}",), (f"<{LOGIN}> (two@{DOMAIN}",)]
+           (f"{LOGIN} two@{DOMAIN}",), (f"<{LOGIN}> (two@{DOMAIN}",),
+           # What we could read as the login's own, and others as somebody else's.
+           (f"two@{DOMAIN} <{LOGIN}>",), (f"<@two@{DOMAIN}:{LOGIN}>",), (f"<@{DOMAIN}:{LOGIN}>",), (f"<two@{DOMAIN} <{LOGIN}>",),
+           (f"two@{DOMAIN}\r\n <{LOGIN}>",), (f"two@{DOMAIN}: {LOGIN};",), (f"One > <{LOGIN}>",)]
     for senders in bad:
         code, text = first_refusal(client, LOGIN, to, message_from(*senders))
         assert (code, text) == (550, "5.7.1 Error: From: address not owned by the user logged in"), senders
