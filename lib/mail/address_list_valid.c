@@ -126,10 +126,11 @@ static bool take_words(struct reader *r, struct words *words)
 	return true;
 }
 
+/* With what addresses of hosts are written with (RFC 5321 4.1.3); RFC 5322 knows more, but "," and ">" look like its end. */
 static bool take_literal(struct reader *r)
 {
 	r->p++;
-	while (is_text(peek(r)) && !strchr("[]\\", peek(r)))
+	while (is_atom(peek(r)) || peek(r) == '.' || peek(r) == ':')
 		r->p++;
 	if (peek(r) != ']')
 		return false;

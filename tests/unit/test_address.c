@@ -342,8 +342,8 @@ static void lists_that_can_be_read_in_two_ways_are_not_valid(void **state)
 		"<a@b c>", "\"c\"a@b", "\"\"a@b", "a\"c\"@b",
 		/* more or less than one domain */
 		"a@b@c", "<a@b@c>", "a@", "<a@>", "<@a>", "<>", "Joe <>", "a@\"b\"", "a@b..c",
-		"a@b.", "a@.b", "a..c@b", ".a@b", "a.@b", "a@[b] c", "a@[b]c", "a@[b[c]", "[a]@b",
-		"Joe [a] <b@c>",
+		"a@b.", "a@.b", "a..c@b", ".a@b", "a.@b", "a@[b] c", "a@[b]c", "a@[b[c]",
+		"a@[b,c@d]", "<a@[b> <c@d>]>", "a@[b c]", "[a]@b", "Joe [a] <b@c>",
 		/* what is not closed, or not open */
 		"<a@b", "<<a@b>>", "<a@b <c@d>", "\"Joe <a@b>", "\"Joe\\", "a@b (c", "a@b (c (d)",
 		"(", "(\\", "a@b, (c@d", "a@b)", "a@[b", "a@b]", "a\\b@c", "\\",
