@@ -486,7 +486,7 @@ void attempt_orphan(struct attempt *attempt)
 bool attempt_refuse_network(struct auth_peer *peer, const struct message_auth_begin *begin)
 {
 	struct penalties *penalties = peer->authd->penalties;
-	char client[sizeof("") + 64];
+	char client[65];
 
 	if (!slice_to_string(begin->client_address, client, sizeof(client)) ||
 		!penalties_network_refused(penalties, authd_now(peer->authd), client))
