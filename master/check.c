@@ -63,8 +63,12 @@ static void begin(
 	struct check *check = &checks->running[checks->count];
 	int ends[2] = { -1, -1 };
 
-	if (checks->count == CHECKS_MOST)
+	if (checks->count == CHECKS_MOST) {
+		config_fault_add(checks->report, true, "master.cf", entry->config->line,
+			entry->config->name, "%s --check looks at %d entries, not at this one",
+			service_id_name(by), CHECKS_MOST);
 		return;
+	}
 	*check = (struct check){ .entry = entry, .by = by, .pid = -1, .fd = -1 };
 	if (pipe2(ends, O_CLOEXEC) == 0)
 		check->pid = fork();

@@ -323,7 +323,7 @@ static void drop_idle(struct pool *pool, struct pooled *session)
 static bool give_up_one(struct pool *pool, unsigned crowd)
 {
 	if (!pool->idle_bottom)
-		return room_for_others(pool, crowd) != NULL;
+		return room_for_others(pool, crowd);
 	drop_idle(pool, pool->idle_bottom);
 	return true;
 }

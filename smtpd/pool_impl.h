@@ -67,7 +67,7 @@ void waiting_forget(struct pool *pool, struct waiting *waiting);
 void waiting_refuse(struct pool *pool, const char *why);
 /* Clients wait, and there are no more sessions: let those who are worth least make room. */
 void make_room(struct pool *pool);
-/* A busy session loses its client in favour of somebody of that crowd at another front, and serves no more; NULL: none does. */
-struct pooled *room_for_others(struct pool *pool, unsigned crowd);
+/* A busy session loses its client in favour of somebody of that crowd at another front, and serves no more; false: none does. */
+bool room_for_others(struct pool *pool, unsigned crowd);
 
 #endif

@@ -183,13 +183,13 @@ void make_room(struct pool *pool)
 		cut_off(pool, session);
 }
 
-struct pooled *room_for_others(struct pool *pool, unsigned crowd)
+bool room_for_others(struct pool *pool, unsigned crowd)
 {
 	struct pooled *session = who_goes(pool, crowd);
 
-	if (session) {
-		session->retiring = true;
-		cut_off(pool, session);
-	}
-	return session;
+	if (!session)
+		return false;
+	session->retiring = true;
+	cut_off(pool, session);
+	return true;
 }
